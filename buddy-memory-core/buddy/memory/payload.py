@@ -1,0 +1,219 @@
+"""Payloads: what a row's JSON object may hold, and the one form in which it is stored (rule R8).
+
+============================  =========================================
+Python                        stored as
+============================  =========================================
+dict (or any Mapping)         object; keys are strings
+list, tuple                   array
+str, bool, None               themselves
+int                           number, -2**63 … 2**63 - 1
+float                         number, finite
+datetime, date                ISO 8601 string (``isoformat()``)
+UUID, Decimal                 string (``str()``), Decimal finite
+Enum                          its value
+dataclass instance            object of its fields
+pydantic model                object (``model_dump()``)
+============================  =========================================
+
+Everything else is refused with the path of the bad value, before any I/O, and so are objects
+nested deeper than ``MAX_DEPTH`` levels.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from math import isfinite
+from typing import Any
+
+from buddy.memory.errors import InvalidMemoryError
+
+MAX_DEPTH = 64
+"""Levels of nesting: what every backend can hold, with room for its own wrapping."""
+
+_INT_MIN, _INT_MAX = -(2**63), 2**63 - 1
+
+# A path is kept as nested (parent, step) pairs and written out only when something is wrong.
+_Path = tuple[Any, Any]
+
+
+def encode(payload: Any, name: str = "memory") -> dict[str, Any]:
+    """Return a deep copy of ``payload`` that holds JSON types only.
+
+    Raises InvalidMemoryError naming the path of the first value that cannot be stored.
+    """
+    value = _encode(payload, (None, name), 0)
+    if type(value) is not dict:
+        raise InvalidMemoryError(f"must be a JSON object (a dict), not {_kind(payload)}", name)
+    return value
+
+
+def _encode(value: Any, path: _Path, depth: int) -> Any:
+    kind = type(value)
+    if kind is str or value is None or kind is bool:
+        return value
+    if kind is int:
+        if _INT_MIN <= value <= _INT_MAX:
+            return value
+        raise InvalidMemoryError("an int must fit into 64 bits; store it as a string", _text(path))
+    if kind is float:
+        if isfinite(value):
+            return value
+        raise InvalidMemoryError(f"{value!r} is not a JSON number", _text(path))
+    if kind is dict:
+        return _encode_mapping(value, path, depth)
+    if kind is list or kind is tuple:
+        _check_depth(path, depth)
+        return [_encode(item, (path, i), depth + 1) for i, item in enumerate(value)]
+    return _encode_rarer(value, path, depth)
+
+
+def _encode_mapping(value: Mapping[Any, Any], path: _Path, depth: int) -> dict[str, Any]:
+    _check_depth(path, depth)
+    result: dict[str, Any] = {}
+    for key, item in value.items():
+        if not isinstance(key, str):
+            raise InvalidMemoryError(
+                f"the key {key!r:.80} is {_kind(key)}; keys are strings", _text(path)
+            )
+        # str.__str__ and not str(): a str Enum would give the name of its member.
+        result[str.__str__(key)] = _encode(item, (path, key), depth + 1)
+    return result
+
+
+def _encode_rarer(value: Any, path: _Path, depth: int) -> Any:
+    from dataclasses import fields, is_dataclass
+    from datetime import date
+    from decimal import Decimal
+    from enum import Enum
+    from uuid import UUID
+
+    if isinstance(value, Enum):
+        return _encode(value.value, path, depth)
+    for base in (str, int, float, list, tuple):
+        if isinstance(value, base):
+            return _encode(base(value), path, depth)  # type: ignore[call-overload]
+    if isinstance(value, date):  # datetime is a date
+        return value.isoformat()
+    if isinstance(value, UUID) or (isinstance(value, Decimal) and value.is_finite()):
+        return str(value)
+    if isinstance(value, Mapping):
+        return _encode_mapping(value, path, depth)
+    if is_dataclass(value) and not isinstance(value, type):
+        return _encode_mapping({f.name: getattr(value, f.name) for f in fields(value)}, path, depth)
+    if not isinstance(value, type) and callable(getattr(value, "model_dump", None)):
+        return _encode(value.model_dump(), path, depth)
+    raise InvalidMemoryError(f"{_kind(value)} cannot be stored as JSON", _text(path))
+
+
+def _check_depth(path: _Path, depth: int) -> None:
+    if depth >= MAX_DEPTH:
+        raise InvalidMemoryError(f"nested deeper than {MAX_DEPTH} levels", _text(path))
+
+
+def _kind(value: Any) -> str:
+    return type(value).__name__
+
+
+def _text(path: _Path) -> str:
+    steps: list[str] = []
+    at: _Path | None = path
+    while at is not None:
+        at, step = at
+        if isinstance(step, int):
+            steps.append(f"[{step}]")
+        elif at is None or step.isidentifier():
+            steps.append(step if at is None else f".{step}")
+        else:
+            steps.append(f"[{step!r:.80}]")
+    return "".join(reversed(steps)) if len(steps) < 12 else "".join(reversed(steps[-12:])) + "…"
+
+
+# --- text that a backend cannot hold ---------------------------------------------------------
+
+_ESCAPE = "\x1b"
+_SURROGATES = "\ud800-\udfff"
+_ESCAPED = re.compile(_ESCAPE + "([0-9a-f]{4})")
+NEEDS_ESCAPE = re.compile(f"[{_ESCAPE}{_SURROGATES}]")
+"""Characters escaped for stores that hold Unicode text: surrogates, and the escape itself."""
+NEEDS_ESCAPE_OR_NUL = re.compile(f"[{_ESCAPE}{_SURROGATES}\x00]")
+"""The same for stores that refuse U+0000 besides."""
+
+
+def escape(value: Any, unsafe: re.Pattern[str] = NEEDS_ESCAPE) -> Any:
+    """Return an encoded ``value`` with the ``unsafe`` characters of all strings and keys escaped.
+
+    A character becomes U+001B and its four hexadecimal digits; ``unescape`` turns it back.
+    Strings without such characters stay as they are. ``unsafe`` must match U+001B itself.
+    """
+    if isinstance(value, str):
+        return unsafe.sub(lambda found: f"{_ESCAPE}{ord(found[0]):04x}", value)
+    if isinstance(value, dict):
+        return {escape(key, unsafe): escape(item, unsafe) for key, item in value.items()}
+    if isinstance(value, list):
+        return [escape(item, unsafe) for item in value]
+    return value
+
+
+def unescape(value: Any) -> Any:
+    """Undo ``escape``, in all strings and keys."""
+    if isinstance(value, str):
+        return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), value)
+    if isinstance(value, dict):
+        return {unescape(key): unescape(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [unescape(item) for item in value]
+    return value
+
+
+# --- JSON text -------------------------------------------------------------------------------
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+_encoder = json.JSONEncoder(
+    ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":")
+)
+_decoder = json.JSONDecoder(parse_constant=_refuse_constant)
+_ESCAPE_IN_JSON = json.dumps(_ESCAPE)[1:-1]
+
+
+def to_json(payload: dict[str, Any]) -> str:
+    """Return an encoded payload as compact JSON text that is valid UTF-8."""
+    text = _encoder.encode(payload)
+    if _ESCAPE_IN_JSON in text or not _is_unicode(text):
+        text = _encoder.encode(escape(payload))
+    return text
+
+
+def from_json(text: str | bytes) -> dict[str, Any]:
+    """Return the payload that ``to_json`` wrote. Raises ValueError when it is no JSON object."""
+    if isinstance(text, bytes):
+        text = text.decode()
+    try:
+        payload = _decoder.decode(text)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    if type(payload) is not dict:
+        raise ValueError(f"a JSON object was expected, not {_kind(payload)}")
+    if _ESCAPE_IN_JSON in text:
+        payload = unescape(payload)
+    return payload
+
+
+def canonical_json(value: Any) -> str:
+    """Return the one ASCII text of an encoded value: sorted keys, no spaces."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def _is_unicode(text: str) -> bool:
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

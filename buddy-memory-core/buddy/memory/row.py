@@ -1,0 +1,45 @@
+"""The row of the v1 contract."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import md5
+from typing import Any
+
+from buddy.memory import payload
+from buddy.memory.errors import InvalidMemoryError
+
+
+@dataclass
+class MemoryRow:
+    """One memory of one user, as version 1 of the API sees it.
+
+    ``memory`` is a JSON object. A missing ``id`` becomes ``content_id(memory, user_id)``, so that
+    equal content of one user has one id. ``version`` is set by the store; times come back aware,
+    in UTC.
+    """
+
+    memory: dict[str, Any]
+    user_id: str | None = None
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+    id: str | None = None
+    version: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.id is None:
+            try:
+                self.id = content_id(self.memory, self.user_id)
+            except InvalidMemoryError:
+                pass  # The write says what is wrong, with the path; a row that is only held is fine.
+
+
+def content_id(memory: dict[str, Any], user_id: str | None = None) -> str:
+    """Return the md5 (32 hexadecimal digits) of the canonical JSON of memory and user_id.
+
+    Every character counts, blanks included. Raises InvalidMemoryError when the memory cannot be
+    stored.
+    """
+    content = {"memory": payload.encode(memory), "user_id": user_id}
+    return md5(payload.canonical_json(content).encode(), usedforsecurity=False).hexdigest()

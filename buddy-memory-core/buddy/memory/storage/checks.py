@@ -1,0 +1,106 @@
+"""Arguments, parsed: each function returns a value that every Store can trust, or raises."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timezone
+from typing import Any
+
+from buddy.memory import payload
+from buddy.memory.errors import ConfigError, InvalidMemoryError
+from buddy.memory.storage.record import Draft, Record, Write
+
+_MAX_INT = 2**63 - 1
+
+
+def prepare(draft: Draft, now: datetime, if_version: int | None = None) -> Write:
+    """Return the write for what a caller handed in (rules R1, R2, R8), before any I/O."""
+    created = check_time(draft.created_at, "created_at")
+    updated = check_time(draft.updated_at, "updated_at")
+    record = Record(
+        draft.kind,
+        check_id(draft.id),
+        check_user(draft.user_id),
+        payload.encode(draft.payload, draft.kind.value),
+        created or updated or now,
+        updated or now,
+    )
+    return Write(record, now, if_version)
+
+
+def check_id(id: Any, name: str = "id") -> str:
+    """Return a non-empty string that every backend can hold as a key."""
+    if id == "":
+        raise InvalidMemoryError("an id must not be empty", name)
+    return _check_key(id, name)
+
+
+def check_user(user_id: Any) -> str | None:
+    """Return the user id: any string, also an empty one, or None."""
+    return None if user_id is None else _check_key(user_id, "user_id")
+
+
+def _check_key(key: Any, name: str) -> str:
+    if not isinstance(key, str):
+        raise InvalidMemoryError(f"must be a string, not {type(key).__name__}", name)
+    if "\0" in key:
+        raise InvalidMemoryError("must not contain U+0000", name)
+    if not key.isascii():
+        try:
+            key.encode()
+        except UnicodeEncodeError:
+            raise InvalidMemoryError("must not contain a lone surrogate", name) from None
+    return str.__str__(key)
+
+
+def check_ids(ids: Any) -> list[str]:
+    """Return the distinct ids of an iterable, in its order. One string is not a list of ids."""
+    if isinstance(ids, (str, bytes)) or not isinstance(ids, Iterable):
+        raise InvalidMemoryError(f"must be a list of ids, not {type(ids).__name__}", "ids")
+    return list(dict.fromkeys(check_id(id) for id in ids))
+
+
+def check_time(time: Any, name: str) -> datetime | None:
+    """Return an aware UTC datetime; a naive one is local time, as everywhere in Python."""
+    if time is None:
+        return None
+    if not isinstance(time, datetime):
+        raise InvalidMemoryError(f"must be a datetime, not {type(time).__name__}", name)
+    try:
+        return time.astimezone(timezone.utc)
+    except (OverflowError, OSError, ValueError):
+        raise InvalidMemoryError(f"{time!r} cannot be expressed in UTC", name) from None
+
+
+def check_version(if_version: Any) -> int | None:
+    """Return the expected version: an int >= 0 (0: no row), or None for any."""
+    if if_version is None:
+        return None
+    return _check_count(if_version, "if_version")
+
+
+def check_limit(limit: Any) -> int | None:
+    """Return how many rows to read: an int >= 0, or None for all."""
+    return None if limit is None else _check_count(limit, "limit")
+
+
+def check_page_size(page_size: Any) -> int:
+    """Return a number of rows >= 1."""
+    if _check_count(page_size, "page_size") == 0:
+        raise ConfigError("page_size must be at least 1")
+    return int(page_size)
+
+
+def check_sort(sort: Any) -> bool:
+    """Return whether to read newest first."""
+    if sort is None or sort == "desc":
+        return True
+    if sort == "asc":
+        return False
+    raise ConfigError(f'sort must be "desc" (newest first, also None) or "asc", not {sort!r:.80}')
+
+
+def _check_count(number: Any, name: str) -> int:
+    if type(number) is not int or not 0 <= number <= _MAX_INT:
+        raise ConfigError(f"{name} must be an int >= 0 or None, not {number!r:.80}")
+    return number

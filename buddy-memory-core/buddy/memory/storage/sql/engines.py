@@ -1,0 +1,67 @@
+"""The engines of this process: one for each URL, shared, counted, and safe after a fork."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Hashable
+from threading import Lock
+from typing import Any, NamedTuple
+from weakref import WeakSet
+
+import sqlalchemy as sa
+
+
+class _Shared(NamedTuple):
+    engine: sa.Engine
+    holders: list[None]
+
+
+_lock = Lock()
+_shared: dict[Hashable, _Shared] = {}
+_used: WeakSet[sa.Engine] = WeakSet()
+_abandoned: list[Any] = []
+
+
+def acquire(
+    key: Hashable, make: Callable[[], sa.Engine]
+) -> tuple[sa.Engine, Callable[[], None]]:
+    """Return the engine for ``key``, made if there is none, and the function that gives it back.
+
+    An agent framework opens a store per agent: an engine for each would be too many connections.
+    The last one to give the engine back closes its connections.
+    """
+    with _lock:
+        if key not in _shared:
+            _shared[key] = _Shared(make(), [])
+        entry = _shared[key]
+        entry.holders.append(None)
+    protect_from_fork(entry.engine)
+
+    def release() -> None:
+        with _lock:
+            entry.holders.pop()
+            if entry.holders:
+                return
+            _shared.pop(key, None)
+        entry.engine.dispose()
+
+    return entry.engine, release
+
+
+def protect_from_fork(engine: sa.Engine) -> None:
+    """Give a forked child connections of its own."""
+    _used.add(engine)
+
+
+def _after_fork_in_child() -> None:
+    global _lock
+    _lock = Lock()  # Another thread of the parent may have held it.
+    for engine in list(_used):
+        # Neither closed nor collected: the connections still belong to the parent, and closing
+        # the child's copy would end the parent's session or checkpoint its log.
+        _abandoned.append(engine.pool)
+        engine.dispose(close=False)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -1,0 +1,218 @@
+"""The statements of one table, compiled once by SQLAlchemy and then run on the driver's cursor.
+
+Building, compiling and running a construct anew costs more than a local query itself. Compiled
+once, a statement is a string and the order of its parameters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec
+
+import sqlalchemy as sa
+from sqlalchemy.engine.interfaces import Dialect
+
+from buddy.memory.storage.record import Kind
+from buddy.memory.storage.sql.dialect import SqlDialect
+
+P = ParamSpec("P")
+
+
+class Statement:
+    """SQL text for a driver, with the names of its parameters in order."""
+
+    def __init__(self, construct: Any, engine_dialect: Dialect) -> None:
+        compiled = construct.compile(dialect=engine_dialect)
+        self.sql: str = str(compiled)
+        self.names: tuple[str, ...] = tuple(compiled.positiontup or ())
+        # Some engines write more into a statement than was asked for: SQLite's OFFSET 0.
+        self.constants = {k: v for k, v in compiled.params.items() if not k.startswith("p_")}
+
+    def bind(self, values: Mapping[str, Any]) -> tuple[Any, ...]:
+        """Return the parameters for one execution."""
+        if self.constants:
+            values = {**self.constants, **values}
+        return tuple([values[name] for name in self.names])
+
+
+def compiled(
+    build: Callable[Concatenate[Statements, P], Any],
+) -> Callable[Concatenate[Statements, P], Statement]:
+    """Make a method that builds a construct return its Statement, compiled at the first call."""
+
+    @wraps(build)
+    def statement(self: Statements, *args: P.args, **kwargs: P.kwargs) -> Statement:
+        key = (build.__name__, *args, *kwargs.items())
+        found = self._compiled.get(key)
+        if found is None:
+            found = Statement(build(self, *args, **kwargs), self._engine_dialect)
+            self._compiled[key] = found
+        return found
+
+    return statement
+
+
+def _parameter(name: str) -> sa.BindParameter[Any]:
+    return sa.bindparam(name, type_=sa.types.NullType())
+
+
+class Statements:
+    """All statements of one table. Rows come back as seq, id, user_id, payload, created_at,
+    updated_at, version."""
+
+    def __init__(
+        self, kind: Kind, table: sa.Table, dialect: SqlDialect, engine_dialect: Dialect
+    ) -> None:
+        self._table, self._c, self._payload = table, table.c, table.c[kind.value]
+        self._dialect = dialect
+        self._engine_dialect = _positional(engine_dialect)
+        self._compiled: dict[Any, Statement] = {}
+
+    # --- reading
+
+    def _row(self, as_bytes: bool = False) -> list[Any]:
+        c = self._c
+        texts = [c.id, c.user_id, self._payload, c.created_at, c.updated_at]
+        if as_bytes:
+            texts = [sa.cast(column, sa.LargeBinary) for column in texts]
+        return [c.seq, *texts, c.version]
+
+    @compiled
+    def get(self, by_user: bool, as_bytes: bool = False) -> Any:
+        """Parameters: p_id, p_user_id when ``by_user``."""
+        return sa.select(*self._row(as_bytes)).where(*self._match(True, by_user))
+
+    @compiled
+    def has(self, by_user: bool) -> Any:
+        return sa.select(sa.literal_column("1")).select_from(self._table).where(
+            *self._match(True, by_user)
+        )
+
+    @compiled
+    def state(self) -> Any:
+        """Owner, version and time of the row with p_id."""
+        c = self._c
+        return sa.select(c.user_id, c.version, c.updated_at).where(*self._match(True, False))
+
+    @compiled
+    def page(
+        self, by_user: bool, newest_first: bool, after: bool, limit: bool, as_bytes: bool = False
+    ) -> Any:
+        """Parameters: p_user_id, p_after and p_limit, as asked for."""
+        seq = self._c.seq
+        query = sa.select(*self._row(as_bytes)).where(*self._match(False, by_user))
+        if after:
+            query = query.where(seq < _parameter("p_after") if newest_first else seq > _parameter("p_after"))
+        query = query.order_by(seq.desc() if newest_first else seq.asc())
+        return query.limit(_parameter("p_limit")) if limit else query
+
+    @compiled
+    def count(self, by_user: bool) -> Any:
+        count = sa.func.count(sa.literal_column("*"))
+        return sa.select(count).select_from(self._table).where(*self._match(False, by_user))
+
+    # --- writing
+
+    def _new(self) -> dict[str, Any]:
+        return {
+            "id": _parameter("p_id"),
+            "user_id": _parameter("p_user_id"),
+            self._payload.name: _parameter("p_payload"),
+            "created_at": _parameter("p_created_at"),
+            "updated_at": _parameter("p_updated_at"),
+        }
+
+    def _changed(self, payload: Any) -> dict[str, Any]:
+        return {
+            self._payload.name: payload,
+            "updated_at": _parameter("p_now"),
+            "version": self._c.version + sa.literal_column("1"),
+        }
+
+    def _may_change(self, owner: Any) -> list[Any]:
+        # The owner never changes, and the time always moves: otherwise no row comes back.
+        c = self._c
+        return [c.user_id.is_not_distinct_from(owner), c.updated_at < _parameter("p_now")]
+
+    def _stored(self) -> list[Any]:
+        c = self._c
+        return [c.id, c.seq, c.created_at, c.updated_at, c.version]
+
+    @compiled
+    def upsert(self) -> Any:
+        """Insert or update p_id in one step; returns id, seq, created_at, updated_at, version."""
+        insert = self._dialect.insert(self._table).values(self._new())
+        return insert.on_conflict_do_update(
+            index_elements=[self._c.id],
+            set_=self._changed(insert.excluded[self._payload.name]),
+            where=sa.and_(*self._may_change(insert.excluded.user_id)),
+        ).returning(*self._stored())
+
+    @compiled
+    def insert_only(self) -> Any:
+        """Insert p_id unless there is such a row; returns what ``upsert`` returns."""
+        insert = self._dialect.insert(self._table).values(self._new())
+        return insert.on_conflict_do_nothing(index_elements=[self._c.id]).returning(*self._stored())
+
+    @compiled
+    def update_version(self) -> Any:
+        """Update p_id if it has p_if_version; returns what ``upsert`` returns."""
+        return (
+            sa.update(self._table)
+            .where(*self._match(True, False), *self._may_change(_parameter("p_user_id")))
+            .where(self._c.version == _parameter("p_if_version"))
+            .values(self._changed(_parameter("p_payload")))
+            .returning(*self._stored())
+        )
+
+    def upsert_rows(self, count: int) -> Statement:
+        """Return ``upsert`` for ``count`` rows at once: their parameters, then those of the rest."""
+        found = self._compiled.get(("upsert_rows", count))
+        if found is None:
+            found = self._compiled["upsert_rows", count] = _repeat_values(self.upsert(), count)
+        return found
+
+    # --- deleting
+
+    @compiled
+    def delete(self, by_user: bool, by_version: bool = False) -> Any:
+        """Parameters: p_id, p_user_id and p_if_version, as asked for."""
+        query = sa.delete(self._table).where(*self._match(True, by_user))
+        return query.where(self._c.version == _parameter("p_if_version")) if by_version else query
+
+    @compiled
+    def delete_all(self, by_user: bool) -> Any:
+        return sa.delete(self._table).where(*self._match(False, by_user))
+
+    def _match(self, by_id: bool, by_user: bool) -> list[Any]:
+        conditions = []
+        if by_id:
+            conditions.append(self._c.id == _parameter("p_id"))
+        if by_user:
+            conditions.append(self._c.user_id == _parameter("p_user_id"))
+        return conditions or [sa.true()]
+
+
+NEW_ROW = ("p_id", "p_user_id", "p_payload", "p_created_at", "p_updated_at")
+"""The parameters of one row of ``upsert_rows``."""
+
+
+def _repeat_values(single: Statement, count: int) -> Statement:
+    mark = "?" if "?" in single.sql else "%s"
+    group = "(" + ", ".join([mark] * len(NEW_ROW)) + ")"
+    head, found, tail = single.sql.partition(f"VALUES {group}")
+    assert found and single.names[: len(NEW_ROW)] == NEW_ROW, single.sql
+    repeated = Statement.__new__(Statement)
+    repeated.sql = f"{head}VALUES {', '.join([group] * count)}{tail}"
+    repeated.constants = single.constants
+    repeated.names = single.names[len(NEW_ROW) :]
+    return repeated
+
+
+def _positional(engine_dialect: Dialect) -> Dialect:
+    """Return a dialect that compiles for the same driver with its parameters by position."""
+    if engine_dialect.positional:
+        return engine_dialect
+    style = {"named": "qmark", "pyformat": "format"}[engine_dialect.paramstyle]
+    return type(engine_dialect)(paramstyle=style)  # type: ignore[call-arg]

@@ -1,0 +1,337 @@
+"""A Store on any engine that SQLAlchemy speaks to and that has an upsert with RETURNING.
+
+A backend gives it a Connector (how work reaches the database) and a SqlDialect (what the engine
+does differently); see buddy-memory-sqlite for a complete one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import Any, TypeVar
+
+from sqlalchemy.engine.interfaces import Dialect
+
+from buddy.memory.errors import (
+    ConflictError,
+    CorruptMemoryError,
+    MemoryDbError,
+    OwnerMismatchError,
+    SchemaError,
+    TooLargeError,
+)
+from buddy.memory.storage.record import TICK, Corrupt, Kind, Record, Write
+from buddy.memory.storage.sql.connect import Connector, Work
+from buddy.memory.storage.sql.dialect import Fault, SqlDialect
+from buddy.memory.storage.sql.statements import NEW_ROW, Statements
+from buddy.memory.storage.sql.tables import Tables
+from buddy.memory.storage.store import Store
+
+T = TypeVar("T")
+
+
+class NoTable(Exception):
+    """The table was never made. Reading it gives nothing; writing makes it."""
+
+
+class NotText(Exception):
+    """Some row of the answer holds bytes where text belongs."""
+
+
+class SqlStore(Store):
+    """One table of memories and one of summaries (see ``schema``)."""
+
+    def __init__(
+        self,
+        connector: Connector,
+        dialect: SqlDialect,
+        engine_dialect: Dialect,
+        table_name: str,
+        schema: str | None = None,
+    ) -> None:
+        self._connector = connector
+        self._dialect = dialect
+        self._tables = Tables(dialect, table_name, schema)
+        self._statements = {
+            kind: Statements(kind, table, dialect, engine_dialect)
+            for kind, table in self._tables.by_kind.items()
+        }
+
+    # --- the tables
+
+    async def create(self) -> None:
+        if not await self._unless_missing(self._connector.look, self._tables.complete, False):
+            await self._before_making()
+            await self._attempt(self._connector.define, self._tables.make)
+
+    async def _before_making(self) -> None:
+        """Do what has to be done once before the first table is made; nothing by default."""
+
+    async def exists(self) -> bool:
+        return await self._unless_missing(self._connector.look, self._tables.exist, False)
+
+    async def drop(self) -> None:
+        await self._unless_missing(self._connector.define, self._tables.drop, None)
+
+    # --- writing
+
+    async def put(self, write: Write) -> Record:
+        values = self._values(write)
+        work: Work[Any] = lambda cursor: self._put(cursor, write, values)  # noqa: E731
+        row = await self._write(self._connector.run, work)
+        return self._stored(write, row)
+
+    async def put_many(self, writes: Sequence[Write]) -> list[Record]:
+        size = self._dialect.bulk_rows
+        values = [self._values(write) for write in writes]
+        kind = writes[0].record.kind
+
+        def work(cursor: Any) -> dict[str, Any]:
+            stored: dict[str, Any] = {}
+            for start in range(0, len(writes), size):
+                stored.update(self._put_rows(cursor, kind, values[start : start + size]))
+            for write, row in zip(writes, values, strict=True):
+                if write.record.id not in stored:  # Refused, or the clock is behind.
+                    stored[write.record.id] = self._put(cursor, write, row)
+            return stored
+
+        rows = await self._write(self._connector.transaction, work)
+        return [self._stored(write, rows[write.record.id]) for write in writes]
+
+    def _put_rows(self, cursor: Any, kind: Kind, rows: list[dict[str, Any]]) -> dict[str, Any]:
+        statement = self._statements[kind].upsert_rows(len(rows))
+        parameters = [row[name] for row in rows for name in NEW_ROW]
+        cursor.execute(statement.sql, (*parameters, *statement.bind(rows[0])))
+        return {row[0]: row for row in cursor.fetchall()}
+
+    def _put(self, cursor: Any, write: Write, values: dict[str, Any]) -> Any:
+        statements = self._statements[write.record.kind]
+        if write.if_version is None:
+            statement = statements.upsert()
+        elif write.if_version == 0:
+            statement = statements.insert_only()
+        else:
+            statement = statements.update_version()
+        while True:
+            cursor.execute(statement.sql, statement.bind(values))
+            row = cursor.fetchone()
+            if row is not None:
+                return row
+            values = {**values, "p_now": self._refused(cursor, write, values["p_now"])}
+
+    def _refused(self, cursor: Any, write: Write, now: Any) -> Any:
+        """Raise what kept the write from happening, or return the time to try again with."""
+        id, expected = write.record.id, write.if_version
+        state = self._statements[write.record.kind].state()
+        cursor.execute(state.sql, state.bind({"p_id": id}))
+        user_id, version, updated_at = cursor.fetchone() or (write.record.user_id, 0, None)
+        if user_id != write.record.user_id:
+            raise OwnerMismatchError(id)
+        if expected is not None and expected != version:
+            raise ConflictError(id, expected, version)
+        if version == 0:
+            return now  # Deleted between the two statements.
+        try:
+            stored_at = self._dialect.load_time(updated_at)
+        except (TypeError, ValueError) as error:
+            raise CorruptMemoryError(id, f"updated_at: {error}") from None
+        return self._dialect.dump_time(max(stored_at + TICK, write.now))
+
+    def _values(self, write: Write) -> dict[str, Any]:
+        """Return the parameters of a write, those of a new row first (see NEW_ROW)."""
+        record, time = write.record, self._dialect.dump_time
+        return {
+            "p_id": record.id,
+            "p_user_id": record.user_id,
+            "p_payload": self._dump(record.payload),
+            "p_created_at": time(record.created_at),
+            "p_updated_at": time(record.updated_at),
+            "p_now": time(write.now),
+            "p_if_version": write.if_version,
+        }
+
+    def _dump(self, payload: dict[str, Any]) -> Any:
+        dumped, limit = self._dialect.dump(payload), self._dialect.max_bytes
+        if isinstance(dumped, str) and len(dumped) * 4 > limit:
+            size = len(dumped.encode())
+            if size > limit:
+                raise TooLargeError(size, limit)
+        return dumped
+
+    def _stored(self, write: Write, row: Any) -> Record:
+        _id, seq, created_at, updated_at, version = row
+        time = self._dialect.load_time
+        return write.record._replace(
+            created_at=time(created_at),
+            updated_at=time(updated_at),
+            version=version,
+            position=seq,
+        )
+
+    # --- reading
+
+    async def get(self, kind: Kind, id: str, user_id: str | None) -> Record | Corrupt | None:
+        values = {"p_id": id, "p_user_id": user_id}
+
+        def work(cursor: Any, as_bytes: bool = False) -> Any:
+            statement = self._statements[kind].get(user_id is not None, as_bytes)
+            cursor.execute(statement.sql, statement.bind(values))
+            return cursor.fetchone()
+
+        row = await self._read(work, empty=None)
+        return None if row is None else self._decode(kind, row)
+
+    async def has(self, kind: Kind, id: str, user_id: str | None) -> bool:
+        statement = self._statements[kind].has(user_id is not None)
+        values = statement.bind({"p_id": id, "p_user_id": user_id})
+
+        def work(cursor: Any) -> bool:
+            cursor.execute(statement.sql, values)
+            return cursor.fetchone() is not None
+
+        return await self._unless_missing(self._connector.run, work, False)
+
+    async def page(
+        self,
+        kind: Kind,
+        user_id: str | None,
+        *,
+        newest_first: bool,
+        after: Any,
+        limit: int | None,
+    ) -> list[Record | Corrupt]:
+        flags = (user_id is not None, newest_first, after is not None, limit is not None)
+        values = {"p_user_id": user_id, "p_after": after, "p_limit": limit}
+
+        def work(cursor: Any, as_bytes: bool = False) -> Any:
+            statement = self._statements[kind].page(*flags, as_bytes)
+            cursor.execute(statement.sql, statement.bind(values))
+            return cursor.fetchall()
+
+        return [self._decode(kind, row) for row in await self._read(work, empty=[])]
+
+    async def count(self, kind: Kind, user_id: str | None) -> int:
+        statement = self._statements[kind].count(user_id is not None)
+
+        def work(cursor: Any) -> int:
+            cursor.execute(statement.sql, statement.bind({"p_user_id": user_id}))
+            return int(cursor.fetchone()[0])
+
+        return await self._unless_missing(self._connector.run, work, 0)
+
+    def _decode(self, kind: Kind, row: Any) -> Record | Corrupt:
+        seq, id, user_id, payload, created_at, updated_at, version = row
+        dialect = self._dialect
+        try:
+            if isinstance(id, bytes):
+                id, user_id, created_at, updated_at = _as_text(id, user_id, created_at, updated_at)
+            if type(id) is not str or type(version) is not int:
+                raise TypeError("id or version has the wrong type")
+            created, updated = dialect.load_time(created_at), dialect.load_time(updated_at)
+            return Record(
+                kind, id, user_id, dialect.load(payload), created, updated, version, seq
+            )
+        except (TypeError, ValueError) as error:
+            return Corrupt(str(id), user_id, seq, f"{type(error).__name__}: {error}")
+
+    # --- deleting
+
+    async def delete(
+        self, kind: Kind, id: str, user_id: str | None, if_version: int | None
+    ) -> bool:
+        statement = self._statements[kind].delete(user_id is not None, if_version is not None)
+        values = {"p_id": id, "p_user_id": user_id, "p_if_version": if_version}
+
+        def work(cursor: Any) -> bool:
+            cursor.execute(statement.sql, statement.bind(values))
+            if cursor.rowcount or if_version is None:
+                return bool(cursor.rowcount)
+            state = self._statements[kind].state()
+            cursor.execute(state.sql, state.bind(values))
+            owner, version, _ = cursor.fetchone() or (user_id, 0, None)
+            if user_id is not None and owner != user_id:
+                version = 0
+            if version != if_version:
+                raise ConflictError(id, if_version, version)
+            return False
+
+        return await self._unless_missing(self._connector.run, work, False)
+
+    async def delete_many(self, kind: Kind, ids: Sequence[str], user_id: str | None) -> int:
+        statement = self._statements[kind].delete(user_id is not None)
+        rows = [statement.bind({"p_id": id, "p_user_id": user_id}) for id in ids]
+
+        def work(cursor: Any) -> int:
+            cursor.executemany(statement.sql, rows)
+            return int(cursor.rowcount)
+
+        return await self._unless_missing(self._connector.transaction, work, 0)
+
+    async def delete_all(self, kind: Kind, user_id: str | None) -> int:
+        statement = self._statements[kind].delete_all(user_id is not None)
+
+        def work(cursor: Any) -> int:
+            cursor.execute(statement.sql, statement.bind({"p_user_id": user_id}))
+            return int(cursor.rowcount)
+
+        return await self._unless_missing(self._connector.run, work, 0)
+
+    # --- the rest
+
+    async def ping(self) -> None:
+        def work(cursor: Any) -> None:
+            cursor.execute(self._dialect.ping)
+            cursor.fetchall()
+
+        await self._unless_missing(self._connector.run, work, None)
+
+    async def close(self) -> None:
+        await self._connector.close()
+
+    # --- what can go wrong
+
+    async def _attempt(self, runner: Callable[[Any], Awaitable[T]], work: Callable[..., T]) -> T:
+        """Run the work; translate what the driver raises. The only place that does (R7)."""
+        try:
+            return await runner(work)
+        except MemoryDbError:
+            raise
+        except Exception as error:
+            meaning = self._dialect.translate(error)
+            if meaning is None:
+                raise
+            if meaning is Fault.NO_TABLE:
+                raise NoTable from error
+            if meaning is Fault.NOT_TEXT:
+                raise NotText from error
+            if meaning is Fault.NO_COLUMN:
+                await self._attempt(self._connector.look, self._tables.complete)
+                raise SchemaError(f"The columns of {self._tables.name!r} changed.") from error
+            raise meaning from error
+
+    async def _unless_missing(
+        self, runner: Callable[[Any], Awaitable[T]], work: Callable[..., T], empty: T
+    ) -> T:
+        try:
+            return await self._attempt(runner, work)
+        except NoTable:
+            return empty
+
+    async def _read(self, work: Callable[..., T], empty: T) -> T:
+        """Read rows; when one holds bytes that are no text, read them all as bytes (R16)."""
+        try:
+            return await self._unless_missing(self._connector.run, work, empty)
+        except NotText:
+            return await self._attempt(self._connector.run, partial(work, as_bytes=True))
+
+    async def _write(self, runner: Callable[[Any], Awaitable[T]], work: Callable[..., T]) -> T:
+        """Write; the first write makes the tables (R5)."""
+        try:
+            return await self._attempt(runner, work)
+        except NoTable:
+            await self.create()
+            return await self._attempt(runner, work)
+
+
+def _as_text(*values: Any) -> list[Any]:
+    return [value.decode() if isinstance(value, bytes) else value for value in values]

@@ -1,0 +1,90 @@
+"""The tables of a store: one for memories, and one beside it for session summaries."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from buddy.memory.errors import SchemaError
+from buddy.memory.storage.record import Kind
+from buddy.memory.storage.sql.dialect import SqlDialect
+
+SUFFIX = {Kind.MEMORY: "", Kind.SUMMARY: "_summaries"}
+"""What the name of each kind's table adds to the store's table name."""
+
+
+class Tables:
+    """Both tables, as work for a Connector: look at them, make them, drop them."""
+
+    def __init__(self, dialect: SqlDialect, name: str, schema: str | None = None) -> None:
+        self.name = name
+        metadata = sa.MetaData(schema=schema)
+        self.by_kind = {kind: _table(kind, name, metadata, dialect) for kind in Kind}
+
+    def exist(self, connection: sa.Connection) -> bool:
+        """Tell whether the table of memories is there."""
+        table = self.by_kind[Kind.MEMORY]
+        return sa.inspect(connection).has_table(table.name, schema=table.schema)
+
+    def complete(self, connection: sa.Connection) -> bool:
+        """Tell whether both tables are there. Raises SchemaError when one is not as we make it."""
+        inspector = sa.inspect(connection)
+        there = [
+            table
+            for table in self.by_kind.values()
+            if inspector.has_table(table.name, schema=table.schema)
+        ]
+        for table in there:
+            columns = {column["name"] for column in inspector.get_columns(table.name, table.schema)}
+            check_columns(table, columns)
+        return len(there) == len(self.by_kind)
+
+    def make(self, connection: sa.Connection) -> None:
+        """Make what is missing."""
+        for table in self.by_kind.values():
+            connection.execute(sa.schema.CreateTable(table, if_not_exists=True))
+            for index in table.indexes:
+                connection.execute(sa.schema.CreateIndex(index, if_not_exists=True))
+
+    def drop(self, connection: sa.Connection) -> None:
+        """Drop both tables, if they are there."""
+        for table in self.by_kind.values():
+            connection.execute(sa.schema.DropTable(table, if_exists=True))
+
+
+def check_columns(table: sa.Table, columns: set[str]) -> None:
+    """Raise SchemaError when a table with these columns cannot serve as ``table`` (R9)."""
+    if columns >= {column.name for column in table.columns}:
+        return
+    if is_older(columns):
+        wrong = f"The table {table.fullname!r} was made by an older release."
+        raise SchemaError(wrong, "Call upgrade() to bring it up to date; no row is lost.")
+    raise SchemaError(
+        f"The table {table.fullname!r} exists and is not one of ours.", "Choose another table_name."
+    )
+
+
+def is_older(columns: set[str]) -> bool:
+    """Tell whether these are the columns of a memory table from before versions and positions."""
+    ours = {"id", "user_id", Kind.MEMORY.value, "created_at", "updated_at"}
+    return columns >= ours and not columns >= ours | {"seq", "version"}
+
+
+def _table(kind: Kind, name: str, metadata: sa.MetaData, dialect: SqlDialect) -> sa.Table:
+    name += SUFFIX[kind]
+    # A plain Integer is what makes the column the table's own key on SQLite.
+    position = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+    return sa.Table(
+        name,
+        metadata,
+        # The position: counted up by the database, so that the order needs no clock (R3).
+        sa.Column("seq", position, primary_key=True, autoincrement=True),
+        sa.Column("id", dialect.id_type, nullable=False, unique=True),
+        sa.Column("user_id", dialect.id_type),
+        # Named after the kind, so that neither table can pass for the other.
+        sa.Column(kind.value, dialect.payload_type, nullable=False),
+        sa.Column("created_at", dialect.time_type, nullable=False),
+        sa.Column("updated_at", dialect.time_type, nullable=False),
+        sa.Column("version", sa.BigInteger(), nullable=False, server_default=sa.text("1")),
+        # Serves "newest N of this user" and "oldest N of this user" without sorting.
+        sa.Index(f"ix_{name}_user_seq", "user_id", "seq"),
+    )

@@ -1,0 +1,127 @@
+"""Checks by rule: how one is declared, and how all are run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+from buddy.memory.errors import UnsupportedError
+from buddy.memory.storage.record import Kind
+from buddy.memory.testing.subject import Rows, Subject, Trial
+
+
+class NotVerified(Exception):
+    """The Subject does not say how to try this."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One fact about a backend. ``rule`` is R1 to R16, ``fact`` a sentence."""
+
+    rule: str
+    name: str
+    fact: str
+    needs: tuple[str, ...]
+    body: Callable[[Trial], None]
+    only: str = ""
+
+    @property
+    def id(self) -> str:
+        """A readable identifier: the rule and the name."""
+        return f"{self.rule}-{self.name}"
+
+    def run(self, subject: Subject) -> None:
+        """Raise AssertionError when the fact does not hold, NotVerified when it cannot be tried."""
+        for need in self.needs:
+            if not getattr(subject, need):
+                raise NotVerified(f"the subject does not say: {need}")
+        trial = Trial(subject)
+        try:
+            if self.only and trial.is_async != (self.only == "async"):
+                return
+            self.body(trial)
+        finally:
+            trial.close()
+
+
+_checks: list[Check] = []
+
+
+def check(
+    rule: str, *needs: str, only: Literal["", "sync", "async"] = ""
+) -> Callable[[Callable[[Trial], None]], Callable[[Trial], None]]:
+    """Declare a check of the whole database. ``needs`` names fields of Subject that it uses."""
+
+    def declare(body: Callable[[Trial], None]) -> Callable[[Trial], None]:
+        _checks.append(_make(rule, body.__name__, body, body, needs, only))
+        return body
+
+    return declare
+
+
+def check_rows(
+    rule: str, *needs: str
+) -> Callable[[Callable[[Rows], None]], Callable[[Rows], None]]:
+    """Declare a check that holds for memories and for summaries alike, and is run for both."""
+
+    def declare(body: Callable[[Rows], None]) -> Callable[[Rows], None]:
+        for kind in Kind:
+
+            def run(trial: Trial, kind: Kind = kind) -> None:
+                body(Rows(trial, kind))
+
+            _checks.append(_make(rule, f"{body.__name__}-{kind.value}", body, run, needs, ""))
+        return body
+
+    return declare
+
+
+def _make(
+    rule: str,
+    name: str,
+    described: Callable[..., Any],
+    body: Callable[[Trial], None],
+    needs: Iterable[str],
+    only: str,
+) -> Check:
+    fact = (described.__doc__ or "").strip().rstrip(".")
+    return Check(rule, name.replace("_", "-"), fact, tuple(needs), body, only)
+
+
+class Outcome(NamedTuple):
+    """The result of one check: passed, failed, "not supported" or "not verified", and why."""
+
+    check: Check
+    status: Literal["passed", "failed", "not supported", "not verified"]
+    reason: str = ""
+
+
+def run_checks(
+    make_subject: Callable[[], Subject], checks: Iterable[Check] | None = None
+) -> list[Outcome]:
+    """Run the checks (all of them), each on a fresh Subject; never raises for a failed one."""
+    return [_run(check, make_subject()) for check in (CHECKS if checks is None else checks)]
+
+
+def _run(check: Check, subject: Subject) -> Outcome:
+    try:
+        check.run(subject)
+    except NotVerified as reason:
+        return Outcome(check, "not verified", str(reason))
+    except UnsupportedError as reason:
+        return Outcome(check, "not supported", str(reason))
+    except Exception as error:
+        return Outcome(check, "failed", f"{type(error).__name__}: {error}")
+    return Outcome(check, "passed")
+
+
+def _collect() -> tuple[Check, ...]:
+    from buddy.memory.testing import rules
+
+    rules.load()
+    return tuple(sorted(_checks, key=lambda check: int(check.rule[1:])))
+
+
+CHECKS: tuple[Check, ...] = _collect()
+"""Every check, in the order of the rules."""

@@ -1,0 +1,61 @@
+"""Small tools of the checks; pytest is not needed to run them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any, TypeVar
+
+from buddy.memory.storage import clock as store_clock
+
+E = TypeVar("E", bound=BaseException)
+T = TypeVar("T")
+
+
+def raises(kind: type[E], call: Callable[..., Any], *args: Any, **kwargs: Any) -> E:
+    """Return the error of ``kind`` that the call raises; fail when it returns or raises another."""
+    try:
+        result = call(*args, **kwargs)
+        if hasattr(result, "__next__"):
+            result = list(result)  # A lazy iterator may raise when it is used.
+    except kind as error:
+        return error
+    raise AssertionError(f"{kind.__name__} was not raised; the call returned {result!r:.200}")
+
+
+@contextmanager
+def clock(now: datetime) -> Iterator[None]:
+    """Make every store believe that it is ``now``."""
+    real = store_clock.utc_now
+    store_clock.utc_now = lambda: now
+    try:
+        yield
+    finally:
+        store_clock.utc_now = real
+
+
+@contextmanager
+def logged() -> Iterator[list[str]]:
+    """Collect the warnings that buddy.memory logs."""
+    messages: list[str] = []
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if record.levelno >= logging.WARNING:
+                messages.append(record.getMessage())
+
+    logger, handler = logging.getLogger("buddy.memory"), Handler()
+    logger.addHandler(handler)
+    try:
+        yield messages
+    finally:
+        logger.removeHandler(handler)
+
+
+def at_once(count: int, call: Callable[[int], T]) -> list[T]:
+    """Call ``call(0)`` … ``call(count - 1)`` in as many threads; return the results in order."""
+    with ThreadPoolExecutor(count) as pool:
+        return list(pool.map(call, range(count)))

@@ -1,0 +1,131 @@
+"""R7, R11, R16: failures, secrets, damaged rows."""
+
+from __future__ import annotations
+
+import pickle
+import traceback
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from buddy.memory.errors import CorruptMemoryError, MemoryDbError
+from buddy.memory.storage.record import Kind
+from buddy.memory.testing.check import check
+from buddy.memory.testing.expect import logged, raises
+from buddy.memory.testing.subject import Trial
+
+
+def every_call(trial: Trial, db: Any) -> Iterator[tuple[str, Callable[[], Any]]]:
+    """Yield each method of a database by name, as a call that talks to it."""
+    for kind in Kind:
+        rows = trial.rows(db, kind)
+        yield f"{kind.value}: upsert", lambda rows=rows: rows.add("a")
+        yield f"{kind.value}: upsert_many", lambda rows=rows: rows.upsert_many([rows.new("a")])
+        yield f"{kind.value}: upsert none", lambda rows=rows: rows.upsert_many([])
+        yield f"{kind.value}: get", lambda rows=rows: rows.get("a")
+        yield f"{kind.value}: list", lambda rows=rows: rows.list()
+        yield f"{kind.value}: list of a user", lambda rows=rows: rows.list("ann", 3, "asc")
+        yield f"{kind.value}: list none", lambda rows=rows: rows.list(limit=0)
+        yield f"{kind.value}: iter", lambda rows=rows: list(rows.iter())
+        yield f"{kind.value}: count", lambda rows=rows: rows.count()
+        yield f"{kind.value}: delete", lambda rows=rows: rows.delete("a")
+        yield f"{kind.value}: delete_many", lambda rows=rows: rows.delete_many(["a"])
+        yield f"{kind.value}: delete none", lambda rows=rows: rows.delete_many([])
+    yield "memory_exists", lambda: db.memory_exists(trial.memories.new("a"))
+    for name in ("create", "table_exists", "clear", "drop_table", "ping", "upgrade"):
+        yield name, getattr(db, name)
+    yield "delete_user", lambda: db.delete_user("ann")
+
+
+@check("R7", "unreachable")
+def failure_is_never_emptiness(trial: Trial) -> None:
+    """With a database that does not answer, every method raises from our tree, with the cause."""
+    assert trial.subject.unreachable is not None
+    db = trial.open(trial.subject.unreachable)
+    for name, call in every_call(trial, db):
+        try:
+            result = call()
+        except MemoryDbError:
+            continue
+        raise AssertionError(f"{name} returned {result!r} instead of raising")
+
+
+@check("R11", "unreachable", "secret")
+def no_password_is_ever_shown(trial: Trial) -> None:
+    """No password in repr, str, to_dict, errors with their causes, or logs."""
+    assert trial.subject.unreachable is not None
+    secret = trial.subject.secret
+    assert secret is not None
+    db = trial.open(trial.subject.unreachable)
+    shown = [repr(db), str(db), repr(db.to_dict())]
+    with logged() as messages:
+        for _, call in every_call(trial, db):
+            try:
+                call()
+            except MemoryDbError as error:
+                shown += [str(error), repr(error), "".join(traceback.format_exception(error))]
+    for text in shown + messages:
+        assert secret not in text, text.replace(secret, "<the password>")
+
+
+@check("R16", "corrupt")
+def a_damaged_row_is_named_and_skipped(trial: Trial) -> None:
+    """A row that cannot be decoded raises by id, and is skipped in listings with one warning."""
+    rows = trial.memories
+    for id in "abcd":
+        rows.add(id)
+    assert trial.subject.corrupt is not None
+    trial.subject.corrupt("b")
+    error = raises(CorruptMemoryError, rows.get, "b")
+    assert error.id == "b"
+    with logged() as messages:
+        assert rows.ids(sort="asc") == ["a", "c", "d"]
+    assert len(messages) == 1
+    assert "'b'" in messages[0]
+    with logged() as messages:
+        assert [row.id for row in rows.iter("ann", page_size=2)] == ["d", "c", "a"]
+    assert len(messages) == 1
+
+
+@check("R4", "corrupt")
+def the_limit_counts_readable_rows(trial: Trial) -> None:
+    """An unreadable row does not take the place of a readable one under a limit."""
+    rows = trial.memories
+    for id in "abcdef":
+        rows.add(id)
+    assert trial.subject.corrupt is not None
+    for id in "bce":
+        trial.subject.corrupt(id)
+    with logged():
+        assert rows.ids(limit=2) == ["f", "d"]
+        assert rows.ids("ann", 2, "asc") == ["a", "d"]
+        assert rows.ids(limit=3) == rows.ids(limit=4) == ["f", "d", "a"]
+
+
+@check("R16", "corrupt")
+def a_damaged_row_can_be_replaced_or_deleted(trial: Trial) -> None:
+    """A row that cannot be decoded can be overwritten by its owner, and deleted."""
+    rows = trial.memories
+    assert trial.subject.corrupt is not None
+    for id in ("a", "b"):
+        rows.add(id)
+        trial.subject.corrupt(id)
+    assert rows.payload(rows.add("a", {"new": 1})) == {"new": 1}
+    assert rows.payload(rows.get("a")) == {"new": 1}
+    assert rows.delete("b") is True
+    assert rows.ids() == ["a"]
+
+
+@check("R16")
+def stored_text_is_never_executed(trial: Trial) -> None:
+    """Text that looks like code, a pickle or a template comes back as text."""
+    texts = [
+        "__import__('os').abort()",
+        pickle.dumps({"a": 1}, protocol=0).decode(),
+        "!!python/object/apply:os.abort []",
+        "{{7*7}} ${PATH} %(id)s $(reboot) `reboot`",
+        '{"$where": "sleep(9999)"}',
+        "'); DELETE FROM memory; --",
+    ]
+    row = trial.memories.add("a", {"texts": texts, **dict.fromkeys(texts, 1)})
+    assert trial.memories.get("a") == row
+    assert trial.memories.payload(row)["texts"] == texts

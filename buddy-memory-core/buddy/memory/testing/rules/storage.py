@@ -1,0 +1,107 @@
+"""R14, R15: expiry and clean-up."""
+
+from __future__ import annotations
+
+from buddy.memory.storage.record import Kind
+from buddy.memory.testing.check import check, check_rows
+from buddy.memory.testing.subject import Rows, Trial
+
+
+@check("R14", "expiring", "wait_expired")
+def an_expired_row_is_gone_everywhere(trial: Trial) -> None:
+    """A row and everything that leads to it expire together."""
+    assert trial.subject.expiring is not None
+    assert trial.subject.wait_expired is not None
+    db = trial.open(lambda: trial.subject.expiring(1))  # type: ignore[misc]
+    for kind in Kind:
+        trial.rows(db, kind).add("short", user_id="ann")
+        Rows(trial, kind).add("for ever", user_id="ann")
+    trial.subject.wait_expired()
+    for kind in Kind:
+        rows = Rows(trial, kind)
+        assert rows.get("short") is None
+        assert rows.ids() == rows.ids("ann") == [row.id for row in rows.iter()] == ["for ever"]
+        assert rows.count() == rows.count("ann") == 1
+        assert rows.delete("short") is False
+        assert rows.add("short", user_id="bob").version == 1
+
+
+@check("R14", "expiring", "wait_expired")
+def an_update_renews(trial: Trial) -> None:
+    """An update renews the expiry of a row and of its place in listings."""
+    assert trial.subject.expiring is not None
+    assert trial.subject.wait_expired is not None
+    long = trial.rows(trial.open(lambda: trial.subject.expiring(1000)))  # type: ignore[misc]
+    short = trial.rows(trial.open(lambda: trial.subject.expiring(1)))  # type: ignore[misc]
+    short.add("renewed")
+    short.add("left alone")
+    long.add("renewed", {"n": 2})
+    trial.subject.wait_expired()
+    assert trial.memories.ids("ann") == ["renewed"]
+    assert trial.memories.get("renewed").version == 2
+
+
+@check_rows("R15", "neighbour")
+def stores_do_not_see_each_other(rows: Rows) -> None:
+    """Stores in one database with similar names share no row and no id."""
+    assert rows.trial.subject.neighbour is not None
+    other = rows.trial.rows(rows.trial.open(rows.trial.subject.neighbour), rows.kind)
+    mine, theirs = rows.add("a", {"in": "mine"}), other.add("a", {"in": "theirs"}, "bob")
+    other.add("b", user_id="ann")
+    assert rows.list() == rows.list("ann") == [mine]
+    assert (rows.count(), other.count()) == (1, 2)
+    assert other.get("a") == theirs
+    assert rows.get("b") is None
+    assert rows.delete("b") is False
+    assert rows.delete_many(["b"]) == 0
+
+
+@check("R15", "neighbour")
+def clean_up_touches_only_this_store(trial: Trial) -> None:
+    """clear, drop_table and delete_user leave other stores of the same database alone."""
+    assert trial.subject.neighbour is not None
+    other = trial.open(trial.subject.neighbour)
+    for kind in Kind:
+        trial.rows(other, kind).add("a")
+    for clean in (trial.db.clear, trial.db.drop_table, lambda: trial.db.delete_user("ann")):
+        for kind in Kind:
+            Rows(trial, kind).add("a")
+        clean()
+        for kind in Kind:
+            assert Rows(trial, kind).list() == []
+            assert trial.rows(other, kind).ids() == ["a"]
+
+
+@check("R15")
+def clear_empties_the_store(trial: Trial) -> None:
+    """clear() deletes all memories and summaries of all users, and keeps the tables."""
+    for kind in Kind:
+        Rows(trial, kind).upsert_many(Rows(trial, kind).new(str(n), user_id=u) for n, u in enumerate("abc"))
+    assert trial.db.clear() is True
+    assert trial.db.table_exists() is True
+    for kind in Kind:
+        assert Rows(trial, kind).list() == []
+        assert Rows(trial, kind).get("1") is None
+
+
+@check("R15")
+def delete_user_takes_everything_of_one_user(trial: Trial) -> None:
+    """delete_user deletes the memories and summaries of one user, says how many, and needs one."""
+    for user in ("ann", "bob", "", None, "ann2", "an"):
+        trial.memories.add(f"m1 {user}", user_id=user)
+        trial.memories.add(f"m2 {user}", user_id=user)
+        trial.summaries.add(f"s {user}", user_id=user)
+    assert trial.db.delete_user("ann") == {"memories": 2, "summaries": 1}
+    assert trial.db.delete_user("") == {"memories": 2, "summaries": 1}
+    assert trial.db.delete_user("ann") == {"memories": 0, "summaries": 0}
+    assert trial.memories.ids(sort="asc") == [
+        f"m{n} {user}" for user in ("bob", None, "ann2", "an") for n in (1, 2)
+    ]
+    assert trial.summaries.count() == 4
+    try:
+        trial.db.delete_user(None)
+    except ValueError:
+        pass
+    else:
+        raise AssertionError("delete_user(None) did not raise")
+    assert trial.memories.count() == 8

@@ -1,0 +1,106 @@
+"""R6: writes."""
+
+from __future__ import annotations
+
+from buddy.memory.errors import InvalidMemoryError, MemoryDbError, OwnerMismatchError
+from buddy.memory.testing.check import check, check_rows
+from buddy.memory.testing.expect import at_once, raises
+from buddy.memory.testing.subject import Rows, Trial
+
+
+@check_rows("R6")
+def a_repeated_upsert_leaves_one_row(rows: Rows) -> None:
+    """A repeated call leaves one row, with the later content, and returns what is stored."""
+    row = rows.new("a", {"n": 1})
+    assert rows.upsert(row).version == 1
+    assert rows.upsert(row).version == 2
+    last = rows.add("a", {"n": 3})
+    assert rows.payload(last) == {"n": 3}
+    assert rows.list() == [last]
+    assert rows.get("a") == last
+
+
+@check_rows("R6")
+def what_is_written_is_seen_by_others_at_once(rows: Rows) -> None:
+    """A write that returned is seen by every other object on the store, and so is a deletion."""
+    other = rows.trial.rows(rows.trial.open(), rows.kind)
+    row = rows.add("a")
+    assert other.get("a") == row
+    assert other.delete("a") is True
+    assert rows.get("a") is None
+    assert rows.delete("a") is False
+
+
+@check_rows("R6")
+def bulk_writes_take_any_size(rows: Rows) -> None:
+    """Bulk writes take no, one or thousands of rows, from any iterable, and keep their order."""
+    assert rows.upsert_many([]) == []
+    assert rows.delete_many([]) == 0
+    for count in (1, 2, 1203):
+        stored = rows.upsert_many(rows.new(f"{count}-{n}", {"n": n}) for n in range(count))
+        assert [row.id for row in stored] == [f"{count}-{n}" for n in range(count)]
+        assert [rows.payload(row)["n"] for row in stored] == list(range(count))
+    assert rows.count() == 1206
+    assert rows.get("1203-77") == stored[77]
+    assert rows.delete_many(f"1203-{n}" for n in range(1203)) == 1203
+    assert rows.ids(sort="asc") == ["1-0", "2-0", "2-1"]
+
+
+@check_rows("R6")
+def bulk_writes_insert_and_update(rows: Rows) -> None:
+    """A bulk write updates what exists and inserts the rest; an id given twice is written once."""
+    old = rows.add("old", {"n": 0})
+    stored = rows.upsert_many(
+        [rows.new("new", {"n": 1}), rows.new("old", {"n": 2}), rows.new("new", {"n": 3})]
+    )
+    assert [row.id for row in stored] == ["new", "old", "new"]
+    assert [row.version for row in stored] == [1, 2, 1]
+    assert stored[1].created_at == old.created_at
+    assert rows.payload(rows.get("new")) == {"n": 3}
+    assert rows.ids(sort="asc") == ["old", "new"]
+    assert rows.delete_many(["new", "new", "none"]) == 1
+
+
+@check_rows("R6")
+def a_failed_bulk_write_says_what_is_stored(rows: Rows) -> None:
+    """A bulk write stores all, or raises with the stored ids, and nothing else is stored."""
+    rows.add("theirs", user_id="bob")
+    new = [rows.new(f"n{n}") for n in range(10)]
+    error = raises(OwnerMismatchError, rows.upsert_many, [*new, rows.new("theirs")])
+    stored = set(rows.ids("ann"))
+    assert stored == set(error.stored_ids)
+    raises(InvalidMemoryError, rows.upsert_many, [rows.new("x"), rows.new("y", {"y": {1}})])
+    raises(OwnerMismatchError, rows.upsert_many, [rows.new("x"), rows.new("x", {}, "bob")])
+    assert rows.get("x") is None
+    assert rows.ids("bob") == ["theirs"]
+
+
+@check_rows("R6")
+def concurrent_upserts_of_one_id_leave_one_row(rows: Rows) -> None:
+    """Upserts of one id from many threads leave one row, and each of them counts."""
+    rows.trial.db.create()
+    versions = at_once(8, lambda n: [rows.add("a", {"n": n}).version for _ in range(5)])
+    assert sorted(sum(versions, [])) == list(range(1, 41))
+    assert rows.count() == 1
+    assert rows.get("a").version == 40
+
+
+@check("R6")
+def concurrent_first_writes_all_arrive(trial: Trial) -> None:
+    """Many first writers at once, on a store that was never made, lose nothing."""
+    others = [trial.open() for _ in range(4)]
+    at_once(8, lambda n: trial.rows(others[n % 4]).add(f"id {n}", user_id=f"user {n % 3}"))
+    assert sorted(trial.memories.ids()) == [f"id {n}" for n in range(8)]
+
+
+@check("R6")
+def a_row_of_the_wrong_class_is_refused(trial: Trial) -> None:
+    """What is no row of this database is refused by name, and nothing is stored."""
+    from buddy.memory.row import MemoryRow as V1
+    from buddy.memory.v2.db.schema import MemoryRow as V2
+
+    wrong = V2({"a": 1}) if trial.version == 1 else V1({"a": 1})
+    for row in (wrong, {"memory": {"a": 1}}, "text", None):
+        error = raises(MemoryDbError, trial.db.upsert_memory, row)
+        assert type(row).__name__ in str(error)
+    assert trial.memories.list() == []

@@ -1,0 +1,36 @@
+"""The constructor that both versions share."""
+
+from __future__ import annotations
+
+import os
+
+import sqlalchemy as sa
+
+from buddy.memory.storage.settings import Settings
+from buddy_memory_sqlite.engine import open_engine
+from buddy_memory_sqlite.store import SqliteStore
+
+
+class SqliteConstructor(Settings):
+    """Memories in SQLite: ``db_engine``, ``db_url`` or ``db_file``, whichever is given first,
+    otherwise a fresh database in memory.
+
+    ``table_name`` names the table of memories; summaries are kept in ``{table_name}_summaries``.
+    The first write makes the file, its folder and the tables. Raises ConfigError; does no I/O.
+    """
+
+    def __init__(
+        self,
+        table_name: str = "memory",
+        db_url: str | None = None,
+        db_file: str | os.PathLike[str] | None = None,
+        db_engine: sa.Engine | None = None,
+    ) -> None:
+        opened = open_engine(db_url, db_file, db_engine)
+        settings = {
+            "table_name": table_name,
+            "db_url": db_url,
+            "db_file": None if db_file is None else os.fspath(db_file),
+            "db_engine": db_engine,
+        }
+        super().__init__(SqliteStore(opened, table_name), settings, portable=not opened.in_memory)

@@ -1,0 +1,82 @@
+"""SQLite keeps every rule: v1, v2, async; on a file, in memory, on the caller's engine."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from buddy.memory.db.sqlite import SqliteMemoryDb as SqliteMemoryDbV1
+from buddy.memory.testing import Subject
+from buddy.memory.testing.pytest_face import Conformance
+from buddy.memory.v2.db.sqlite import AsyncSqliteMemoryDb, SqliteMemoryDb
+
+SECRET = "hunter2-is-secret"
+
+
+def file_subject(cls: Any, folder: Path) -> Subject:
+    file = folder / "memory.db"
+
+    def corrupt(id: str) -> None:
+        with sqlite3.connect(file) as connection:
+            connection.execute("UPDATE notes SET memory = '{\"torn' WHERE id = ?", (id,))
+        connection.close()
+
+    return Subject(
+        open=lambda: cls("notes", db_file=file),
+        neighbour=lambda: cls("notes2", db_file=file),
+        named=lambda name: cls(name, db_file=file),
+        unreachable=lambda: cls(db_url=f"sqlite:///file:/dev/null/x?uri=true&password={SECRET}"),
+        secret=SECRET,
+        corrupt=corrupt,
+        forks=True,
+    )
+
+
+class OnFile(Conformance):
+    complete = True
+    lacks = frozenset({"expiring"})
+
+
+class TestV1(OnFile):
+    @pytest.fixture
+    def subject(self, tmp_path: Path) -> Subject:
+        return file_subject(SqliteMemoryDbV1, tmp_path)
+
+
+class TestV2(OnFile):
+    @pytest.fixture
+    def subject(self, tmp_path: Path) -> Subject:
+        return file_subject(SqliteMemoryDb, tmp_path)
+
+
+class TestAsync(OnFile):
+    @pytest.fixture
+    def subject(self, tmp_path: Path) -> Subject:
+        return file_subject(AsyncSqliteMemoryDb, tmp_path)
+
+
+class TestCallersEngine(Conformance):
+    complete = True
+    lacks = frozenset({"expiring", "unreachable", "corrupt", "named", "neighbour", "forks"})
+
+    @pytest.fixture
+    def subject(self, tmp_path: Path) -> Any:
+        engine = sa.create_engine(f"sqlite:///{tmp_path / 'memory.db'}")
+        yield Subject(open=lambda: SqliteMemoryDb("notes", db_engine=engine))
+        engine.dispose()
+
+
+class TestInMemory(Conformance):
+    complete = True
+    lacks = frozenset({"expiring", "unreachable", "corrupt", "named", "neighbour", "forks"})
+
+    @pytest.fixture(params=["sync", "async"])
+    def subject(self, request: pytest.FixtureRequest) -> Any:
+        engine = SqliteMemoryDb()._policy.store._connector.engine
+        cls = SqliteMemoryDb if request.param == "sync" else AsyncSqliteMemoryDb
+        yield Subject(open=lambda: cls(db_engine=engine))
+        engine.dispose()
