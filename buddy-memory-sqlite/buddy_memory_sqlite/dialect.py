@@ -7,8 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import sqlite
-
 from buddy.memory.errors import (
     AccessError,
     CorruptMemoryError,
@@ -18,6 +16,8 @@ from buddy.memory.errors import (
     UnavailableError,
 )
 from buddy.memory.storage.sql import Fault, SqlDialect
+from sqlalchemy import exc
+from sqlalchemy.dialects import sqlite
 
 MAX_BYTES = 1_000_000_000
 """SQLITE_MAX_LENGTH as it is compiled by default (https://sqlite.org/limits.html)."""
@@ -36,7 +36,7 @@ class SqliteDialect(SqlDialect):
         return sqlite.insert
 
     def translate(self, error: Exception) -> MemoryDbError | Fault | None:
-        if isinstance(error, sa.exc.TimeoutError):
+        if isinstance(error, exc.TimeoutError):
             return UnavailableError(self.name, "no connection of the pool came free in time")
         cause = getattr(error, "orig", None) or error
         if not isinstance(cause, (sqlite3.Error, sqlite3.Warning, OverflowError)):

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
-from sqlalchemy.pool import QueuePool
-
 from buddy.memory.config import redact
 from buddy.memory.errors import ConfigError
 from buddy.memory.storage.sql.engines import acquire, protect_from_fork
+from sqlalchemy import exc
+from sqlalchemy.pool import QueuePool
 
 BUSY_SECONDS = 30.0
 """How long a call waits for other writers before it raises UnavailableError; ``?timeout=`` in the
@@ -61,7 +61,7 @@ def _callers(engine: Any) -> Opened:
 def _parse(db_url: Any) -> sa.URL:
     try:
         url = sa.make_url(db_url)
-    except (sa.exc.ArgumentError, ValueError, TypeError):
+    except (exc.ArgumentError, ValueError, TypeError):
         raise ConfigError(f"{redact(str(db_url))!r} is not a database URL") from None
     if url.drivername not in _DRIVERS:
         raise ConfigError(f"a SQLite URL begins with sqlite://, not with {url.drivername}://")
@@ -109,10 +109,12 @@ def _make(url: sa.URL, **pool: Any) -> sa.Engine:
             connect_args={"check_same_thread": False, **wait},
             **pool,
         )
-    except (sa.exc.ArgumentError, ValueError, TypeError) as error:
+    except (exc.ArgumentError, ValueError, TypeError) as error:
         raise ConfigError(f"SQLite: {error}") from error
 
 
 def _is_memory(url: sa.URL) -> bool:
     database = url.database or ""
-    return database in ("", ":memory:") or ":memory:" in database or url.query.get("mode") == "memory"
+    return (
+        database in ("", ":memory:") or ":memory:" in database or url.query.get("mode") == "memory"
+    )

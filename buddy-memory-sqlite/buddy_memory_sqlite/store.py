@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from threading import get_ident
 from time import monotonic, sleep
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.pool import SingletonThreadPool
-
 from buddy.memory.errors import AccessError, ConfigError, UnavailableError
 from buddy.memory.storage.sql import SqlStore, SyncConnector
 from buddy.memory.storage.sql.store import NoTable
+from sqlalchemy import exc
+from sqlalchemy.pool import SingletonThreadPool
+
 from buddy_memory_sqlite.dialect import SqliteDialect
 from buddy_memory_sqlite.engine import BUSY_SECONDS, Opened
 from buddy_memory_sqlite.upgrade import upgrade
@@ -52,7 +54,9 @@ class SqliteStore(SqlStore):
             await self._attempt(self._connector.look, _switch_to_wal)
 
     async def upgrade(self) -> None:
-        await self._unless_missing(self._connector.define, lambda c: upgrade(c, self._tables), None)
+        await self._unless_missing(
+            self._connector.define, partial(upgrade, tables=self._tables), None
+        )
         if await self.exists():
             await self.create()
 
@@ -73,8 +77,8 @@ class SqliteStore(SqlStore):
             self._thread = get_ident()
         elif self._thread != get_ident():
             raise ConfigError(
-                "this engine gives each thread a database of its own (SingletonThreadPool). Make it "
-                'with create_engine("sqlite://", poolclass=StaticPool, '
+                "this engine gives each thread a database of its own (SingletonThreadPool). Make "
+                'it with create_engine("sqlite://", poolclass=StaticPool, '
                 'connect_args={"check_same_thread": False}), or leave db_engine out.'
             )
 
@@ -87,7 +91,7 @@ def _make_folder(folder: Path) -> None:
 
 
 def _check_can_make(file: Path) -> None:
-    """Raise when the file could not be made: otherwise an unusable path would read as empty (R7)."""
+    """Raise when the file could not be made: an unusable path must not read as empty (R7)."""
     folder = file.parent
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
@@ -98,7 +102,7 @@ def _check_can_make(file: Path) -> None:
 
 
 def _switch_to_wal(connection: sa.Connection) -> None:
-    """Switch a file without tables to WAL, once and for all, while others may be doing the same.
+    """Switch a file without tables to WAL for good, while others may be doing the same.
 
     SQLite does not wait for the lock that this needs (busy_timeout does not apply to it), so the
     waiting is done here.
@@ -110,7 +114,7 @@ def _switch_to_wal(connection: sa.Connection) -> None:
             if tables == 0:
                 connection.exec_driver_sql("PRAGMA journal_mode=WAL").fetchall()
             return
-        except sa.exc.OperationalError as error:
+        except exc.OperationalError as error:
             if "locked" not in str(error.orig):
                 raise
             if monotonic() > deadline:

@@ -7,12 +7,12 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-
 from buddy.memory import payload
 from buddy.memory.errors import SchemaError
 from buddy.memory.storage import clock, legacy
 from buddy.memory.storage.record import Kind
 from buddy.memory.storage.sql.tables import Tables, is_older
+
 from buddy_memory_sqlite.dialect import SqliteDialect
 
 _COLUMNS = ("id", "user_id", "memory", "created_at", "updated_at")
@@ -34,17 +34,19 @@ def upgrade(connection: sa.Connection, tables: Tables) -> None:
     extra = columns - {*_COLUMNS, "seq", "version"}
     if extra:
         raise SchemaError(
-            f"The table {table.name!r} has columns of somebody else's ({', '.join(sorted(extra))}), "
-            "which an upgrade would lose."
+            f"An upgrade would lose columns of the table {table.name!r} that are not ours: "
+            f"{', '.join(sorted(extra))}."
         )
     quote = connection.dialect.identifier_preparer.quote
     old = f"{table.name}__before_upgrade"
     connection.exec_driver_sql(f"ALTER TABLE {quote(table.name)} RENAME TO {quote(old)}")
     connection.execute(sa.schema.CreateTable(table))
+    # Names are quoted by the dialect, and values are parameters.
+    columns_sql = ", ".join(_COLUMNS)
     rows = connection.exec_driver_sql(
-        f"SELECT {', '.join(_COLUMNS)} FROM {quote(old)} ORDER BY created_at, rowid"
+        f"SELECT {columns_sql} FROM {quote(old)} ORDER BY created_at, rowid"  # noqa: S608
     )
-    insert = f"INSERT INTO {quote(table.name)} ({', '.join(_COLUMNS)}) VALUES (?, ?, ?, ?, ?)"
+    insert = f"INSERT INTO {quote(table.name)} ({columns_sql}) VALUES (?, ?, ?, ?, ?)"  # noqa: S608
     for row in _converted(rows):
         connection.exec_driver_sql(insert, row)
     connection.exec_driver_sql(f"DROP TABLE {quote(old)}")

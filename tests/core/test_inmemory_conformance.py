@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
-
 from buddy.memory.db.stored import StoredMemoryDb as StoredMemoryDbV1
 from buddy.memory.storage.inmemory import InMemoryStore
 from buddy.memory.testing import Subject
@@ -20,7 +17,9 @@ def _threaded(store: InMemoryStore) -> ThreadedMemoryDb:
 
 class TestInMemoryStore(Conformance):
     complete = True
-    lacks = frozenset({"expiring", "unreachable", "corrupt", "named", "neighbour", "forks", "waits"})
+    lacks = frozenset(
+        {"expiring", "unreachable", "corrupt", "named", "neighbour", "forks", "waits"}
+    )
 
     @pytest.fixture(params=[StoredMemoryDbV1, StoredMemoryDb, AsyncStoredMemoryDb, _threaded])
     def subject(self, request: pytest.FixtureRequest) -> Subject:

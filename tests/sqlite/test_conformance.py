@@ -8,13 +8,12 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-
 from buddy.memory.db.sqlite import SqliteMemoryDb as SqliteMemoryDbV1
 from buddy.memory.testing import Subject
 from buddy.memory.testing.pytest_face import Conformance
 from buddy.memory.v2.db.sqlite import AsyncSqliteMemoryDb, SqliteMemoryDb
 
-SECRET = "hunter2-is-secret"
+SECRET = "hunter2-is-secret"  # noqa: S105  (that it never shows is what is tested)
 
 
 def file_subject(cls: Any, folder: Path) -> Subject:

@@ -26,14 +26,14 @@ _SECRET_PARAMETER = re.compile(
 
 
 class Target(NamedTuple):
-    """A parsed config: what to look up (a name, scheme or class), the URL if any, the options."""
+    """A parsed config: the name, scheme or class to look up, the URL if any, the options."""
 
     name: str
     url: str | None
     options: dict[str, Any]
 
 
-def parse(config: str | Mapping[str, Any]) -> Target:
+def parse(config: object) -> Target:
     """Return what ``config`` names. Raises ConfigError when it names nothing."""
     if isinstance(config, Mapping):
         return _parse_mapping(config)
@@ -49,12 +49,12 @@ def parse(config: str | Mapping[str, Any]) -> Target:
     if _CLASS.fullmatch(text):
         return Target(text, None, {})
     raise ConfigError(
-        f"{redact(text)!r:.120} names no database. Give a URL such as sqlite:///memory.db, the name "
-        "of a backend, or a class as package.module:Class."
+        f"{redact(text)!r:.120} names no database. Give a URL such as sqlite:///memory.db, the "
+        "name of a backend, or a class as package.module:Class."
     )
 
 
-def _parse_mapping(config: Mapping[str, Any]) -> Target:
+def _parse_mapping(config: Mapping[Any, Any]) -> Target:
     options = {
         str(key): expand(value) if isinstance(value, str) else value
         for key, value in config.items()
@@ -89,5 +89,5 @@ def expand(text: str) -> str:
 
 
 def redact(text: str) -> str:
-    """Return ``text`` with the passwords of a URL replaced, whether or not the URL is well-formed."""
+    """Return ``text`` without the passwords of a URL, whether or not the URL is well-formed."""
     return _SECRET_PARAMETER.sub(r"\1***", _PASSWORD.sub(r"\1***@", text))

@@ -35,21 +35,19 @@ class MemoryDbError(Exception):
 
     stored_ids: tuple[str, ...] = ()
 
-    def __init__(self, *facts: Any) -> None:
-        self.facts = facts
-        super().__init__(self._message(*facts))
-
-    def _message(self, *facts: Any) -> str:
-        return str(facts[0]) if facts else type(self).__name__
+    def __init__(self, message: str, *facts: Any) -> None:
+        super().__init__(message)
+        # What the class is called with: a pickled error is made anew from its facts.
+        self._facts = facts or (message,)
 
     def __str__(self) -> str:
-        text = self._message(*self.facts)
+        text = super().__str__()
         if self.stored_ids:
             text += f" ({len(self.stored_ids)} rows of this call are stored, see .stored_ids)"
         return text
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), self.facts, {"stored_ids": self.stored_ids}
+        return type(self), self._facts, {"stored_ids": self.stored_ids}
 
 
 class ConfigError(MemoryDbError, ValueError):
@@ -57,130 +55,115 @@ class ConfigError(MemoryDbError, ValueError):
 
 
 class UnknownBackendError(ConfigError, LookupError):
-    """No backend has that name: ``UnknownBackendError(name, what, known, hint)``."""
+    """No backend has that name; says which are known, and what to install."""
 
-    def _message(
+    def __init__(
         self, name: str, what: str = "backend", known: Iterable[str] = (), hint: str = ""
-    ) -> str:
-        names = ", ".join(sorted(known)) or "none"
-        return f"No {what} is called {name!r}. {hint + ' ' if hint else ''}Known: {names}."
+    ) -> None:
+        names = sorted(known)
+        hint = f"{hint} " if hint else ""
+        text = f"No {what} is called {name!r}. {hint}Known: {', '.join(names) or 'none'}."
+        super().__init__(text, name, what, names, hint.strip())
 
 
 class AmbiguousBackendError(ConfigError):
-    """Distributions disagree about a name: ``AmbiguousBackendError(name, claims)``."""
+    """Several distributions claim one name; ``claims`` names them."""
 
-    def _message(self, name: str, claims: Iterable[str]) -> str:
-        return (
-            f"The backend name {name!r} is claimed by {' and by '.join(claims)}. Uninstall one, call "
-            f"register({name!r}, …), or set BUDDY_MEMORY_PREFER={name}=DISTRIBUTION."
+    def __init__(self, name: str, claims: Iterable[str]) -> None:
+        self.claims = tuple(claims)
+        text = (
+            f"The backend name {name!r} is claimed by {' and by '.join(self.claims)}. Uninstall "
+            f"one, call register({name!r}, …), or set BUDDY_MEMORY_PREFER={name}=DISTRIBUTION."
         )
+        super().__init__(text, name, self.claims)
 
 
 class BackendLoadError(ConfigError, ImportError):
-    """A backend failed to import: ``BackendLoadError(name, distribution, reason)``."""
+    """A plugin or its driver failed to import; the cause is kept."""
 
-    def _message(self, name: str, distribution: str, reason: str) -> str:
-        return f"The backend {name!r} of {distribution} could not be loaded: {reason}"
+    def __init__(self, name: str, distribution: str, reason: str) -> None:
+        text = f"The backend {name!r} of {distribution} could not be loaded: {reason}"
+        super().__init__(text, name, distribution, reason)
 
 
 class InvalidMemoryError(MemoryDbError, ValueError):
-    """The row cannot be stored: ``InvalidMemoryError(reason, path)``.
-
-    ``path`` names the bad value, for example ``memory.topics[2]``.
-    """
+    """The row cannot be stored. ``path`` names the bad value, for example ``memory.topics[2]``."""
 
     def __init__(self, reason: str, path: str = "") -> None:
         self.path = path
-        super().__init__(reason, path)
-
-    def _message(self, reason: str, path: str = "") -> str:
-        return f"{path}: {reason}" if path else reason
+        super().__init__(f"{path}: {reason}" if path else reason, reason, path)
 
 
 class TooLargeError(InvalidMemoryError):
-    """The row exceeds what the backend holds: ``TooLargeError(size, limit)``, both in bytes."""
+    """The row exceeds what the backend holds; ``size`` and ``limit`` are in bytes."""
 
     def __init__(self, size: int, limit: int) -> None:
         self.size, self.limit, self.path = size, limit, ""
-        MemoryDbError.__init__(self, size, limit)
-
-    def _message(self, size: int, limit: int) -> str:  # type: ignore[override]
-        return f"The row takes {size:,} bytes; this backend stores at most {limit:,}. Nothing was stored."
+        text = f"The row takes {size:,} bytes; this backend stores at most {limit:,}."
+        MemoryDbError.__init__(self, f"{text} Nothing was stored.", size, limit)
 
 
 class ConflictError(MemoryDbError):
-    """Somebody else wrote first: ``ConflictError(id, expected, actual)``; version 0 = no row."""
+    """Somebody else wrote first; ``expected`` and ``actual`` are versions, 0 without a row."""
 
     def __init__(self, id: str, expected: int, actual: int) -> None:
         self.id, self.expected, self.actual = id, expected, actual
-        super().__init__(id, expected, actual)
-
-    def _message(self, id: str, expected: int, actual: int) -> str:
-        return (
-            f"{id!r} is at version {actual}, not {expected} (0 = no row). Nothing was changed; "
-            "read the row again and repeat the change."
-        )
+        text = f"{id!r} is at version {actual}, not {expected} (0 = no row). Nothing was changed; "
+        super().__init__(f"{text}read the row again and repeat the change.", id, expected, actual)
 
 
 class OwnerMismatchError(MemoryDbError, PermissionError):
-    """Another user owns the id: ``OwnerMismatchError(id)``. Does not tell who."""
+    """Another user owns the id. Does not tell who."""
 
     def __init__(self, id: str) -> None:
         self.id = id
-        super().__init__(id)
-
-    def _message(self, id: str) -> str:
-        return f"{id!r} belongs to another user. Nothing was changed."
+        super().__init__(f"{id!r} belongs to another user. Nothing was changed.", id)
 
 
 class UnavailableError(MemoryDbError, ConnectionError):
-    """The backend did not answer: ``UnavailableError(backend, detail)``. Worth a retry."""
+    """The backend did not answer: worth a retry."""
 
-    def _message(self, backend: str, detail: str) -> str:
-        return f"{backend} is unavailable: {detail}"
+    def __init__(self, backend: str, detail: str) -> None:
+        super().__init__(f"{backend} is unavailable: {detail}", backend, detail)
 
 
 class AccessError(MemoryDbError, PermissionError):
-    """Credentials or rights are missing: ``AccessError(detail, statement)``.
+    """Credentials or rights are missing.
 
     ``statement`` is what somebody with the rights has to run, or None.
     """
 
     def __init__(self, detail: str, statement: str | None = None) -> None:
         self.statement = statement
-        super().__init__(detail, statement)
-
-    def _message(self, detail: str, statement: str | None = None) -> str:
-        return f"{detail} Have this run by somebody who may:\n{statement}" if statement else detail
+        text = f"{detail} Have this run by somebody who may:\n{statement}" if statement else detail
+        super().__init__(text, detail, statement)
 
 
 class SchemaError(MemoryDbError):
-    """The table is not ours or is old: ``SchemaError(what_is_wrong, fix)``."""
+    """The table is not ours or is old; ``fix`` says what to call or to choose."""
 
-    def _message(self, wrong: str, fix: str = "") -> str:
-        return f"{wrong} {fix}".strip()
+    def __init__(self, wrong: str, fix: str = "") -> None:
+        super().__init__(f"{wrong} {fix}".strip(), wrong, fix)
 
 
 class CorruptMemoryError(MemoryDbError):
-    """A stored row cannot be decoded: ``CorruptMemoryError(id, reason)``."""
+    """A stored row cannot be decoded; ``id`` names it."""
 
     def __init__(self, id: str, reason: str) -> None:
         self.id = id
-        super().__init__(id, reason)
-
-    def _message(self, id: str, reason: str) -> str:
-        return f"The stored row {id!r} cannot be decoded: {reason}"
+        super().__init__(f"The stored row {id!r} cannot be decoded: {reason}", id, reason)
 
 
 class ClosedError(MemoryDbError):
-    """Used after ``close()``: ``ClosedError(name)``."""
+    """Used after ``close()``."""
 
-    def _message(self, name: str) -> str:
-        return f"This {name} was closed. Open another one."
+    def __init__(self, name: str) -> None:
+        super().__init__(f"This {name} was closed. Open another one.", name)
 
 
 class UnsupportedError(MemoryDbError, NotImplementedError):
-    """The backend lacks a capability: ``UnsupportedError(backend, capability, remedy)``."""
+    """The backend lacks a capability."""
 
-    def _message(self, backend: str, capability: str, remedy: str = "") -> str:
-        return f"{backend} does not support {capability}. {remedy}".strip()
+    def __init__(self, backend: str, capability: str, remedy: str = "") -> None:
+        text = f"{backend} does not support {capability}. {remedy}".strip()
+        super().__init__(text, backend, capability, remedy)

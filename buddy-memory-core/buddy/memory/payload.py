@@ -32,6 +32,8 @@ from buddy.memory.errors import InvalidMemoryError
 MAX_DEPTH = 64
 """Levels of nesting: what every backend can hold, with room for its own wrapping."""
 
+# Subclasses of these are stored as their base.
+_BASES: tuple[Any, ...] = (str, int, float, list, tuple)
 _INT_MIN, _INT_MAX = -(2**63), 2**63 - 1
 
 # A path is kept as nested (parent, step) pairs and written out only when something is wrong.
@@ -65,7 +67,10 @@ def _encode(value: Any, path: _Path, depth: int) -> Any:
         return _encode_mapping(value, path, depth)
     if kind is list or kind is tuple:
         _check_depth(path, depth)
-        return [_encode(item, (path, i), depth + 1) for i, item in enumerate(value)]
+        return [
+            item if type(item) is str else _encode(item, (path, i), depth + 1)
+            for i, item in enumerate(value)
+        ]
     return _encode_rarer(value, path, depth)
 
 
@@ -73,6 +78,9 @@ def _encode_mapping(value: Mapping[Any, Any], path: _Path, depth: int) -> dict[s
     _check_depth(path, depth)
     result: dict[str, Any] = {}
     for key, item in value.items():
+        if type(item) is str and type(key) is str:  # Most of what is stored; spares a call.
+            result[key] = item
+            continue
         if not isinstance(key, str):
             raise InvalidMemoryError(
                 f"the key {key!r:.80} is {_kind(key)}; keys are strings", _text(path)
@@ -91,9 +99,9 @@ def _encode_rarer(value: Any, path: _Path, depth: int) -> Any:
 
     if isinstance(value, Enum):
         return _encode(value.value, path, depth)
-    for base in (str, int, float, list, tuple):
+    for base in _BASES:
         if isinstance(value, base):
-            return _encode(base(value), path, depth)  # type: ignore[call-overload]
+            return _encode(base(value), path, depth)
     if isinstance(value, date):  # datetime is a date
         return value.isoformat()
     if isinstance(value, UUID) or (isinstance(value, Decimal) and value.is_finite()):
@@ -102,8 +110,9 @@ def _encode_rarer(value: Any, path: _Path, depth: int) -> Any:
         return _encode_mapping(value, path, depth)
     if is_dataclass(value) and not isinstance(value, type):
         return _encode_mapping({f.name: getattr(value, f.name) for f in fields(value)}, path, depth)
-    if not isinstance(value, type) and callable(getattr(value, "model_dump", None)):
-        return _encode(value.model_dump(), path, depth)
+    dump = getattr(value, "model_dump", None)  # As pydantic's models have it.
+    if callable(dump) and not isinstance(value, type):
+        return _encode(dump(), path, depth)
     raise InvalidMemoryError(f"{_kind(value)} cannot be stored as JSON", _text(path))
 
 
@@ -194,14 +203,13 @@ def from_json(text: str | bytes) -> dict[str, Any]:
     if isinstance(text, bytes):
         text = text.decode()
     try:
-        payload = _decoder.decode(text)
+        payload: Any = _decoder.decode(text)
     except RecursionError:
         raise ValueError("nested too deeply") from None
     if type(payload) is not dict:
         raise ValueError(f"a JSON object was expected, not {_kind(payload)}")
-    if _ESCAPE_IN_JSON in text:
-        payload = unescape(payload)
-    return payload
+    result: dict[str, Any] = unescape(payload) if _ESCAPE_IN_JSON in text else payload
+    return result
 
 
 def canonical_json(value: Any) -> str:

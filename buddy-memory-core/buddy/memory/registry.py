@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from importlib import import_module
 from threading import RLock
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 
 from buddy.memory import config as configs
 from buddy.memory.discovery import GROUPS, Claim, scan
@@ -201,9 +201,15 @@ registry = Registry()
 """The registry of this process."""
 
 
+@overload
 def open_memory_db(
-    config: str | Mapping[str, Any], version: int = 2, **options: Any
-) -> MemoryDb | MemoryDbV1 | Any:
+    config: str | Mapping[str, Any], version: Literal[2] = 2, **options: Any
+) -> MemoryDb: ...
+@overload
+def open_memory_db(
+    config: str | Mapping[str, Any], version: Literal[1], **options: Any
+) -> MemoryDbV1: ...
+def open_memory_db(config: str | Mapping[str, Any], version: int = 2, **options: Any) -> Any:
     """Open the database that ``config`` names: a URL, a backend's name, a class or a mapping.
 
     ``options`` are arguments of the backend's constructor and win over those in ``config``.

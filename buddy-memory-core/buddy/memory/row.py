@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import md5
@@ -9,6 +10,7 @@ from typing import Any
 
 from buddy.memory import payload
 from buddy.memory.errors import InvalidMemoryError
+from buddy.memory.storage.checks import check_user
 
 
 @dataclass
@@ -29,10 +31,9 @@ class MemoryRow:
 
     def __post_init__(self) -> None:
         if self.id is None:
-            try:
+            # What cannot be stored is refused by the write; a row that is only held is fine.
+            with suppress(InvalidMemoryError):
                 self.id = content_id(self.memory, self.user_id)
-            except InvalidMemoryError:
-                pass  # The write says what is wrong, with the path; a row that is only held is fine.
 
 
 def content_id(memory: dict[str, Any], user_id: str | None = None) -> str:
@@ -41,5 +42,5 @@ def content_id(memory: dict[str, Any], user_id: str | None = None) -> str:
     Every character counts, blanks included. Raises InvalidMemoryError when the memory cannot be
     stored.
     """
-    content = {"memory": payload.encode(memory), "user_id": user_id}
+    content = {"memory": payload.encode(memory), "user_id": check_user(user_id)}
     return md5(payload.canonical_json(content).encode(), usedforsecurity=False).hexdigest()

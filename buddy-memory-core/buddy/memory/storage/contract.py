@@ -17,9 +17,8 @@ from buddy.memory.storage.run import run
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from typing_extensions import Self
-
     from buddy.memory.v2.db.schema import SummaryRow
+    from typing_extensions import Self
 
 RowT = TypeVar("RowT")
 
@@ -87,7 +86,7 @@ class MemoryContract(ABC, Generic[RowT]):
 
     @abstractmethod
     def memory_exists(self, memory: RowT) -> bool:
-        """Tell whether a row with the id of ``memory`` is stored (for its user, if it names one)."""
+        """Tell whether the id of ``memory`` is stored (for its user, if it names one)."""
 
     @abstractmethod
     def read_memories(
@@ -118,7 +117,8 @@ class MemoryContract(ABC, Generic[RowT]):
 
     def read_memory(self, id: str, *, user_id: str | None = None) -> RowT | None:
         """Return the row (of that user), or None. Raises CorruptMemoryError when unreadable."""
-        return run(defaults.read_memory(defaults.Awaiting(self), id, user_id))
+        row: RowT | None = run(defaults.read_memory(defaults.Awaiting(self), id, user_id))
+        return row
 
     def iter_memories(
         self, user_id: str | None = None, sort: str | None = None, page_size: int = PAGE_SIZE
@@ -143,9 +143,7 @@ class MemoryContract(ABC, Generic[RowT]):
 
     # --- session summaries: as memories, where the id is the session id
 
-    def upsert_summary(
-        self, summary: SummaryRow, *, if_version: int | None = None
-    ) -> SummaryRow:
+    def upsert_summary(self, summary: SummaryRow, *, if_version: int | None = None) -> SummaryRow:
         """As ``upsert_memory``."""
         raise defaults.no_summaries(self)
 

@@ -35,7 +35,6 @@ from buddy.memory.storage.store import Store
 logger = logging.getLogger("buddy.memory")
 
 
-
 class Lease:
     """How many objects use one store; the last one to close closes it."""
 
@@ -127,6 +126,13 @@ class Policy:
             limit=check_page_size(page_size),
         )
         return readable(page), page[-1].position if len(page) >= page_size else None
+
+    def check_pages(self, user_id: str | None, sort: str | None, page_size: int) -> None:
+        """Raise what ``page`` would raise for these arguments, at once and without I/O."""
+        check_user(user_id)
+        check_sort(sort)
+        check_page_size(page_size)
+        _ = self.store
 
     async def count(self, kind: Kind, user_id: str | None = None) -> int:
         return await self.store.count(kind, check_user(user_id))

@@ -59,7 +59,7 @@ class Settings:
         live = [key for key, value in self._settings.items() if not isinstance(value, _PLAIN)]
         if live:
             raise TypeError(
-                f"{name} cannot be pickled: it was built from a live {live[0]}. Build it from a URL."
+                f"{name} cannot be pickled: it was built from a live {live[0]}. Give it a URL."
             )
         return _reopen, (type(self), self._settings)
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
-from buddy.memory.storage.checks import check_page_size, check_sort, check_user
 from buddy.memory.storage.contract import PAGE_SIZE, MemoryContract
 from buddy.memory.storage.run import run
 from buddy.memory.storage.settings import Settings
@@ -139,7 +138,7 @@ class StoredContract(Settings, MemoryContract[RowT]):
         self, shape: Shape[AnyRow], user_id: str | None, sort: str | None, page_size: int
     ) -> Iterator[AnyRow]:
         # Checked here and not in the generator, so that a wrong argument raises at the call.
-        check_user(user_id), check_sort(sort), check_page_size(page_size), self._policy.store
+        self._policy.check_pages(user_id, sort, page_size)
 
         def rows() -> Iterator[AnyRow]:
             after: Any = None

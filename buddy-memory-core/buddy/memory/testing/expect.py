@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import datetime
@@ -27,7 +27,7 @@ def raises(kind: type[E], call: Callable[..., Any], *args: Any, **kwargs: Any) -
 
 
 @contextmanager
-def clock(now: datetime) -> Iterator[None]:
+def clock(now: datetime) -> Generator[None]:
     """Make every store believe that it is ``now``."""
     real = store_clock.utc_now
     store_clock.utc_now = lambda: now
@@ -38,7 +38,7 @@ def clock(now: datetime) -> Iterator[None]:
 
 
 @contextmanager
-def logged() -> Iterator[list[str]]:
+def logged() -> Generator[list[str]]:
     """Collect the warnings that buddy.memory logs."""
     messages: list[str] = []
 

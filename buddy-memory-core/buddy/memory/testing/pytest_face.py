@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from buddy.memory.testing.check import CHECKS, Check, NotVerified
 from buddy.memory.testing.subject import Subject
 

@@ -39,7 +39,7 @@ class Subject:
     """Opens a store in the same database by its name (table, collection, prefix)."""
 
     unreachable: Callable[[], Any] | None = None
-    """Opens a store whose database does not answer, with ``secret`` as its password if it has one."""
+    """Opens a store whose database does not answer, with ``secret`` as its password."""
 
     secret: str | None = None
     """The password given to ``unreachable``."""
@@ -70,7 +70,7 @@ class Rows:
             "upsert": f"upsert_{one}",
             "upsert_many": f"upsert_{many}",
             "get": f"read_{one}",
-            "list": f"read_{many}",
+            "read": f"read_{many}",
             "iter": f"iter_{many}",
             "count": f"count_{many}",
             "delete": f"delete_{one}",
@@ -81,7 +81,7 @@ class Rows:
     upsert: Callable[..., Any]
     upsert_many: Callable[..., list[Any]]
     get: Callable[..., Any]
-    list: Callable[..., list[Any]]
+    read: Callable[..., list[Any]]
     iter: Callable[..., Iterable[Any]]
     count: Callable[..., int]
     delete: Callable[..., bool]
@@ -107,12 +107,13 @@ class Rows:
 
     def updated(self, row: Any) -> datetime:
         """Return the time of the row's last write."""
-        time: datetime = row.updated_at if isinstance(row, MemoryRowV1) else row.last_updated
+        time = row.updated_at if isinstance(row, MemoryRowV1) else row.last_updated
+        assert isinstance(time, datetime)
         return time
 
-    def ids(self, *args: Any, **kwargs: Any) -> list[str]:  # type: ignore[valid-type]
-        """Return the ids that ``list`` returns."""
-        return [row.id for row in self.list(*args, **kwargs)]  # type: ignore[attr-defined]
+    def ids(self, *args: Any, **kwargs: Any) -> list[str]:
+        """Return the ids of what ``read`` returns."""
+        return [row.id for row in self.read(*args, **kwargs)]
 
 
 class Trial:

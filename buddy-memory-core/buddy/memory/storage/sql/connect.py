@@ -73,7 +73,7 @@ class SyncConnector(Connector):
         dialect = self.engine.dialect
         if not isinstance(error, Exception) or (
             isinstance(error, dialect.loaded_dbapi.Error)
-            and dialect.is_disconnect(error, connection.dbapi_connection, None)  # type: ignore[arg-type]
+            and dialect.is_disconnect(error, connection.dbapi_connection, None)
         ):
             connection.invalidate(error)
             return

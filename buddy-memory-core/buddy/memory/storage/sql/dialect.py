@@ -9,7 +9,6 @@ from enum import Enum
 from typing import Any
 
 import sqlalchemy as sa
-
 from buddy.memory import payload
 from buddy.memory.errors import MemoryDbError
 

@@ -22,9 +22,7 @@ _used: WeakSet[sa.Engine] = WeakSet()
 _abandoned: list[Any] = []
 
 
-def acquire(
-    key: Hashable, make: Callable[[], sa.Engine]
-) -> tuple[sa.Engine, Callable[[], None]]:
+def acquire(key: Hashable, make: Callable[[], sa.Engine]) -> tuple[sa.Engine, Callable[[], None]]:
     """Return the engine for ``key``, made if there is none, and the function that gives it back.
 
     An agent framework opens a store per agent: an engine for each would be too many connections.

@@ -7,14 +7,13 @@ once, a statement is a string and the order of its parameters.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import wraps
+from functools import update_wrapper
 from typing import Any, Concatenate, ParamSpec
 
 import sqlalchemy as sa
-from sqlalchemy.engine.interfaces import Dialect
-
 from buddy.memory.storage.record import Kind
 from buddy.memory.storage.sql.dialect import SqlDialect
+from sqlalchemy.engine.interfaces import Dialect
 
 P = ParamSpec("P")
 
@@ -41,16 +40,14 @@ def compiled(
 ) -> Callable[Concatenate[Statements, P], Statement]:
     """Make a method that builds a construct return its Statement, compiled at the first call."""
 
-    @wraps(build)
-    def statement(self: Statements, *args: P.args, **kwargs: P.kwargs) -> Statement:
+    def statement(self: Statements, /, *args: P.args, **kwargs: P.kwargs) -> Statement:
         key = (build.__name__, *args, *kwargs.items())
-        found = self._compiled.get(key)
+        found = self.ready.get(key)
         if found is None:
-            found = Statement(build(self, *args, **kwargs), self._engine_dialect)
-            self._compiled[key] = found
+            found = self.ready[key] = self.compile(build(self, *args, **kwargs))
         return found
 
-    return statement
+    return update_wrapper(statement, build)
 
 
 def _parameter(name: str) -> sa.BindParameter[Any]:
@@ -67,13 +64,17 @@ class Statements:
         self._table, self._c, self._payload = table, table.c, table.c[kind.value]
         self._dialect = dialect
         self._engine_dialect = _positional(engine_dialect)
-        self._compiled: dict[Any, Statement] = {}
+        self.ready: dict[Any, Statement] = {}
+
+    def compile(self, construct: Any) -> Statement:
+        """Return the construct as a Statement for this engine."""
+        return Statement(construct, self._engine_dialect)
 
     # --- reading
 
     def _row(self, as_bytes: bool = False) -> list[Any]:
         c = self._c
-        texts = [c.id, c.user_id, self._payload, c.created_at, c.updated_at]
+        texts: list[Any] = [c.id, c.user_id, self._payload, c.created_at, c.updated_at]
         if as_bytes:
             texts = [sa.cast(column, sa.LargeBinary) for column in texts]
         return [c.seq, *texts, c.version]
@@ -85,8 +86,10 @@ class Statements:
 
     @compiled
     def has(self, by_user: bool) -> Any:
-        return sa.select(sa.literal_column("1")).select_from(self._table).where(
-            *self._match(True, by_user)
+        return (
+            sa.select(sa.literal_column("1"))
+            .select_from(self._table)
+            .where(*self._match(True, by_user))
         )
 
     @compiled
@@ -103,7 +106,9 @@ class Statements:
         seq = self._c.seq
         query = sa.select(*self._row(as_bytes)).where(*self._match(False, by_user))
         if after:
-            query = query.where(seq < _parameter("p_after") if newest_first else seq > _parameter("p_after"))
+            query = query.where(
+                seq < _parameter("p_after") if newest_first else seq > _parameter("p_after")
+            )
         query = query.order_by(seq.desc() if newest_first else seq.asc())
         return query.limit(_parameter("p_limit")) if limit else query
 
@@ -167,10 +172,10 @@ class Statements:
         )
 
     def upsert_rows(self, count: int) -> Statement:
-        """Return ``upsert`` for ``count`` rows at once: their parameters, then those of the rest."""
-        found = self._compiled.get(("upsert_rows", count))
+        """Return ``upsert`` for ``count`` rows: their parameters first, then the others."""
+        found = self.ready.get(("upsert_rows", count))
         if found is None:
-            found = self._compiled["upsert_rows", count] = _repeat_values(self.upsert(), count)
+            found = self.ready["upsert_rows", count] = _repeat_values(self.upsert(), count)
         return found
 
     # --- deleting
@@ -186,7 +191,7 @@ class Statements:
         return sa.delete(self._table).where(*self._match(False, by_user))
 
     def _match(self, by_id: bool, by_user: bool) -> list[Any]:
-        conditions = []
+        conditions: list[Any] = []
         if by_id:
             conditions.append(self._c.id == _parameter("p_id"))
         if by_user:
@@ -202,7 +207,8 @@ def _repeat_values(single: Statement, count: int) -> Statement:
     mark = "?" if "?" in single.sql else "%s"
     group = "(" + ", ".join([mark] * len(NEW_ROW)) + ")"
     head, found, tail = single.sql.partition(f"VALUES {group}")
-    assert found and single.names[: len(NEW_ROW)] == NEW_ROW, single.sql
+    assert found, single.sql
+    assert single.names[: len(NEW_ROW)] == NEW_ROW, single.names
     repeated = Statement.__new__(Statement)
     repeated.sql = f"{head}VALUES {', '.join([group] * count)}{tail}"
     repeated.constants = single.constants

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
+from itertools import chain
 from typing import Any, TypeVar
-
-from sqlalchemy.engine.interfaces import Dialect
 
 from buddy.memory.errors import (
     ConflictError,
@@ -26,8 +25,11 @@ from buddy.memory.storage.sql.dialect import Fault, SqlDialect
 from buddy.memory.storage.sql.statements import NEW_ROW, Statements
 from buddy.memory.storage.sql.tables import Tables
 from buddy.memory.storage.store import Store
+from sqlalchemy.engine.interfaces import Dialect
 
 T = TypeVar("T")
+NewRow = tuple[str, str | None, Any, Any, Any]
+"""Values in the order of NEW_ROW: id, user_id, payload, created_at, updated_at."""
 
 
 class NoTable(Exception):
@@ -76,35 +78,42 @@ class SqlStore(Store):
     # --- writing
 
     async def put(self, write: Write) -> Record:
-        values = self._values(write)
-        work: Work[Any] = lambda cursor: self._put(cursor, write, values)  # noqa: E731
-        row = await self._write(self._connector.run, work)
-        return self._stored(write, row)
+        new = self._new_row(write)
+        work: Work[Any] = lambda cursor: self._put(cursor, write, new)  # noqa: E731
+        return self._stored(write, new, await self._write(self._connector.run, work))
 
     async def put_many(self, writes: Sequence[Write]) -> list[Record]:
-        size = self._dialect.bulk_rows
-        values = [self._values(write) for write in writes]
-        kind = writes[0].record.kind
+        new = [self._new_row(write) for write in writes]
 
         def work(cursor: Any) -> dict[str, Any]:
-            stored: dict[str, Any] = {}
-            for start in range(0, len(writes), size):
-                stored.update(self._put_rows(cursor, kind, values[start : start + size]))
-            for write, row in zip(writes, values, strict=True):
+            stored = self._put_rows(cursor, writes[0], new)
+            for write, row in zip(writes, new, strict=True):
                 if write.record.id not in stored:  # Refused, or the clock is behind.
                     stored[write.record.id] = self._put(cursor, write, row)
             return stored
 
-        rows = await self._write(self._connector.transaction, work)
-        return [self._stored(write, rows[write.record.id]) for write in writes]
+        rows: dict[str, Any] = await self._write(self._connector.transaction, work)
+        return [
+            self._stored(write, row, rows[write.record.id])
+            for write, row in zip(writes, new, strict=True)
+        ]
 
-    def _put_rows(self, cursor: Any, kind: Kind, rows: list[dict[str, Any]]) -> dict[str, Any]:
-        statement = self._statements[kind].upsert_rows(len(rows))
-        parameters = [row[name] for row in rows for name in NEW_ROW]
-        cursor.execute(statement.sql, (*parameters, *statement.bind(rows[0])))
-        return {row[0]: row for row in cursor.fetchall()}
+    def _put_rows(self, cursor: Any, first: Write, new: list[NewRow]) -> dict[str, Any]:
+        """Upsert the rows, many with each statement; return what came back by id."""
+        size, statements = self._dialect.bulk_rows, self._statements[first.record.kind]
+        now = {"p_now": self._dialect.dump_time(first.now)}
+        stored: dict[str, Any] = {}
+        for start in range(0, len(new), size):
+            rows = new[start : start + size]
+            statement = statements.upsert_rows(len(rows))
+            cursor.execute(statement.sql, (*chain.from_iterable(rows), *statement.bind(now)))
+            stored.update((row[0], row) for row in cursor.fetchall())
+        return stored
 
-    def _put(self, cursor: Any, write: Write, values: dict[str, Any]) -> Any:
+    def _put(self, cursor: Any, write: Write, new: NewRow) -> Any:
+        """Upsert one row as ``merge`` describes; return its id, seq, times and version."""
+        now = self._dialect.dump_time(write.now)
+        values = dict(zip(NEW_ROW, new, strict=True), p_now=now, p_if_version=write.if_version)
         statements = self._statements[write.record.kind]
         if write.if_version is None:
             statement = statements.upsert()
@@ -114,10 +123,12 @@ class SqlStore(Store):
             statement = statements.update_version()
         while True:
             cursor.execute(statement.sql, statement.bind(values))
-            row = cursor.fetchone()
-            if row is not None:
-                return row
-            values = {**values, "p_now": self._refused(cursor, write, values["p_now"])}
+            # All rows and not the first: an autocommit happens when the statement has ended, and
+            # what goes wrong then has to be raised here.
+            rows = cursor.fetchall()
+            if rows:
+                return rows[0]
+            values["p_now"] = self._refused(cursor, write, values["p_now"])
 
     def _refused(self, cursor: Any, write: Write, now: Any) -> Any:
         """Raise what kept the write from happening, or return the time to try again with."""
@@ -137,18 +148,13 @@ class SqlStore(Store):
             raise CorruptMemoryError(id, f"updated_at: {error}") from None
         return self._dialect.dump_time(max(stored_at + TICK, write.now))
 
-    def _values(self, write: Write) -> dict[str, Any]:
-        """Return the parameters of a write, those of a new row first (see NEW_ROW)."""
+    def _new_row(self, write: Write) -> NewRow:
+        """Return the values of NEW_ROW."""
         record, time = write.record, self._dialect.dump_time
-        return {
-            "p_id": record.id,
-            "p_user_id": record.user_id,
-            "p_payload": self._dump(record.payload),
-            "p_created_at": time(record.created_at),
-            "p_updated_at": time(record.updated_at),
-            "p_now": time(write.now),
-            "p_if_version": write.if_version,
-        }
+        created = time(record.created_at)
+        # Usually both are the time of the call, and formatting is work.
+        updated = created if record.updated_at is record.created_at else time(record.updated_at)
+        return record.id, record.user_id, self._dump(record.payload), created, updated
 
     def _dump(self, payload: dict[str, Any]) -> Any:
         dumped, limit = self._dialect.dump(payload), self._dialect.max_bytes
@@ -158,15 +164,15 @@ class SqlStore(Store):
                 raise TooLargeError(size, limit)
         return dumped
 
-    def _stored(self, write: Write, row: Any) -> Record:
+    def _stored(self, write: Write, new: NewRow, row: Any) -> Record:
+        """Return the record of a write from what the statement returned."""
         _id, seq, created_at, updated_at, version = row
-        time = self._dialect.load_time
-        return write.record._replace(
-            created_at=time(created_at),
-            updated_at=time(updated_at),
-            version=version,
-            position=seq,
-        )
+        kind, id, user_id, payload, created, updated, _, _ = write.record
+        if created_at != new[3]:
+            created = self._dialect.load_time(created_at)
+        if updated_at != new[4]:
+            updated = self._dialect.load_time(updated_at)
+        return Record(kind, id, user_id, payload, created, updated, version, seq)
 
     # --- reading
 
@@ -178,7 +184,7 @@ class SqlStore(Store):
             cursor.execute(statement.sql, statement.bind(values))
             return cursor.fetchone()
 
-        row = await self._read(work, empty=None)
+        row: Any = await self._read(work, empty=None)
         return None if row is None else self._decode(kind, row)
 
     async def has(self, kind: Kind, id: str, user_id: str | None) -> bool:
@@ -208,7 +214,8 @@ class SqlStore(Store):
             cursor.execute(statement.sql, statement.bind(values))
             return cursor.fetchall()
 
-        return [self._decode(kind, row) for row in await self._read(work, empty=[])]
+        rows: list[Any] = await self._read(work, empty=[])
+        return [self._decode(kind, row) for row in rows]
 
     async def count(self, kind: Kind, user_id: str | None) -> int:
         statement = self._statements[kind].count(user_id is not None)
@@ -228,9 +235,7 @@ class SqlStore(Store):
             if type(id) is not str or type(version) is not int:
                 raise TypeError("id or version has the wrong type")
             created, updated = dialect.load_time(created_at), dialect.load_time(updated_at)
-            return Record(
-                kind, id, user_id, dialect.load(payload), created, updated, version, seq
-            )
+            return Record(kind, id, user_id, dialect.load(payload), created, updated, version, seq)
         except (TypeError, ValueError) as error:
             return Corrupt(str(id), user_id, seq, f"{type(error).__name__}: {error}")
 

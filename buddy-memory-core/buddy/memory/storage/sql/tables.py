@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlalchemy as sa
-
 from buddy.memory.errors import SchemaError
 from buddy.memory.storage.record import Kind
 from buddy.memory.storage.sql.dialect import SqlDialect

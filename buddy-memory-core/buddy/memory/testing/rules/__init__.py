@@ -2,7 +2,17 @@
 
 from importlib import import_module
 
-MODULES = ("identity", "times", "reading", "writing", "payloads", "failure", "lifecycle", "versions", "storage")
+MODULES = (
+    "identity",
+    "times",
+    "reading",
+    "writing",
+    "payloads",
+    "failure",
+    "lifecycle",
+    "versions",
+    "storage",
+)
 
 
 def load() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from typing import Any
 
+
 def nested(levels: int) -> Any:
     """Return objects and lists in turn, ``levels`` deep."""
     value: Any = "bottom"
@@ -22,7 +23,7 @@ STRANGE_KEYS = {
     "dots": "..",
     "dunder": "__x__",
     "braces": "{a}",
-    "quotes": "it's \"quoted\"",
+    "quotes": 'it\'s "quoted"',
     "sql": "'; DROP TABLE memory; --",
     "percent": "100%s %(id)s",
     "dollar": "$where",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pickle
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any
 
 from buddy.memory.errors import CorruptMemoryError, MemoryDbError
@@ -18,22 +19,29 @@ def every_call(trial: Trial, db: Any) -> Iterator[tuple[str, Callable[[], Any]]]
     """Yield each method of a database by name, as a call that talks to it."""
     for kind in Kind:
         rows = trial.rows(db, kind)
-        yield f"{kind.value}: upsert", lambda rows=rows: rows.add("a")
-        yield f"{kind.value}: upsert_many", lambda rows=rows: rows.upsert_many([rows.new("a")])
-        yield f"{kind.value}: upsert none", lambda rows=rows: rows.upsert_many([])
-        yield f"{kind.value}: get", lambda rows=rows: rows.get("a")
-        yield f"{kind.value}: list", lambda rows=rows: rows.list()
-        yield f"{kind.value}: list of a user", lambda rows=rows: rows.list("ann", 3, "asc")
-        yield f"{kind.value}: list none", lambda rows=rows: rows.list(limit=0)
-        yield f"{kind.value}: iter", lambda rows=rows: list(rows.iter())
-        yield f"{kind.value}: count", lambda rows=rows: rows.count()
-        yield f"{kind.value}: delete", lambda rows=rows: rows.delete("a")
-        yield f"{kind.value}: delete_many", lambda rows=rows: rows.delete_many(["a"])
-        yield f"{kind.value}: delete none", lambda rows=rows: rows.delete_many([])
+        calls: dict[str, Callable[[], Any]] = {
+            "upsert": partial(rows.add, "a"),
+            "upsert_many": partial(rows.upsert_many, [rows.new("a")]),
+            "upsert none": partial(rows.upsert_many, []),
+            "get": partial(rows.get, "a"),
+            "read": rows.read,
+            "read of a user": partial(rows.read, "ann", 3, "asc"),
+            "read none": partial(rows.read, limit=0),
+            "iter": partial(_exhaust, rows.iter),
+            "count": rows.count,
+            "delete": partial(rows.delete, "a"),
+            "delete_many": partial(rows.delete_many, ["a"]),
+            "delete none": partial(rows.delete_many, []),
+        }
+        yield from ((f"{kind.value}: {name}", call) for name, call in calls.items())
     yield "memory_exists", lambda: db.memory_exists(trial.memories.new("a"))
     for name in ("create", "table_exists", "clear", "drop_table", "ping", "upgrade"):
         yield name, getattr(db, name)
     yield "delete_user", lambda: db.delete_user("ann")
+
+
+def _exhaust(iterate: Callable[[], Iterable[Any]]) -> list[Any]:
+    return list(iterate())
 
 
 @check("R7", "unreachable")

@@ -23,7 +23,7 @@ def any_string_is_an_id(rows: Rows) -> None:
     assert rows.count() == len(STRANGE_KEYS)
     for name, id in STRANGE_KEYS.items():
         assert rows.delete(id), name
-    assert rows.list() == []
+    assert rows.read() == []
 
 
 @check_rows("R1")
@@ -50,17 +50,22 @@ def illegal_keys_are_refused(rows: Rows) -> None:
         raises(InvalidMemoryError, rows.upsert, rows.new(id, {"a": 1}))
         raises(InvalidMemoryError, rows.delete_many, ["fine", id])
     for user in bad[1:]:
-        raises(InvalidMemoryError, rows.list, user)
+        raises(InvalidMemoryError, rows.read, user)
         raises(InvalidMemoryError, rows.count, user)
         raises(InvalidMemoryError, rows.get, "x", user_id=user)
         raises(InvalidMemoryError, rows.upsert, rows.new("x", {"a": 1}, user))
-    assert rows.list() == []
+    assert rows.read() == []
 
 
 @check_rows("R1")
 def the_owner_is_fixed_by_the_first_write(rows: Rows) -> None:
     """An upsert of an id that another user owns raises OwnerMismatchError and changes nothing."""
-    for id, owner, other in (("a", "ann", "bob"), ("b", None, "bob"), ("c", "ann", None), ("d", "", None)):
+    for id, owner, other in (
+        ("a", "ann", "bob"),
+        ("b", None, "bob"),
+        ("c", "ann", None),
+        ("d", "", None),
+    ):
         before = rows.add(id, {"of": owner}, owner)
         error = raises(OwnerMismatchError, rows.add, id, {"of": other}, other)
         assert "ann" not in str(error).replace(repr(id), "")

@@ -26,7 +26,7 @@ def create_is_idempotent(trial: Trial) -> None:
     row = trial.memories.add("a")
     trial.db.create()
     trial.open().create()
-    assert trial.memories.list() == [row]
+    assert trial.memories.read() == [row]
 
 
 @check("R9")
@@ -47,14 +47,23 @@ def upgrade_of_a_current_store_changes_nothing(trial: Trial) -> None:
     row = trial.memories.add("a")
     trial.db.upgrade()
     trial.db.upgrade()
-    assert trial.memories.list() == [row]
+    assert trial.memories.read() == [row]
 
 
 @check("R9", "named")
 def any_legal_name_names_a_store(trial: Trial) -> None:
     """A store may have any name that is legal on its backend; each is a store of its own."""
     assert trial.subject.named is not None
-    names = ["Select", "with space", 'quo"te', "o'clock", "da-sh", "ünïcode", "percent%s", "semi;colon"]
+    names = [
+        "Select",
+        "with space",
+        'quo"te',
+        "o'clock",
+        "da-sh",
+        "ünïcode",
+        "percent%s",
+        "semi;colon",
+    ]
     for name in names:
         rows = trial.rows(trial.open(lambda name=name: trial.subject.named(name)))  # type: ignore[misc]
         rows.add("a", {"in": name})
@@ -128,13 +137,17 @@ def a_pickle_carries_settings_or_refuses(trial: Trial) -> None:
     """A pickle opens the same store again, or is refused with a TypeError that says why."""
     row = trial.memories.add("a")
     db = trial.db.async_db if isinstance(trial.db, AsyncView) else trial.db
+    refusal = ""
     try:
         data = pickle.dumps(db)
     except TypeError as error:
-        assert "pickle" in str(error)
+        refusal = str(error)
+        data = b""
+    if not data:
+        assert "pickle" in refusal
         return
     twin = trial.view(pickle.loads(data))  # noqa: S301  (made two lines above)
-    assert trial.rows(twin).list() == [row]
+    assert trial.rows(twin).read() == [row]
 
 
 @check("R10", "forks", only="sync")

@@ -40,8 +40,8 @@ def same(one: Any, two: Any) -> bool:
         return False
     if isinstance(one, dict):
         return list(one) == list(two) or (
-            one.keys() == two.keys()
-        ) and all(same(one[key], two[key]) for key in one)
+            (one.keys() == two.keys()) and all(same(one[key], two[key]) for key in one)
+        )
     if isinstance(one, list):
         return len(one) == len(two) and all(map(same, one, two))
     if isinstance(one, float):
@@ -55,7 +55,7 @@ def what_was_written_is_what_is_read(rows: Rows) -> None:
     for name, payload in PAYLOADS.items():
         assert same(rows.payload(rows.add(name, payload)), payload), name
         assert same(rows.payload(rows.get(name)), payload), name
-    for row in rows.list():
+    for row in rows.read():
         assert same(rows.payload(row), PAYLOADS[row.id]), row.id
     bulk = [rows.new(f"bulk {name}", payload) for name, payload in PAYLOADS.items()]
     for row in rows.upsert_many(bulk):
@@ -127,7 +127,7 @@ def what_is_no_json_is_refused_by_its_path(rows: Rows) -> None:
         raises(InvalidMemoryError, rows.upsert_many, [rows.new("ok"), rows.new("bad", payload)])
     for payload in ([1], "text", None, 5, nested(500), {"deep": nested(500)}):
         raises(InvalidMemoryError, rows.upsert, _with(rows, payload))
-    assert rows.list() == []
+    assert rows.read() == []
 
 
 def _with(rows: Rows, payload: Any) -> Any:
@@ -142,7 +142,7 @@ def rows_are_copies(rows: Rows) -> None:
     given = {"list": [1], "map": {"a": 1}}
     wanted = {"list": [1], "map": {"a": 1}}
     returned = rows.add("a", given)
-    for row in (returned, rows.get("a"), rows.list()[0], next(iter(rows.iter()))):
+    for row in (returned, rows.get("a"), rows.read()[0], next(iter(rows.iter()))):
         given["list"].append(2)  # type: ignore[attr-defined]
         rows.payload(row)["map"]["a"] = 2
         rows.payload(row)["list"].append(3)

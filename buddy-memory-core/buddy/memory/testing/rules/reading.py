@@ -83,8 +83,8 @@ def order_is_not_that_of_given_times(rows: Rows) -> None:
 def an_unknown_sort_is_an_error(rows: Rows) -> None:
     """Any sort but None, "asc" and "desc" is a ValueError."""
     for sort in ("", "ASC", "newest", "desc; DROP TABLE memory", 1, True):
-        raises(ValueError, rows.list, sort=sort)
-        raises(ValueError, rows.list, limit=0, sort=sort)
+        raises(ValueError, rows.read, sort=sort)
+        raises(ValueError, rows.read, limit=0, sort=sort)
         raises(ValueError, rows.iter, sort=sort)
 
 
@@ -106,7 +106,7 @@ def limit_is_the_first_n(rows: Rows) -> None:
     """None reads all, 0 none, N the first N in the asked order."""
     ids = _fill(rows, 5)
     assert rows.ids(limit=None) == ids[::-1]
-    assert rows.list(limit=0) == []
+    assert rows.read(limit=0) == []
     for n in (1, 4, 5, 6, 2**40):
         assert rows.ids(limit=n) == ids[::-1][:n], n
         assert rows.ids("ann", n, "asc") == ids[:n], n
@@ -118,8 +118,8 @@ def a_wrong_limit_is_an_error(rows: Rows) -> None:
     rows.add("a")
     wrong: list[Any] = [-1, -(10**30), 10**30, "1", 1.5, True]
     for limit in wrong:
-        raises(ValueError, rows.list, limit=limit)
-        raises(ValueError, rows.list, "ann", limit, "asc")
+        raises(ValueError, rows.read, limit=limit)
+        raises(ValueError, rows.read, "ann", limit, "asc")
 
 
 @check_rows("R5")
@@ -138,7 +138,7 @@ def no_user_means_all_users(rows: Rows) -> None:
 def a_table_that_was_never_made_reads_as_empty(trial: Trial) -> None:
     """A table that was never made reads as empty, and reading or deleting does not make it."""
     for rows in (trial.memories, trial.summaries):
-        assert rows.list() == rows.list("ann", 3, "asc") == list(rows.iter()) == []
+        assert rows.read() == rows.read("ann", 3, "asc") == list(rows.iter()) == []
         assert rows.count() == rows.count("ann") == 0
         assert rows.get("a") is None
         assert rows.delete("a") is False
@@ -159,7 +159,7 @@ def the_first_write_makes_the_table(rows: Rows) -> None:
     assert rows.ids() == ["a"]
     rows.trial.db.drop_table()
     assert rows.trial.db.table_exists() is False
-    assert rows.list() == []
+    assert rows.read() == []
     rows.upsert_many([rows.new("b")])
     assert rows.trial.db.table_exists() is True
     assert rows.ids() == ["b"]

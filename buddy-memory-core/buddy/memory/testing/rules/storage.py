@@ -48,7 +48,7 @@ def stores_do_not_see_each_other(rows: Rows) -> None:
     other = rows.trial.rows(rows.trial.open(rows.trial.subject.neighbour), rows.kind)
     mine, theirs = rows.add("a", {"in": "mine"}), other.add("a", {"in": "theirs"}, "bob")
     other.add("b", user_id="ann")
-    assert rows.list() == rows.list("ann") == [mine]
+    assert rows.read() == rows.read("ann") == [mine]
     assert (rows.count(), other.count()) == (1, 2)
     assert other.get("a") == theirs
     assert rows.get("b") is None
@@ -68,7 +68,7 @@ def clean_up_touches_only_this_store(trial: Trial) -> None:
             Rows(trial, kind).add("a")
         clean()
         for kind in Kind:
-            assert Rows(trial, kind).list() == []
+            assert Rows(trial, kind).read() == []
             assert trial.rows(other, kind).ids() == ["a"]
 
 
@@ -76,11 +76,13 @@ def clean_up_touches_only_this_store(trial: Trial) -> None:
 def clear_empties_the_store(trial: Trial) -> None:
     """clear() deletes all memories and summaries of all users, and keeps the tables."""
     for kind in Kind:
-        Rows(trial, kind).upsert_many(Rows(trial, kind).new(str(n), user_id=u) for n, u in enumerate("abc"))
+        Rows(trial, kind).upsert_many(
+            Rows(trial, kind).new(str(n), user_id=u) for n, u in enumerate("abc")
+        )
     assert trial.db.clear() is True
     assert trial.db.table_exists() is True
     for kind in Kind:
-        assert Rows(trial, kind).list() == []
+        assert Rows(trial, kind).read() == []
         assert Rows(trial, kind).get("1") is None
 
 

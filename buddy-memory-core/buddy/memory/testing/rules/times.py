@@ -21,7 +21,7 @@ def times_are_aware_utc_to_the_microsecond(rows: Rows) -> None:
         assert time.utcoffset() == timedelta(0)
         assert start <= time <= datetime.now(timezone.utc)
     assert rows.get("a") == row
-    assert rows.list() == [row]
+    assert rows.read() == [row]
     odd = LONG_AGO.replace(microsecond=1)
     stored = rows.upsert(rows.new("b", created_at=odd, updated_at=odd))
     assert (stored.created_at, rows.updated(stored)) == (odd, odd)

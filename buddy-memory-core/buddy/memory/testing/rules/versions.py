@@ -13,7 +13,7 @@ def a_version_counts_the_writes(rows: Rows) -> None:
     """A row's version counts its writes from 1, single and bulk, and starts anew after a delete."""
     assert [rows.add("a", {"n": n}).version for n in range(3)] == [1, 2, 3]
     assert rows.upsert_many([rows.new("a"), rows.new("b")])[0].version == 4
-    assert [row.version for row in rows.list(sort="asc")] == [4, 1]
+    assert [row.version for row in rows.read(sort="asc")] == [4, 1]
     rows.delete("a")
     assert rows.add("a").version == 1
 
@@ -64,7 +64,7 @@ def a_wrong_version_is_an_error(rows: Rows) -> None:
     for version in (-1, "1", 1.0, True, 2**63):
         raises(ConfigError, rows.add, "a", if_version=version)
         raises(ConfigError, rows.delete, "a", if_version=version)
-    assert rows.list() == []
+    assert rows.read() == []
 
 
 @check_rows("R13")

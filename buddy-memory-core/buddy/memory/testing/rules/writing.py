@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 from buddy.memory.errors import InvalidMemoryError, MemoryDbError, OwnerMismatchError
 from buddy.memory.testing.check import check, check_rows
 from buddy.memory.testing.expect import at_once, raises
@@ -16,7 +18,7 @@ def a_repeated_upsert_leaves_one_row(rows: Rows) -> None:
     assert rows.upsert(row).version == 2
     last = rows.add("a", {"n": 3})
     assert rows.payload(last) == {"n": 3}
-    assert rows.list() == [last]
+    assert rows.read() == [last]
     assert rows.get("a") == last
 
 
@@ -67,7 +69,7 @@ def a_failed_bulk_write_says_what_is_stored(rows: Rows) -> None:
     rows.add("theirs", user_id="bob")
     new = [rows.new(f"n{n}") for n in range(10)]
     error = raises(OwnerMismatchError, rows.upsert_many, [*new, rows.new("theirs")])
-    stored = set(rows.ids("ann"))
+    stored: set[str] = set(rows.ids("ann"))
     assert stored == set(error.stored_ids)
     raises(InvalidMemoryError, rows.upsert_many, [rows.new("x"), rows.new("y", {"y": {1}})])
     raises(OwnerMismatchError, rows.upsert_many, [rows.new("x"), rows.new("x", {}, "bob")])
@@ -80,7 +82,7 @@ def concurrent_upserts_of_one_id_leave_one_row(rows: Rows) -> None:
     """Upserts of one id from many threads leave one row, and each of them counts."""
     rows.trial.db.create()
     versions = at_once(8, lambda n: [rows.add("a", {"n": n}).version for _ in range(5)])
-    assert sorted(sum(versions, [])) == list(range(1, 41))
+    assert sorted(chain.from_iterable(versions)) == list(range(1, 41))
     assert rows.count() == 1
     assert rows.get("a").version == 40
 
@@ -103,4 +105,4 @@ def a_row_of_the_wrong_class_is_refused(trial: Trial) -> None:
     for row in (wrong, {"memory": {"a": 1}}, "text", None):
         error = raises(MemoryDbError, trial.db.upsert_memory, row)
         assert type(row).__name__ in str(error)
-    assert trial.memories.list() == []
+    assert trial.memories.read() == []

@@ -45,13 +45,15 @@ class AsyncMemoryDb(ABC):
     async def clear(self) -> bool: ...
 
     async def upgrade(self) -> None:
-        """As MemoryDb.upgrade: nothing to do unless a backend says otherwise."""
+        """As MemoryDb.upgrade."""
+        return  # Nothing to do unless a backend says otherwise.
 
     async def ping(self) -> None:
         await self.table_exists()
 
     async def close(self) -> None:
         """As MemoryDb.close."""
+        return  # Nothing was opened unless a backend says otherwise.
 
     async def __aenter__(self) -> Self:
         return self

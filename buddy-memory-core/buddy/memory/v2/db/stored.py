@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable
 from typing import Any, TypeVar
 
-from buddy.memory.storage.checks import check_page_size, check_sort, check_user
 from buddy.memory.storage.contract import PAGE_SIZE
 from buddy.memory.storage.run import run
 from buddy.memory.storage.settings import Settings
@@ -152,7 +151,7 @@ class AsyncStoredMemoryDb(Settings, AsyncMemoryDb):
         self, shape: Shape[AnyRow], user_id: str | None, sort: str | None, page_size: int
     ) -> AsyncIterator[AnyRow]:
         # Checked here and not in the generator, so that a wrong argument raises at the call.
-        check_user(user_id), check_sort(sort), check_page_size(page_size), self._policy.store
+        self._policy.check_pages(user_id, sort, page_size)
 
         async def rows() -> AsyncIterator[AnyRow]:
             after: Any = None
