@@ -1,0 +1,191 @@
+"""Play real conversations into a store, session by session, then read it in a new process.
+
+    python examples/demo.py [--db URL] [--all] [FILE…]
+
+A file holds one conversation of two people over many sessions, as JSON: ``speaker_a``,
+``speaker_b``, and for n = 1, 2, … ``session_n`` (a list of turns with ``speaker`` and ``text``)
+and ``session_n_date_time``. This is the format of the LoCoMo dialogues; examples/conversation.json
+is a short one. No model is needed: what people say is kept word for word, and each session is
+summarised by extraction. Every turn of a person becomes a memory of that person.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from buddy.memory.errors import MemoryDbError
+from buddy.memory.v2.memory import Memory
+
+HERE = Path(__file__).parent
+DEFAULT_DB = "sqlite:///demo.db"
+SHOWN = 8
+
+# Redirected output has no width; 100 columns fit most pagers.
+console = Console(width=None if sys.stdout.isatty() else 100)
+
+
+class Session(NamedTuple):
+    """One sitting of two people: its id, when it was, and who said what."""
+
+    id: str
+    when: str
+    turns: list[tuple[str, str]]
+
+
+class Conversation(NamedTuple):
+    """All sessions of two people. ``name`` keeps equally named people of two files apart."""
+
+    name: str
+    speakers: tuple[str, str]
+    sessions: list[Session]
+
+    def user(self, speaker: str) -> str:
+        return f"{self.name}/{speaker}"
+
+    @property
+    def pair(self) -> str:
+        """The owner of what belongs to both: the summaries of their sessions."""
+        return f"{self.name}/{' & '.join(self.speakers)}"
+
+
+def load(file: Path) -> Conversation:
+    """Read a conversation; exit with a sentence when the file holds none."""
+    try:
+        data = json.loads(file.read_text(encoding="utf-8"))
+        speakers = (str(data["speaker_a"]), str(data["speaker_b"]))
+        # A date can stand without its session, and other keys beside them.
+        numbers = sorted(int(m[1]) for key in data if (m := re.fullmatch(r"session_(\d+)", key)))
+        sessions = [
+            Session(
+                f"{file.stem}/session {n}",
+                str(data.get(f"session_{n}_date_time", "")),
+                [(str(turn["speaker"]), said(turn)) for turn in data[f"session_{n}"]],
+            )
+            for n in numbers
+        ]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        sys.exit(f"{file} is no conversation: {type(error).__name__}: {error}")
+    if not sessions:
+        sys.exit(f"{file} is no conversation: it has no session_1")
+    return Conversation(file.stem, speakers, sessions)
+
+
+def said(turn: dict[str, Any]) -> str:
+    """Return the text of a turn, and what is on the picture that came with it."""
+    caption = turn.get("blip_caption")
+    return f"{turn['text']} [shows {caption}]" if caption else str(turn["text"])
+
+
+def play(conversations: list[Conversation], db: str) -> None:
+    """Write every session into the store: memories of each speaker, one summary for the pair."""
+    columns = TextColumn("{task.description:<28}"), BarColumn(), MofNCompleteColumn()
+    with Memory(db=db) as memory, Progress(*columns, TimeElapsedColumn(), console=console) as bar:
+        for conversation in conversations:
+            task = bar.add_task(" & ".join(conversation.speakers), total=len(conversation.sessions))
+            for session in conversation.sessions:
+                for speaker in dict.fromkeys(speaker for speaker, _ in session.turns):
+                    words = [text for who, text in session.turns if who == speaker]
+                    messages = [{"role": "user", "content": text} for text in words]
+                    memory.create_user_memories(
+                        messages=messages, user_id=conversation.user(speaker)
+                    )
+                turns = [
+                    {"role": "user", "name": who, "content": text} for who, text in session.turns
+                ]
+                memory.create_session_summary(session.id, conversation.pair, messages=turns)
+                bar.advance(task)
+
+
+def show(conversations: list[Conversation], db: str, everything: bool) -> None:
+    """Print what the store holds of these conversations; reads the store and nothing else."""
+    with Memory(db=db) as memory:
+        for conversation in conversations:
+            for speaker in conversation.speakers:
+                console.print(memories_table(memory, conversation.user(speaker), everything))
+            console.print(summaries_table(memory, conversation))
+
+
+def memories_table(memory: Memory, user_id: str, everything: bool) -> Table:
+    found = memory.search_user_memories(
+        retrieval_method="last_n", user_id=user_id, limit=None if everything else SHOWN
+    )
+    total = len(memory.get_user_memories(user_id))
+    title = f"{user_id}: {total} memories"
+    if len(found) < total:
+        title += f", the newest {len(found)} (--all shows all)"
+    table = Table(title=title, title_justify="left", title_style="bold", expand=True)
+    table.add_column("written, UTC", style="dim", no_wrap=True)
+    table.add_column("what was said", ratio=1)
+    for row in found:
+        written = row.created_at
+        table.add_row(f"{written:%Y-%m-%d %H:%M:%S}" if written else "", _plain(row.memory))
+    return table
+
+
+def summaries_table(memory: Memory, conversation: Conversation) -> Table:
+    summaries = memory.get_session_summaries(conversation.pair, sort="asc")
+    when = {session.id: session.when for session in conversation.sessions}
+    title = f"{conversation.pair}: {len(summaries)} session summaries"
+    table = Table(title=title, title_justify="left", title_style="bold", expand=True)
+    table.add_column("session", width=20)
+    table.add_column("what it was about", ratio=1)
+    for row in summaries:
+        id = row.session_id or ""
+        session = Text(id).append(f"\n{when.get(id, '')}", "dim")
+        summary = _plain(row.summary.replace("\n", " · "))
+        summary.append(f"\n{', '.join(row.topics or [])}", "cyan")
+        table.add_row(session, summary, end_section=True)
+    return table
+
+
+def _plain(text: str) -> Text:
+    """Return stored text for the terminal: data, not markup and not control codes."""
+    return Text("".join(c if c.isprintable() else " " for c in text))
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="./run demo", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--db", default=DEFAULT_DB, help=f"config string (default {DEFAULT_DB})")
+    parser.add_argument("--all", action="store_true", help="print every memory, not the newest 8")
+    parser.add_argument("--show", action="store_true", help="only read, write nothing")
+    parser.add_argument("files", nargs="*", type=Path, default=[HERE / "conversation.json"])
+    return parser.parse_args()
+
+
+def second_process(given: argparse.Namespace) -> Iterator[str]:
+    yield from (sys.executable, __file__, "--show", "--db", given.db)
+    yield from ["--all"] * given.all
+    yield from map(str, given.files)
+
+
+def main() -> None:
+    given = arguments()
+    conversations = [load(file) for file in given.files]
+    try:
+        if given.show:
+            show(conversations, given.db, given.all)
+            return
+        console.rule("writing: one process plays the conversations into the store")
+        play(conversations, given.db)
+    except MemoryDbError as error:
+        sys.exit(f"{type(error).__name__}: {error}")
+    console.rule("reading: a new process opens the same store")
+    sys.exit(subprocess.call([*second_process(given)]))
+
+
+if __name__ == "__main__":
+    main()
