@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy
+from measure import HEAD, Case, Result, machine, measure, save
+
 from buddy.memory import open_memory_db
 from buddy.memory.v2.db.schema import MemoryRow
-from measure import HEAD, Case, Result, machine, measure, save
 
 USERS = 1000
 COLUMNS = "seq, id, user_id, memory, created_at, updated_at, version"
@@ -33,7 +34,7 @@ version = memory.version + 1
 
 def payload(n: int) -> dict[str, Any]:
     return {
-        "memory": f"The user said for the {n}th time that they like tea and long walks by the river",
+        "memory": f"The user said for the {n}th time that they like tea and walks by the river",
         "topics": ["tea", "walks"],
         "last_updated": "2026-01-01T00:00:00+00:00",
         "score": n / 7,
@@ -63,7 +64,7 @@ class ByHand:
 
     @staticmethod
     def load(row: Any) -> dict[str, Any]:
-        seq, id, user, memory, created, updated, version = row
+        _seq, id, user, memory, created, updated, version = row
         return {
             "id": id,
             "user": user,

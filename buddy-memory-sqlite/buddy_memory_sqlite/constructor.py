@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 
 import sqlalchemy as sa
-from buddy.memory.storage.settings import Settings
 
+from buddy.memory.storage.settings import Settings
 from buddy_memory_sqlite.engine import open_engine
 from buddy_memory_sqlite.store import SqliteStore
 

@@ -7,6 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy import exc
+from sqlalchemy.dialects import sqlite
+
 from buddy.memory.errors import (
     AccessError,
     CorruptMemoryError,
@@ -16,8 +19,6 @@ from buddy.memory.errors import (
     UnavailableError,
 )
 from buddy.memory.storage.sql import Fault, SqlDialect
-from sqlalchemy import exc
-from sqlalchemy.dialects import sqlite
 
 MAX_BYTES = 1_000_000_000
 """SQLITE_MAX_LENGTH as it is compiled by default (https://sqlite.org/limits.html)."""

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
+from sqlalchemy import exc
+from sqlalchemy.pool import QueuePool
+
 from buddy.memory.config import redact
 from buddy.memory.errors import ConfigError
 from buddy.memory.storage.sql.engines import acquire, protect_from_fork
-from sqlalchemy import exc
-from sqlalchemy.pool import QueuePool
 
 BUSY_SECONDS = 30.0
 """How long a call waits for other writers before it raises UnavailableError; ``?timeout=`` in the

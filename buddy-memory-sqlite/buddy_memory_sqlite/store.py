@@ -11,12 +11,12 @@ from time import monotonic, sleep
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
-from buddy.memory.errors import AccessError, ConfigError, UnavailableError
-from buddy.memory.storage.sql import SqlStore, SyncConnector
-from buddy.memory.storage.sql.store import NoTable
 from sqlalchemy import exc
 from sqlalchemy.pool import SingletonThreadPool
 
+from buddy.memory.errors import AccessError, ConfigError, UnavailableError
+from buddy.memory.storage.sql import SqlStore, SyncConnector
+from buddy.memory.storage.sql.store import NoTable
 from buddy_memory_sqlite.dialect import SqliteDialect
 from buddy_memory_sqlite.engine import BUSY_SECONDS, Opened
 from buddy_memory_sqlite.upgrade import upgrade

@@ -7,12 +7,12 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
+
 from buddy.memory import payload
 from buddy.memory.errors import SchemaError
 from buddy.memory.storage import clock, legacy
 from buddy.memory.storage.record import Kind
 from buddy.memory.storage.sql.tables import Tables, is_older
-
 from buddy_memory_sqlite.dialect import SqliteDialect
 
 _COLUMNS = ("id", "user_id", "memory", "created_at", "updated_at")

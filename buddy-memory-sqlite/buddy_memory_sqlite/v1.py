@@ -1,7 +1,6 @@
 """The class of version 1."""
 
 from buddy.memory.db.stored import StoredMemoryDb
-
 from buddy_memory_sqlite.constructor import SqliteConstructor
 
 __all__ = ["SqliteMemoryDb"]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 
 import sqlalchemy as sa
+
 from buddy.memory.v2.db.stored import StoredMemoryDb
 from buddy.memory.v2.db.threaded import ThreadedMemoryDb
-
 from buddy_memory_sqlite.constructor import SqliteConstructor
 
 __all__ = ["AsyncSqliteMemoryDb", "SqliteMemoryDb"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from buddy.memory.db.stored import StoredMemoryDb as StoredMemoryDbV1
 from buddy.memory.storage.inmemory import InMemoryStore
 from buddy.memory.testing import Subject

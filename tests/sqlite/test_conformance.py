@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+
 from buddy.memory.db.sqlite import SqliteMemoryDb as SqliteMemoryDbV1
 from buddy.memory.testing import Subject
 from buddy.memory.testing.pytest_face import Conformance

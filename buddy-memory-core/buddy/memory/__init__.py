@@ -8,10 +8,11 @@ Change the backend by changing the string. See ``buddy.memory.v2.memory.Memory``
 holds, and ``buddy.memory.v2.db.base`` for the contract of a database.
 """
 
-from buddy.memory.registry import open_async_memory_db, open_memory_db, registry
+from buddy.memory.registry import default as _registry
+from buddy.memory.registry import open_async_memory_db, open_memory_db
 
-backends = registry.backends
-refresh = registry.refresh
-register = registry.register
+backends = _registry.backends
+refresh = _registry.refresh
+register = _registry.register
 
 __all__ = ["backends", "open_async_memory_db", "open_memory_db", "refresh", "register"]

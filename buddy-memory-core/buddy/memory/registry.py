@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from importlib import import_module
 from threading import RLock
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast, overload
 
 from buddy.memory import config as configs
 from buddy.memory.discovery import GROUPS, Claim, scan
@@ -38,6 +38,10 @@ class Backend(NamedTuple):
     classes: Mapping[str, str]
     distribution: str
     version: str | None
+
+
+class SynchronousClassError(BackendLoadError):
+    """An asynchronous class was asked for and a synchronous one is there: run it in threads."""
 
 
 class Registry:
@@ -171,6 +175,8 @@ def _check_class(name: str, found: Any, distribution: str, kind: str) -> type[An
     base = _base(kind)
     if isinstance(found, type) and issubclass(found, base):
         return found
+    if kind == "async" and isinstance(found, type) and issubclass(found, _base("v2")):
+        raise SynchronousClassError(name, distribution, "it is synchronous")
     wanted = f"{base.__module__}.{base.__qualname__}"
     raise BackendLoadError(name, distribution, f"{found!r:.120} is no subclass of {wanted}")
 
@@ -197,7 +203,7 @@ def _blocked() -> list[str]:
     return _listed("BUDDY_MEMORY_BLOCK")
 
 
-registry = Registry()
+default = Registry()
 """The registry of this process."""
 
 
@@ -226,23 +232,19 @@ def open_async_memory_db(config: str | Mapping[str, Any], **options: Any) -> Asy
 
     A backend without an asynchronous class is run in threads.
     """
-    from buddy.memory.v2.db.base import AsyncMemoryDb
-
     target = configs.parse(config)
     try:
-        opened = _open(target, "async", options)
-    except UnknownBackendError:
+        return cast("AsyncMemoryDb", _open(target, "async", options))
+    except (UnknownBackendError, SynchronousClassError):
         from buddy.memory.v2.db.threaded import ThreadedMemoryDb
 
         return ThreadedMemoryDb(_open(target, "v2", options))
-    assert isinstance(opened, AsyncMemoryDb)
-    return opened
 
 
 def _open(target: configs.Target, kind: str, options: Mapping[str, Any]) -> Any:
     from buddy.memory.options import construct
 
-    cls = registry.lookup(target.name, kind)
+    cls = default.lookup(target.name, kind)
     merged = {**target.options, **options}
     if target.url is None:
         return construct(cls, merged)

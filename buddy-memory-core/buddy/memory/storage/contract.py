@@ -17,8 +17,9 @@ from buddy.memory.storage.run import run
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from buddy.memory.v2.db.schema import SummaryRow
     from typing_extensions import Self
+
+    from buddy.memory.v2.db.schema import SummaryRow
 
 RowT = TypeVar("RowT")
 

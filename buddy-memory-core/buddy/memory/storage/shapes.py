@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Generic, NamedTuple, TypeVar
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 from buddy.memory.errors import InvalidMemoryError
 from buddy.memory.row import MemoryRow as MemoryRowV1
@@ -13,7 +14,8 @@ from buddy.memory.v2.db.schema import MemoryRow, SummaryRow
 RowT = TypeVar("RowT")
 
 
-class Shape(NamedTuple, Generic[RowT]):
+@dataclass(frozen=True)
+class Shape(Generic[RowT]):
     """One row class, with its translation in both directions."""
 
     kind: Kind

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from buddy.memory.testing.check import CHECKS, Check, NotVerified
 from buddy.memory.testing.subject import Subject
 

@@ -1,7 +1,7 @@
 """The Store on SQLAlchemy, shared by the SQL backends and open to others (extra ``sql``)."""
 
-from buddy.memory.storage.sql.connect import Connector, SyncConnector
+from buddy.memory.storage.sql.connect import AsyncConnector, Connector, SyncConnector
 from buddy.memory.storage.sql.dialect import Fault, SqlDialect
 from buddy.memory.storage.sql.store import SqlStore
 
-__all__ = ["Connector", "Fault", "SqlDialect", "SqlStore", "SyncConnector"]
+__all__ = ["AsyncConnector", "Connector", "Fault", "SqlDialect", "SqlStore", "SyncConnector"]

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar, cast
 
 import sqlalchemy as sa
+from sqlalchemy.util import greenlet_spawn
+
+from buddy.memory.storage.run import run
 
 T = TypeVar("T")
 Work = Callable[[Any], T]
@@ -57,10 +60,13 @@ class SyncConnector(Connector):
         connection = self.engine.raw_connection()
         try:
             cursor = connection.cursor()
-            if begin is not None:
+            commits_itself = _autocommit(connection)
+            if begin is not None and commits_itself is not False:
                 cursor.execute(begin)
             result = work(cursor)
-            connection.commit()
+            # Some drivers do work even for a commit of nothing.
+            if begin is not None or commits_itself is not True:
+                connection.commit()
             return result
         except BaseException as error:
             self._clean(connection, error)
@@ -88,7 +94,8 @@ class SyncConnector(Connector):
 
     async def define(self, work: Callable[[sa.Connection], T]) -> T:
         with self.engine.connect() as connection:
-            connection.exec_driver_sql(self._begin)
+            if _autocommit(connection.connection) is not False:
+                connection.exec_driver_sql(self._begin)
             try:
                 result = work(connection)
                 connection.connection.commit()
@@ -100,3 +107,46 @@ class SyncConnector(Connector):
     async def close(self) -> None:
         if self._release is not None:
             self._release()
+
+
+def _autocommit(connection: sa.PoolProxiedConnection) -> bool | None:
+    """Tell whether each statement commits by itself; False: the driver begins a transaction before
+    the first one, whatever it is; None: it does not say."""
+    autocommit: Any = getattr(connection.dbapi_connection, "autocommit", None)
+    return autocommit if isinstance(autocommit, bool) else None
+
+
+class AsyncConnector(Connector):
+    """The same on an asynchronous engine: a SyncConnector on its synchronous side, run where
+    SQLAlchemy turns each wait of the driver into an await.
+
+    ``here`` returns the connector of the running event loop; ``release`` gives back what is ours.
+    """
+
+    def __init__(
+        self,
+        here: Callable[[], SyncConnector],
+        release: Callable[[], Awaitable[object]] | None = None,
+    ) -> None:
+        self._here = here
+        self._release = release
+
+    async def run(self, work: Work[T]) -> T:
+        return await self._spawn(self._here().run(work))
+
+    async def transaction(self, work: Work[T]) -> T:
+        return await self._spawn(self._here().transaction(work))
+
+    async def look(self, work: Callable[[sa.Connection], T]) -> T:
+        return await self._spawn(self._here().look(work))
+
+    async def define(self, work: Callable[[sa.Connection], T]) -> T:
+        return await self._spawn(self._here().define(work))
+
+    async def _spawn(self, work: Coroutine[Any, Any, T]) -> T:
+        result: Any = await greenlet_spawn(run, work)
+        return cast("T", result)
+
+    async def close(self) -> None:
+        if self._release is not None:
+            await self._release()

@@ -9,6 +9,7 @@ from enum import Enum
 from typing import Any
 
 import sqlalchemy as sa
+
 from buddy.memory import payload
 from buddy.memory.errors import MemoryDbError
 
@@ -18,7 +19,9 @@ class Fault(Enum):
 
     NO_TABLE = "the table does not exist"
     NO_COLUMN = "the table has other columns"
-    NOT_TEXT = "a column holds bytes that are no text"
+    NOT_TEXT = "a column holds bytes that are no text, or a time that Python has none for"
+    EXISTS = "somebody else made the table a moment ago"
+    REPEAT = "the work was undone because of somebody else's, and can be done again"
 
 
 class SqlDialect(ABC):
@@ -46,6 +49,12 @@ class SqlDialect(ABC):
     payload_type: sa.types.TypeEngine[Any] = sa.Text()
     time_type: sa.types.TypeEngine[Any] = sa.DateTime()
 
+    identity: tuple[str, ...] = ("id",)
+    """The columns by which rows are unique."""
+
+    max_name_bytes: int | None = None
+    """The longest name of a table, or None when there is no limit."""
+
     @property
     @abstractmethod
     def insert(self) -> Callable[[sa.Table], Any]:
@@ -54,6 +63,29 @@ class SqlDialect(ABC):
     @abstractmethod
     def translate(self, error: Exception) -> MemoryDbError | Fault | None:
         """Return what a driver's error means, or None when it is none of the driver's."""
+
+    def position(self) -> sa.Column[Any]:
+        """Return the column of positions: counted up by the database, so that the order needs no
+        clock (R3)."""
+        # A plain Integer is what makes the column the table's own key on SQLite.
+        kind = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+        return sa.Column("seq", kind, primary_key=True, autoincrement=True)
+
+    def keys(self, table_name: str) -> list[sa.schema.SchemaItem]:
+        """Return what keeps ``identity`` unique, and what serves "newest N of this user" and
+        "oldest N of this user" without sorting."""
+        return [
+            sa.UniqueConstraint(*self.identity),
+            sa.Index(f"ix_{table_name}_user_seq", "user_id", "seq"),
+        ]
+
+    def as_read(self, column: sa.Column[Any]) -> Any:
+        """Return how a column of a row is selected."""
+        return column
+
+    def as_read_damaged(self, column: sa.Column[Any]) -> Any:
+        """Return how it is selected after a row made the driver fail (``Fault.NOT_TEXT``)."""
+        return sa.cast(column, sa.LargeBinary)
 
     def dump(self, value: dict[str, Any]) -> Any:
         """Return a payload as the driver takes it."""

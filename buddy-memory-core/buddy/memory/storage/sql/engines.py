@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Hashable
 from threading import Lock
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 from weakref import WeakSet
 
 import sqlalchemy as sa
 
+T = TypeVar("T")
+
 
 class _Shared(NamedTuple):
-    engine: sa.Engine
+    thing: Any
     holders: list[None]
 
 
@@ -22,28 +24,41 @@ _used: WeakSet[sa.Engine] = WeakSet()
 _abandoned: list[Any] = []
 
 
-def acquire(key: Hashable, make: Callable[[], sa.Engine]) -> tuple[sa.Engine, Callable[[], None]]:
-    """Return the engine for ``key``, made if there is none, and the function that gives it back.
+def share(key: Hashable, make: Callable[[], T]) -> tuple[T, Callable[[], bool]]:
+    """Return the one thing for ``key``, made if there is none, and the function that gives it back
+    and tells whether that was the last holder.
 
     An agent framework opens a store per agent: an engine for each would be too many connections.
-    The last one to give the engine back closes its connections.
     """
     with _lock:
         if key not in _shared:
             _shared[key] = _Shared(make(), [])
         entry = _shared[key]
         entry.holders.append(None)
-    protect_from_fork(entry.engine)
 
-    def release() -> None:
+    def give_back() -> bool:
         with _lock:
             entry.holders.pop()
-            if entry.holders:
-                return
-            _shared.pop(key, None)
-        entry.engine.dispose()
+            if not entry.holders:
+                _shared.pop(key, None)
+            return not entry.holders
 
-    return entry.engine, release
+    return entry.thing, give_back
+
+
+def acquire(key: Hashable, make: Callable[[], sa.Engine]) -> tuple[sa.Engine, Callable[[], None]]:
+    """Return the engine for ``key`` (see ``share``), and the function that gives it back.
+
+    The last one to give the engine back closes its connections.
+    """
+    engine, give_back = share(key, make)
+    protect_from_fork(engine)
+
+    def release() -> None:
+        if give_back():
+            engine.dispose()
+
+    return engine, release
 
 
 def protect_from_fork(engine: sa.Engine) -> None:

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import update_wrapper
-from typing import Any, Concatenate, ParamSpec
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import sqlalchemy as sa
-from buddy.memory.storage.record import Kind
-from buddy.memory.storage.sql.dialect import SqlDialect
 from sqlalchemy.engine.interfaces import Dialect
 
+from buddy.memory.storage.record import Kind
+from buddy.memory.storage.sql.dialect import SqlDialect
+
 P = ParamSpec("P")
+S = TypeVar("S", bound="Statements")
 
 
 class Statement:
@@ -36,11 +38,11 @@ class Statement:
 
 
 def compiled(
-    build: Callable[Concatenate[Statements, P], Any],
-) -> Callable[Concatenate[Statements, P], Statement]:
+    build: Callable[Concatenate[S, P], Any],
+) -> Callable[Concatenate[S, P], Statement]:
     """Make a method that builds a construct return its Statement, compiled at the first call."""
 
-    def statement(self: Statements, /, *args: P.args, **kwargs: P.kwargs) -> Statement:
+    def statement(self: S, /, *args: P.args, **kwargs: P.kwargs) -> Statement:
         key = (build.__name__, *args, *kwargs.items())
         found = self.ready.get(key)
         if found is None:
@@ -72,17 +74,16 @@ class Statements:
 
     # --- reading
 
-    def _row(self, as_bytes: bool = False) -> list[Any]:
+    def _row(self, damaged: bool = False) -> list[Any]:
         c = self._c
-        texts: list[Any] = [c.id, c.user_id, self._payload, c.created_at, c.updated_at]
-        if as_bytes:
-            texts = [sa.cast(column, sa.LargeBinary) for column in texts]
-        return [c.seq, *texts, c.version]
+        select = self._dialect.as_read_damaged if damaged else self._dialect.as_read
+        columns = (c.id, c.user_id, self._payload, c.created_at, c.updated_at)
+        return [c.seq, *map(select, columns), c.version]
 
     @compiled
-    def get(self, by_user: bool, as_bytes: bool = False) -> Any:
+    def get(self, by_user: bool, damaged: bool = False) -> Any:
         """Parameters: p_id, p_user_id when ``by_user``."""
-        return sa.select(*self._row(as_bytes)).where(*self._match(True, by_user))
+        return sa.select(*self._row(damaged)).where(*self._match(True, by_user))
 
     @compiled
     def has(self, by_user: bool) -> Any:
@@ -93,18 +94,18 @@ class Statements:
         )
 
     @compiled
-    def state(self) -> Any:
-        """Owner, version and time of the row with p_id."""
+    def state(self, by_user: bool) -> Any:
+        """Owner, version and time of the row with p_id, of p_user_id when ``by_user``."""
         c = self._c
-        return sa.select(c.user_id, c.version, c.updated_at).where(*self._match(True, False))
+        return sa.select(c.user_id, c.version, c.updated_at).where(*self._match(True, by_user))
 
     @compiled
     def page(
-        self, by_user: bool, newest_first: bool, after: bool, limit: bool, as_bytes: bool = False
+        self, by_user: bool, newest_first: bool, after: bool, limit: bool, damaged: bool = False
     ) -> Any:
         """Parameters: p_user_id, p_after and p_limit, as asked for."""
         seq = self._c.seq
-        query = sa.select(*self._row(as_bytes)).where(*self._match(False, by_user))
+        query = sa.select(*self._row(damaged)).where(*self._match(False, by_user))
         if after:
             query = query.where(
                 seq < _parameter("p_after") if newest_first else seq > _parameter("p_after")
@@ -140,6 +141,9 @@ class Statements:
         c = self._c
         return [c.user_id.is_not_distinct_from(owner), c.updated_at < _parameter("p_now")]
 
+    def _identity(self) -> list[Any]:
+        return [self._c[name] for name in self._dialect.identity]
+
     def _stored(self) -> list[Any]:
         c = self._c
         return [c.id, c.seq, c.created_at, c.updated_at, c.version]
@@ -147,9 +151,11 @@ class Statements:
     @compiled
     def upsert(self) -> Any:
         """Insert or update p_id in one step; returns id, seq, created_at, updated_at, version."""
-        insert = self._dialect.insert(self._table).values(self._new())
+        return self._or_update(self._dialect.insert(self._table).values(self._new()))
+
+    def _or_update(self, insert: Any) -> Any:
         return insert.on_conflict_do_update(
-            index_elements=[self._c.id],
+            index_elements=self._identity(),
             set_=self._changed(insert.excluded[self._payload.name]),
             where=sa.and_(*self._may_change(insert.excluded.user_id)),
         ).returning(*self._stored())
@@ -158,14 +164,15 @@ class Statements:
     def insert_only(self) -> Any:
         """Insert p_id unless there is such a row; returns what ``upsert`` returns."""
         insert = self._dialect.insert(self._table).values(self._new())
-        return insert.on_conflict_do_nothing(index_elements=[self._c.id]).returning(*self._stored())
+        insert = insert.on_conflict_do_nothing(index_elements=self._identity())
+        return insert.returning(*self._stored())
 
     @compiled
     def update_version(self) -> Any:
         """Update p_id if it has p_if_version; returns what ``upsert`` returns."""
         return (
             sa.update(self._table)
-            .where(*self._match(True, False), *self._may_change(_parameter("p_user_id")))
+            .where(self._c.id == _parameter("p_id"), *self._may_change(_parameter("p_user_id")))
             .where(self._c.version == _parameter("p_if_version"))
             .values(self._changed(_parameter("p_payload")))
             .returning(*self._stored())

@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from itertools import chain
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
+
+from sqlalchemy.engine.interfaces import Dialect
 
 from buddy.memory.errors import (
     ConflictError,
@@ -18,6 +20,7 @@ from buddy.memory.errors import (
     OwnerMismatchError,
     SchemaError,
     TooLargeError,
+    UnavailableError,
 )
 from buddy.memory.storage.record import TICK, Corrupt, Kind, Record, Write
 from buddy.memory.storage.sql.connect import Connector, Work
@@ -25,23 +28,41 @@ from buddy.memory.storage.sql.dialect import Fault, SqlDialect
 from buddy.memory.storage.sql.statements import NEW_ROW, Statements
 from buddy.memory.storage.sql.tables import Tables
 from buddy.memory.storage.store import Store
-from sqlalchemy.engine.interfaces import Dialect
 
 T = TypeVar("T")
 NewRow = tuple[str, str | None, Any, Any, Any]
 """Values in the order of NEW_ROW: id, user_id, payload, created_at, updated_at."""
 
 
-class NoTable(Exception):
+# These three are handled below. They are of our tree all the same, for the rare call that is
+# interrupted twice: a table that is dropped again right after it was made, for one.
+
+
+class NoTable(SchemaError):
     """The table was never made. Reading it gives nothing; writing makes it."""
 
+    def __init__(
+        self, wrong: str = "The table does not exist.", fix: str = "Call create()."
+    ) -> None:
+        super().__init__(wrong, fix)
 
-class NotText(Exception):
-    """Some row of the answer holds bytes where text belongs."""
+
+class NotText(CorruptMemoryError):
+    """The driver could not decode some row of the answer."""
+
+
+class Exists(SchemaError):
+    """Somebody else made the table, or there is something else of its name."""
+
+
+ATTEMPTS = 10
+"""How often work is done again that others keep undoing or overtaking."""
 
 
 class SqlStore(Store):
-    """One table of memories and one of summaries (see ``schema``)."""
+    """One table of memories and one of summaries (see ``tables``)."""
+
+    make_statements: type[Statements] = Statements
 
     def __init__(
         self,
@@ -55,16 +76,25 @@ class SqlStore(Store):
         self._dialect = dialect
         self._tables = Tables(dialect, table_name, schema)
         self._statements = {
-            kind: Statements(kind, table, dialect, engine_dialect)
+            kind: self.make_statements(kind, table, dialect, engine_dialect)
             for kind, table in self._tables.by_kind.items()
         }
 
     # --- the tables
 
     async def create(self) -> None:
-        if not await self._unless_missing(self._connector.look, self._tables.complete, False):
+        for attempt in range(ATTEMPTS):
+            if await self._unless_missing(self._connector.look, self._tables.complete, False):
+                break
             await self._before_making()
-            await self._attempt(self._connector.define, self._tables.make)
+            try:
+                await self._make()
+            except Exists:
+                if attempt == ATTEMPTS - 1:
+                    raise
+
+    async def _make(self) -> None:
+        await self._attempt(self._connector.define, self._tables.make)
 
     async def _before_making(self) -> None:
         """Do what has to be done once before the first table is made; nothing by default."""
@@ -133,8 +163,8 @@ class SqlStore(Store):
     def _refused(self, cursor: Any, write: Write, now: Any) -> Any:
         """Raise what kept the write from happening, or return the time to try again with."""
         id, expected = write.record.id, write.if_version
-        state = self._statements[write.record.kind].state()
-        cursor.execute(state.sql, state.bind({"p_id": id}))
+        state = self._statements[write.record.kind].state("user_id" in self._dialect.identity)
+        cursor.execute(state.sql, state.bind({"p_id": id, "p_user_id": write.record.user_id}))
         user_id, version, updated_at = cursor.fetchone() or (write.record.user_id, 0, None)
         if user_id != write.record.user_id:
             raise OwnerMismatchError(id)
@@ -179,8 +209,8 @@ class SqlStore(Store):
     async def get(self, kind: Kind, id: str, user_id: str | None) -> Record | Corrupt | None:
         values = {"p_id": id, "p_user_id": user_id}
 
-        def work(cursor: Any, as_bytes: bool = False) -> Any:
-            statement = self._statements[kind].get(user_id is not None, as_bytes)
+        def work(cursor: Any, damaged: bool = False) -> Any:
+            statement = self._statements[kind].get(user_id is not None, damaged)
             cursor.execute(statement.sql, statement.bind(values))
             return cursor.fetchone()
 
@@ -209,8 +239,8 @@ class SqlStore(Store):
         flags = (user_id is not None, newest_first, after is not None, limit is not None)
         values = {"p_user_id": user_id, "p_after": after, "p_limit": limit}
 
-        def work(cursor: Any, as_bytes: bool = False) -> Any:
-            statement = self._statements[kind].page(*flags, as_bytes)
+        def work(cursor: Any, damaged: bool = False) -> Any:
+            statement = self._statements[kind].page(*flags, damaged)
             cursor.execute(statement.sql, statement.bind(values))
             return cursor.fetchall()
 
@@ -251,11 +281,9 @@ class SqlStore(Store):
             cursor.execute(statement.sql, statement.bind(values))
             if cursor.rowcount or if_version is None:
                 return bool(cursor.rowcount)
-            state = self._statements[kind].state()
+            state = self._statements[kind].state(user_id is not None)
             cursor.execute(state.sql, state.bind(values))
-            owner, version, _ = cursor.fetchone() or (user_id, 0, None)
-            if user_id is not None and owner != user_id:
-                version = 0
+            _, version, _ = cursor.fetchone() or (user_id, 0, None)
             if version != if_version:
                 raise ConflictError(id, if_version, version)
             return False
@@ -297,22 +325,34 @@ class SqlStore(Store):
 
     async def _attempt(self, runner: Callable[[Any], Awaitable[T]], work: Callable[..., T]) -> T:
         """Run the work; translate what the driver raises. The only place that does (R7)."""
-        try:
-            return await runner(work)
-        except MemoryDbError:
-            raise
-        except Exception as error:
-            meaning = self._dialect.translate(error)
-            if meaning is None:
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                return await runner(work)
+            except MemoryDbError:
                 raise
-            if meaning is Fault.NO_TABLE:
-                raise NoTable from error
-            if meaning is Fault.NOT_TEXT:
-                raise NotText from error
-            if meaning is Fault.NO_COLUMN:
-                await self._attempt(self._connector.look, self._tables.complete)
-                raise SchemaError(f"The columns of {self._tables.name!r} changed.") from error
-            raise meaning from error
+            except Exception as error:
+                meaning = self._dialect.translate(error)
+                if meaning is None:
+                    raise
+                if not isinstance(meaning, Fault):
+                    raise meaning from error
+                if meaning is not Fault.REPEAT:
+                    await self._raise(meaning, error)
+                if attempt == ATTEMPTS:
+                    raise UnavailableError(self._dialect.name, str(error)) from error
+
+    async def _raise(self, fault: Fault, error: Exception) -> NoReturn:
+        name = self._tables.name
+        if fault is Fault.NO_TABLE:
+            raise NoTable from error
+        if fault is Fault.NOT_TEXT:
+            raise NotText("(one of these)", str(error)) from error
+        if fault is Fault.EXISTS:
+            raise Exists(f"Something that is no table is called {name!r}: {error}") from error
+        await self._attempt(self._connector.look, self._tables.complete)
+        raise SchemaError(f"The columns of {name!r} changed.") from error
 
     async def _unless_missing(
         self, runner: Callable[[Any], Awaitable[T]], work: Callable[..., T], empty: T
@@ -323,11 +363,11 @@ class SqlStore(Store):
             return empty
 
     async def _read(self, work: Callable[..., T], empty: T) -> T:
-        """Read rows; when one holds bytes that are no text, read them all as bytes (R16)."""
+        """Read rows; when the driver cannot decode one, read them all in another way (R16)."""
         try:
             return await self._unless_missing(self._connector.run, work, empty)
         except NotText:
-            return await self._attempt(self._connector.run, partial(work, as_bytes=True))
+            return await self._attempt(self._connector.run, partial(work, damaged=True))
 
     async def _write(self, runner: Callable[[Any], Awaitable[T]], work: Callable[..., T]) -> T:
         """Write; the first write makes the tables (R5)."""

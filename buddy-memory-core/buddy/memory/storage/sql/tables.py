@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
+
 import sqlalchemy as sa
-from buddy.memory.errors import SchemaError
+
+from buddy.memory.errors import ConfigError, SchemaError
 from buddy.memory.storage.record import Kind
 from buddy.memory.storage.sql.dialect import SqlDialect
 
@@ -15,7 +18,7 @@ class Tables:
     """Both tables, as work for a Connector: look at them, make them, drop them."""
 
     def __init__(self, dialect: SqlDialect, name: str, schema: str | None = None) -> None:
-        self.name = name
+        self.name, self.schema = name, schema
         metadata = sa.MetaData(schema=schema)
         self.by_kind = {kind: _table(kind, name, metadata, dialect) for kind in Kind}
 
@@ -37,12 +40,22 @@ class Tables:
             check_columns(table, columns)
         return len(there) == len(self.by_kind)
 
-    def make(self, connection: sa.Connection) -> None:
-        """Make what is missing."""
+    def missing(self, connection: sa.Connection) -> list[sa.schema.ExecutableDDLElement]:
+        """Return the statements that make what is missing."""
+        inspector = sa.inspect(connection)
+        statements: list[sa.schema.ExecutableDDLElement] = []
+        if self.schema is not None and not inspector.has_schema(self.schema):
+            statements.append(sa.schema.CreateSchema(self.schema, if_not_exists=True))
         for table in self.by_kind.values():
-            connection.execute(sa.schema.CreateTable(table, if_not_exists=True))
-            for index in table.indexes:
-                connection.execute(sa.schema.CreateIndex(index, if_not_exists=True))
+            if not inspector.has_table(table.name, schema=table.schema):
+                statements.append(sa.schema.CreateTable(table, if_not_exists=True))
+                statements += [sa.schema.CreateIndex(i, if_not_exists=True) for i in table.indexes]
+        return statements
+
+    def make(self, connection: sa.Connection) -> None:
+        """Make what is missing, and nothing else: whoever may not create needs no right to."""
+        for statement in self.missing(connection):
+            connection.execute(statement)
 
     def drop(self, connection: sa.Connection) -> None:
         """Drop both tables, if they are there."""
@@ -69,21 +82,28 @@ def is_older(columns: set[str]) -> bool:
 
 
 def _table(kind: Kind, name: str, metadata: sa.MetaData, dialect: SqlDialect) -> sa.Table:
-    name += SUFFIX[kind]
-    # A plain Integer is what makes the column the table's own key on SQLite.
-    position = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+    name = _fit(name, SUFFIX[kind], dialect.max_name_bytes)
     return sa.Table(
         name,
         metadata,
-        # The position: counted up by the database, so that the order needs no clock (R3).
-        sa.Column("seq", position, primary_key=True, autoincrement=True),
-        sa.Column("id", dialect.id_type, nullable=False, unique=True),
+        dialect.position(),
+        sa.Column("id", dialect.id_type, nullable=False),
         sa.Column("user_id", dialect.id_type),
         # Named after the kind, so that neither table can pass for the other.
         sa.Column(kind.value, dialect.payload_type, nullable=False),
         sa.Column("created_at", dialect.time_type, nullable=False),
         sa.Column("updated_at", dialect.time_type, nullable=False),
         sa.Column("version", sa.BigInteger(), nullable=False, server_default=sa.text("1")),
-        # Serves "newest N of this user" and "oldest N of this user" without sorting.
-        sa.Index(f"ix_{name}_user_seq", "user_id", "seq"),
+        *dialect.keys(name),
     )
+
+
+def _fit(name: str, suffix: str, limit: int | None) -> str:
+    """Return name and suffix; a name that is too long with it is cut and marked with its digest."""
+    encoded = name.encode()
+    if limit is None or len(encoded) + len(suffix) <= limit:
+        return name + suffix
+    if not suffix:
+        raise ConfigError(f"the table name {name!r} is longer than {limit} bytes")
+    suffix = f"_{sha256(encoded).hexdigest()[:8]}{suffix}"
+    return encoded[: limit - len(suffix)].decode(errors="ignore") + suffix

@@ -1,0 +1,174 @@
+"""The memory of one agent about one user, on a database of version 1."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import uuid4
+
+from buddy.memory.conversation.holder import Holder
+from buddy.memory.conversation.messages import Message, as_messages
+from buddy.memory.conversation.models import Model, ModelAnswerError
+from buddy.memory.conversation.runs import RunResponse, Session, run_of
+from buddy.memory.conversation.search import check_method
+from buddy.memory.db.base import MemoryDb
+from buddy.memory.storage.checks import check_limit
+from buddy.memory.storage.run import run
+from buddy.memory.v2.schema import SessionSummary, UserMemory
+
+__all__ = ["AgentMemory", "ModelAnswerError", "RunResponse", "SessionSummary", "UserMemory"]
+
+RETRIEVAL = ("last_n", "first_n")
+
+
+class AgentMemory(Holder):
+    """What an agent remembers about ``user_id``, and the session it is in.
+
+    ``db`` is a v1 ``MemoryDb``, or a config string or mapping that is opened as version 1; without
+    it everything is kept in this process and gone with it. ``user_id`` None owns the rows without
+    an owner, and sees no others. ``num_memories`` (None: all) and ``retrieval`` ("last_n", newest
+    first, or "first_n", oldest first) say what ``load_user_memories`` loads. ``session_id`` names
+    the summary in the database; a fresh one is made without it. ``model`` is as in ``Memory``.
+
+    ``memories`` and ``summary`` show what was last loaded or made, None before. They are never
+    written back: the database is what counts, and other processes write to it too. Methods that
+    use the database have awaited twins with an ``a`` in front, which run it in threads.
+    """
+
+    version = 1
+
+    def __init__(
+        self,
+        db: MemoryDb | str | Mapping[str, Any] | None = None,
+        user_id: str | None = None,
+        num_memories: int | None = None,
+        retrieval: str = "last_n",
+        session_id: str | None = None,
+        model: Model | None = None,
+    ) -> None:
+        """Open or take ``db``; does no I/O. Raises TypeError for a database of version 2 or
+        something else, ConfigError for a config, a number or a retrieval that does not exist."""
+        super().__init__(db, model)
+        self.user_id = user_id
+        self.num_memories = check_limit(num_memories)
+        self.retrieval = check_method(retrieval, RETRIEVAL)
+        self.session_id = session_id or str(uuid4())
+        self.memories: list[UserMemory] | None = None
+        self.summary: SessionSummary | None = None
+        self._session = Session()
+
+    # --- memories
+
+    def load_user_memories(self) -> list[UserMemory]:
+        """Read the user's memories into ``memories`` and return them.
+
+        Raises what the database raises; ``memories`` stays as it was then.
+        """
+        self.memories = run(self._now.read(self.user_id, self.num_memories, self._sort()))
+        return self.memories
+
+    async def aload_user_memories(self) -> list[UserMemory]:
+        """As ``load_user_memories``, awaited."""
+        later = self._later
+        self.memories = await later.read(self.user_id, self.num_memories, self._sort())
+        return self.memories
+
+    def update_memory(self, input: str) -> list[UserMemory]:
+        """Make memories from what the user said, and load; return those added or changed.
+
+        As ``Memory.create_user_memories``: a model decides, without one the text is kept word for
+        word. Raises TypeError for anything but a text or messages.
+        """
+        changed = run(self._now.remember(as_messages(input), self.user_id))
+        self.load_user_memories()
+        return changed
+
+    async def aupdate_memory(self, input: str) -> list[UserMemory]:
+        """As ``update_memory``, awaited."""
+        changed = await self._later.remember(as_messages(input), self.user_id)
+        await self.aload_user_memories()
+        return changed
+
+    def _sort(self) -> str:
+        # Checked again: the attribute may have been set since.
+        return "asc" if check_method(self.retrieval, RETRIEVAL) == "first_n" else "desc"
+
+    # --- the summary of the session
+
+    def load_summary(self) -> SessionSummary | None:
+        """Read the stored summary of the session into ``summary`` and return it, or None."""
+        self.summary = run(self._now.summary(self.session_id, self.user_id))
+        return self.summary
+
+    async def aload_summary(self) -> SessionSummary | None:
+        """As ``load_summary``, awaited."""
+        self.summary = await self._later.summary(self.session_id, self.user_id)
+        return self.summary
+
+    def update_summary(self) -> SessionSummary | None:
+        """Summarise the session, store the summary in the database and return it.
+
+        It goes on from the stored summary with the messages noted since. None when there is
+        neither.
+        """
+        now = self._now
+        with self._session.to_summarise() as said:
+            self.summary = run(now.summarise(self.session_id, self.user_id, said, True))
+        return self.summary
+
+    async def aupdate_summary(self) -> SessionSummary | None:
+        """As ``update_summary``, awaited."""
+        later = self._later
+        with self._session.to_summarise() as said:
+            self.summary = await later.summarise(self.session_id, self.user_id, said, True)
+        return self.summary
+
+    # --- what was said, in this process
+
+    @property
+    def runs(self) -> list[RunResponse]:
+        """The runs noted so far, oldest first."""
+        return list(self._session.runs)
+
+    @property
+    def messages(self) -> list[Message]:
+        """The messages noted so far, oldest first."""
+        return self._session.messages()
+
+    def add_run(self, run: RunResponse) -> None:
+        """Note a run with its messages; one with the same ``run_id`` takes its old place."""
+        self._session.add(run)
+
+    def add_message(self, message: Any) -> None:
+        """Note one message, as a run of its own."""
+        self._session.add(run_of([message]))
+
+    def add_messages(self, messages: Any) -> None:
+        """Note messages, as one run."""
+        self._session.add(run_of(messages))
+
+    def get_messages_from_last_n_runs(
+        self, last_n: int | None = None, skip_role: str | None = None
+    ) -> list[Message]:
+        """Return the messages of the last ``last_n`` runs (None: all), oldest first."""
+        return self._session.messages(last_n, skip_role)
+
+    def clear(self) -> None:
+        """Forget the messages, and what was loaded. The database keeps everything."""
+        self._session = Session()
+        self.memories = self.summary = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the settings without secrets, what was loaded and what was said, as JSON types."""
+        shown: dict[str, Any] = {
+            "version": self.version,
+            "db": self.db.to_dict(),
+            "user_id": self.user_id,
+            "session_id": self.session_id,
+            "num_memories": self.num_memories,
+            "retrieval": self.retrieval,
+            "summary": self.summary and self.summary.to_dict(),
+            "memories": [m.to_dict() for m in self.memories] if self.memories is not None else None,
+            "runs": [run.to_dict() for run in self._session.runs],
+        }
+        return {key: value for key, value in shown.items() if value is not None}

@@ -1,0 +1,254 @@
+"""What memory objects do with a database, written once.
+
+Every method is ``async`` over an awaitable view of the database. Synchronous faces drive it with
+``run``, asynchronous ones await it. Arguments and errors are those of the methods of ``Memory``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import suppress
+from typing import Any, NamedTuple, TypeVar
+from uuid import uuid4
+
+from buddy.memory.conversation import operations, summary
+from buddy.memory.conversation.messages import Message, spoken
+from buddy.memory.conversation.models import Ask, Model, ask_json
+from buddy.memory.conversation.operations import Operation
+from buddy.memory.conversation.search import METHODS, best_matches, check_method
+from buddy.memory.errors import ConfigError, ConflictError, InvalidMemoryError
+from buddy.memory.row import content_id
+from buddy.memory.storage.checks import check_limit
+from buddy.memory.v2.db.schema import SummaryRow
+from buddy.memory.v2.schema import SessionSummary, UserMemory
+
+T = TypeVar("T")
+
+ATTEMPTS = 20
+"""How often a change is made again because somebody else wrote the same row first."""
+
+
+class MemoryManager(NamedTuple):
+    """One database, how its rows are made, and the model that makes memories, if any."""
+
+    db: Any
+    make_row: Callable[[UserMemory, str, str | None], Any]
+    ask: Ask
+    model: Model | None
+
+    # --- memories of a user
+
+    async def add(self, memory: UserMemory, user_id: str) -> str:
+        """Store a memory of that user; return its id."""
+        _check_memory(memory)
+        if memory.memory_id is None:
+            # Kept on the object, so that a repeated call leaves one row.
+            memory.memory_id = _new_id()
+        row = self.make_row(memory, memory.memory_id, user_id)
+        stored = await self.db.upsert_memory(row)
+        return str(stored.id)
+
+    async def get(self, id: str, user_id: str) -> UserMemory | None:
+        """Return that memory of the user, or None."""
+        row = await self.db.read_memory(id, user_id=user_id)
+        return None if row is None else UserMemory.from_row(row)
+
+    async def read(
+        self, user_id: str | None, limit: int | None = None, sort: str | None = None
+    ) -> list[UserMemory]:
+        """Return memories of exactly that user; None is the owner of rows without one."""
+        if user_id is not None:
+            rows = await self.db.read_memories(user_id=user_id, limit=limit, sort=sort)
+            return [UserMemory.from_row(row) for row in rows]
+        found: list[UserMemory] = []
+        if check_limit(limit) == 0:
+            return found
+        async for memory in self.each(None, sort):
+            found.append(memory)
+            if len(found) == limit:
+                break
+        return found
+
+    async def each(self, user_id: str | None, sort: str | None = None) -> AsyncIterator[UserMemory]:
+        """Yield the memories of exactly that user, a page of them in memory at a time."""
+        # A database takes None for everybody; here it must never show another user's rows.
+        async for row in self.db.iter_memories(user_id, sort):
+            if row.user_id == user_id:
+                yield UserMemory.from_row(row)
+
+    async def replace(self, id: str, memory: UserMemory, user_id: str) -> str | None:
+        """Replace the content of that memory of the user; return its id, or None."""
+        _check_memory(memory)
+        payload = memory.payload()
+        row = await self._change(id, user_id, lambda _: payload)
+        return None if row is None else str(row.id)
+
+    async def delete(self, id: str, user_id: str | None) -> bool:
+        """Delete that memory of the user; tell whether there was one."""
+        return bool(await self.db.delete_memories([id], user_id=user_id))
+
+    async def search(
+        self, query: str | None, limit: int | None, method: str | None, user_id: str
+    ) -> list[UserMemory]:
+        """Return memories of that user as one of ``search.METHODS`` chooses them."""
+        method = check_method(method or ("last_n" if query is None else "keyword"), METHODS)
+        if method != "keyword":
+            return await self.read(user_id, limit, "asc" if method == "first_n" else "desc")
+        if not isinstance(query, str):
+            raise ConfigError("a keyword search needs a query, a text")
+        return await best_matches(query, self.each(user_id), check_limit(limit))
+
+    # --- memories from a conversation
+
+    async def remember(self, messages: Sequence[Message], user_id: str | None) -> list[UserMemory]:
+        """Make memories of that user from messages; return those that were added or changed."""
+        said = spoken(messages)
+        if not said:
+            return []
+        if self.model is None:
+            texts = [m["content"] for m in said if m["role"] == "user"]
+            return await self._keep([UserMemory(text) for text in texts], user_id)
+        known = await self.read(user_id, operations.MAX_SHOWN)
+        known.reverse()  # Oldest first, as a story is told.
+        asked = operations.prompt([memory.memory for memory in known], said)
+        changes = await ask_json(
+            self.ask, self.model, asked, lambda answer: operations.parse(answer, len(known))
+        )
+        added = [UserMemory(c.memory, c.topics) for c in changes if c.number is None]
+        kept = await self._keep(added, user_id)
+        for change in changes:
+            if change.number is not None:
+                kept += await self._apply(change, known[change.number - 1], user_id)
+        return kept
+
+    async def _keep(self, memories: Sequence[UserMemory], user_id: str | None) -> list[UserMemory]:
+        """Store what is not stored yet, and return it all."""
+        kept: dict[str, Any] = {}
+        new: list[Any] = []
+        for memory in memories:
+            id, stored = await self._place(memory.memory, user_id)
+            kept[id] = stored or self.make_row(memory, id, user_id)
+            if stored is None:
+                new.append(kept[id])
+        if new:
+            kept.update({row.id: row for row in await self.db.upsert_memories(new)})
+        return [UserMemory.from_row(row) for row in kept.values()]
+
+    async def _place(self, text: str, user_id: str | None) -> tuple[str, Any]:
+        """Return the id for these words of that user, and the row that holds them already.
+
+        The id comes from the words, so repeating them adds nothing. One whose row tells something
+        else by now, or is another user's, is passed over.
+        """
+        copy = 0
+        while True:
+            words = {"memory": text, "copy": copy} if copy else {"memory": text}
+            id = content_id(words, user_id)
+            row = await self.db.read_memory(id)
+            if row is None or (row.user_id == user_id and row.memory.get("memory") == text):
+                return id, row
+            copy += 1
+
+    async def _apply(
+        self, change: Operation, memory: UserMemory, user_id: str | None
+    ) -> list[UserMemory]:
+        """Apply an update or a deletion; nothing when the memory was deleted meanwhile."""
+        assert memory.memory_id is not None
+        if change.op == "delete":
+            await self.delete(memory.memory_id, user_id)
+            return []
+        new: dict[str, Any] = {"memory": change.memory}
+        if change.topics is not None:
+            new["topics"] = change.topics
+        row = await self._change(memory.memory_id, user_id, lambda old: {**old, **new})
+        return [] if row is None else [UserMemory.from_row(row)]
+
+    async def _change(
+        self, id: str, user_id: str | None, change: Callable[[dict[str, Any]], dict[str, Any]]
+    ) -> Any:
+        """Change a stored row and return it, or None when that user has no such row.
+
+        The version is compared, so a row that is deleted meanwhile does not come back and no
+        other change is lost. (A plugin without versions cannot promise either.)
+        """
+
+        async def step() -> Any:
+            row = await self.db.read_memory(id, user_id=user_id)
+            if row is None:
+                return None
+            row.memory = change(row.memory)
+            condition = {} if row.version is None else {"if_version": row.version}
+            return await self.db.upsert_memory(row, **condition)
+
+        return await _repeated(step)
+
+    # --- summaries of sessions
+
+    async def summary(self, session_id: str, user_id: str | None) -> SessionSummary | None:
+        """Return the stored summary of that session of the user, or None."""
+        row = await self._summary_row(session_id, user_id)
+        return None if row is None else SessionSummary.from_row(row)
+
+    async def summaries(
+        self, user_id: str, limit: int | None, sort: str | None
+    ) -> list[SessionSummary]:
+        """Return the summaries of that user."""
+        rows = await self.db.read_summaries(user_id=user_id, limit=limit, sort=sort)
+        return [SessionSummary.from_row(row) for row in rows]
+
+    async def summarise(
+        self, session_id: str, user_id: str | None, messages: Sequence[Message], go_on: bool
+    ) -> SessionSummary | None:
+        """Store the summary of ``messages`` and return it.
+
+        With ``go_on`` the stored summary counts as what was said before them, and a change of it
+        meanwhile is taken in. Without messages nothing is written and the stored one comes back.
+        """
+        if not spoken(messages):
+            return await self.summary(session_id, user_id)
+
+        async def step() -> SummaryRow:
+            stored = await self._summary_row(session_id, user_id) if go_on else None
+            earlier = None if stored is None else SessionSummary.from_row(stored)
+            made = await self._summary_of(messages, earlier)
+            row = SummaryRow(made.payload(), session_id, user_id)
+            version = 0 if stored is None else stored.version
+            written: SummaryRow = await self.db.upsert_summary(
+                row, if_version=version if go_on else None
+            )
+            return written
+
+        return SessionSummary.from_row(await _repeated(step))
+
+    async def _summary_of(
+        self, messages: Sequence[Message], earlier: SessionSummary | None
+    ) -> SessionSummary:
+        if self.model is None:
+            return summary.extract(messages, earlier)
+        asked = summary.prompt(messages, earlier)
+        return await ask_json(self.ask, self.model, asked, summary.parse)
+
+    async def _summary_row(self, session_id: str, user_id: str | None) -> SummaryRow | None:
+        row: SummaryRow | None = await self.db.read_summary(session_id, user_id=user_id)
+        return row if row is not None and row.user_id == user_id else None
+
+    async def delete_summary(self, session_id: str, user_id: str) -> bool:
+        """Delete the summary of that session of the user; tell whether there was one."""
+        return bool(await self.db.delete_summary(session_id, user_id=user_id))
+
+
+def _check_memory(memory: object) -> None:
+    if not isinstance(memory, UserMemory):
+        raise InvalidMemoryError(f"a memory is a UserMemory, not {type(memory).__name__}")
+
+
+async def _repeated(step: Callable[[], Awaitable[T]]) -> T:
+    """Return what ``step`` returns, doing it again while others write the same row first."""
+    for _ in range(ATTEMPTS - 1):
+        with suppress(ConflictError):
+            return await step()
+    return await step()
+
+
+def _new_id() -> str:
+    return str(uuid4())

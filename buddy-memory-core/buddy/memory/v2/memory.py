@@ -1,0 +1,259 @@
+"""What an agent remembers about its users and their sessions, on any database of version 2.
+
+    memory = Memory(db="sqlite:///memory.db")
+    memory.add_user_memory(UserMemory("Ada likes tea"), user_id="ada")
+    memory.search_user_memories("tea", user_id="ada")
+
+The database is asked at every call and nothing is held in its place, so processes see each other's
+writes. Only the messages of the sessions that this object has seen are held in this process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from buddy.memory.conversation.holder import Holder
+from buddy.memory.conversation.messages import Message, as_messages
+from buddy.memory.conversation.models import Model, ModelAnswerError
+from buddy.memory.conversation.runs import RunResponse
+from buddy.memory.conversation.sessions import SeenSessions, owner
+from buddy.memory.errors import ConfigError
+from buddy.memory.storage.run import run
+from buddy.memory.v2.db.base import AsyncMemoryDb, MemoryDb
+from buddy.memory.v2.schema import SessionSummary, UserMemory
+
+__all__ = ["Memory", "ModelAnswerError", "RunResponse", "SessionSummary", "UserMemory"]
+
+
+class Memory(Holder, SeenSessions):
+    """Memories of users and summaries of sessions, synchronous and asynchronous.
+
+    ``db`` is a v2 ``MemoryDb`` or ``AsyncMemoryDb``, or a config string or mapping; without it
+    everything is kept in this process and gone with it. ``model`` is a callable that takes a list
+    of ``{"role", "content"}`` and returns text, sync or async; only ``create_user_memories`` and
+    ``create_session_summary`` ask it, and both do without.
+
+    ``user_id`` None is the user "default". A user's call never reads or changes what another user
+    owns. Every method has an awaited twin with an ``a`` in front; with an ``AsyncMemoryDb`` there
+    are only these, and the others raise TypeError. All may raise the errors of
+    ``buddy.memory.errors``; an empty answer means that the database answered.
+    """
+
+    version = 2
+
+    def __init__(
+        self,
+        db: MemoryDb | AsyncMemoryDb | str | Mapping[str, Any] | None = None,
+        model: Model | None = None,
+    ) -> None:
+        """Open or take ``db``; does no I/O. Raises TypeError for a database of version 1 or
+        something else, ConfigError for a config that names none."""
+        Holder.__init__(self, db, model)
+        SeenSessions.__init__(self)
+
+    # --- memories of a user
+
+    def add_user_memory(self, memory: UserMemory, user_id: str | None = None) -> str:
+        """Store a memory and return its id, which is also set on ``memory`` when it had none.
+
+        Without ``user_id`` it belongs to the user that ``memory`` names.
+        A ``memory_id`` that this user has already is overwritten; another user's raises
+        OwnerMismatchError. Raises InvalidMemoryError for a memory that cannot be stored.
+        """
+        return run(self._now.add(memory, _owner_of(memory, user_id)))
+
+    async def aadd_user_memory(self, memory: UserMemory, user_id: str | None = None) -> str:
+        """As ``add_user_memory``, awaited."""
+        return await self._later.add(memory, _owner_of(memory, user_id))
+
+    def get_user_memory(self, memory_id: str, user_id: str | None = None) -> UserMemory | None:
+        """Return that memory of the user, or None."""
+        return run(self._now.get(memory_id, owner(user_id)))
+
+    async def aget_user_memory(
+        self, memory_id: str, user_id: str | None = None
+    ) -> UserMemory | None:
+        """As ``get_user_memory``, awaited."""
+        return await self._later.get(memory_id, owner(user_id))
+
+    def get_user_memories(self, user_id: str | None = None) -> list[UserMemory]:
+        """Return all memories of the user, newest first."""
+        return run(self._now.read(owner(user_id)))
+
+    async def aget_user_memories(self, user_id: str | None = None) -> list[UserMemory]:
+        """As ``get_user_memories``, awaited."""
+        return await self._later.read(owner(user_id))
+
+    def replace_user_memory(
+        self, memory_id: str, memory: UserMemory, user_id: str | None = None
+    ) -> str | None:
+        """Put the content of ``memory`` in the place of that memory of the user; return its id.
+
+        None, and nothing is stored, when the user has no such memory, also when it is deleted
+        while this call is under way.
+        """
+        return run(self._now.replace(memory_id, memory, _owner_of(memory, user_id)))
+
+    async def areplace_user_memory(
+        self, memory_id: str, memory: UserMemory, user_id: str | None = None
+    ) -> str | None:
+        """As ``replace_user_memory``, awaited."""
+        return await self._later.replace(memory_id, memory, _owner_of(memory, user_id))
+
+    def delete_user_memory(self, memory_id: str, user_id: str | None = None) -> bool:
+        """Delete that memory of the user; tell whether there was one."""
+        return run(self._now.delete(memory_id, owner(user_id)))
+
+    async def adelete_user_memory(self, memory_id: str, user_id: str | None = None) -> bool:
+        """As ``delete_user_memory``, awaited."""
+        return await self._later.delete(memory_id, owner(user_id))
+
+    def search_user_memories(
+        self,
+        query: str | None = None,
+        limit: int | None = None,
+        retrieval_method: str | None = None,
+        user_id: str | None = None,
+    ) -> list[UserMemory]:
+        """Return up to ``limit`` memories of the user (None: all that fit).
+
+        ``retrieval_method`` is "last_n" (the newest, newest first), "first_n" (the oldest, oldest
+        first) or "keyword" (those that share words with ``query``, best first; the rule stands in
+        ``buddy.memory.conversation.search``). None means "keyword" with a query, else "last_n".
+        Only "keyword" looks at the query. Raises ConfigError for a wrong method or limit.
+        """
+        return run(self._now.search(query, limit, retrieval_method, owner(user_id)))
+
+    async def asearch_user_memories(
+        self,
+        query: str | None = None,
+        limit: int | None = None,
+        retrieval_method: str | None = None,
+        user_id: str | None = None,
+    ) -> list[UserMemory]:
+        """As ``search_user_memories``, awaited."""
+        return await self._later.search(query, limit, retrieval_method, owner(user_id))
+
+    def create_user_memories(
+        self, message: Any = None, messages: Any = None, user_id: str | None = None
+    ) -> list[UserMemory]:
+        """Make memories of the user from a message or messages; return those added or changed.
+
+        Give one of the two: a text (said by the user), a ``{"role", "content"}``, or a list of
+        them. A model decides what to add, change and delete, among this user's newest memories
+        only (``operations.MAX_SHOWN``); an answer that is not as asked is asked for once more,
+        then raises ModelAnswerError with nothing stored. Without a model each message with the
+        role "user" is kept word for word. What the user has in the same words already is not
+        stored again, so a repeated call adds nothing.
+        """
+        return run(self._now.remember(_one_of(message, messages), owner(user_id)))
+
+    async def acreate_user_memories(
+        self, message: Any = None, messages: Any = None, user_id: str | None = None
+    ) -> list[UserMemory]:
+        """As ``create_user_memories``, awaited."""
+        return await self._later.remember(_one_of(message, messages), owner(user_id))
+
+    # --- summaries of sessions
+
+    def create_session_summary(
+        self, session_id: str, user_id: str | None = None, messages: Any = None
+    ) -> SessionSummary | None:
+        """Summarise a session, store the summary in the database and return it.
+
+        With ``messages`` the summary covers exactly these and replaces the stored one. Without,
+        it goes on from the stored one with what ``add_run`` and ``add_messages`` brought since.
+        When nothing was said, nothing is written and the stored summary, or None, comes back.
+        A session has one owner: another user's session id raises OwnerMismatchError. Without a
+        model the summary is extractive, by the rule in ``buddy.memory.conversation.summary``.
+        """
+        now, user = self._now, owner(user_id)
+        if messages is not None:
+            return run(now.summarise(session_id, user, as_messages(messages), False))
+        with self._session(session_id, user_id).to_summarise() as said:
+            return run(now.summarise(session_id, user, said, True))
+
+    async def acreate_session_summary(
+        self, session_id: str, user_id: str | None = None, messages: Any = None
+    ) -> SessionSummary | None:
+        """As ``create_session_summary``, awaited."""
+        later, user = self._later, owner(user_id)
+        if messages is not None:
+            return await later.summarise(session_id, user, as_messages(messages), False)
+        with self._session(session_id, user_id).to_summarise() as said:
+            return await later.summarise(session_id, user, said, True)
+
+    def get_session_summary(
+        self, session_id: str, user_id: str | None = None
+    ) -> SessionSummary | None:
+        """Return the stored summary of that session of the user, or None."""
+        return run(self._now.summary(session_id, owner(user_id)))
+
+    async def aget_session_summary(
+        self, session_id: str, user_id: str | None = None
+    ) -> SessionSummary | None:
+        """As ``get_session_summary``, awaited."""
+        return await self._later.summary(session_id, owner(user_id))
+
+    def get_session_summaries(
+        self, user_id: str | None = None, limit: int | None = None, sort: str | None = None
+    ) -> list[SessionSummary]:
+        """Return the user's summaries, newest session first (``sort="asc"``: oldest first)."""
+        return run(self._now.summaries(owner(user_id), limit, sort))
+
+    async def aget_session_summaries(
+        self, user_id: str | None = None, limit: int | None = None, sort: str | None = None
+    ) -> list[SessionSummary]:
+        """As ``get_session_summaries``, awaited."""
+        return await self._later.summaries(owner(user_id), limit, sort)
+
+    def delete_session_summary(self, session_id: str, user_id: str | None = None) -> bool:
+        """Delete the summary of that session of the user; tell whether there was one."""
+        return run(self._now.delete_summary(session_id, owner(user_id)))
+
+    async def adelete_session_summary(self, session_id: str, user_id: str | None = None) -> bool:
+        """As ``delete_session_summary``, awaited."""
+        return await self._later.delete_summary(session_id, owner(user_id))
+
+    # --- everything of one user, and everything
+
+    def delete_user(self, user_id: str | None = None) -> dict[str, int]:
+        """Delete all of one user; return ``{"memories": n, "summaries": m}``."""
+        counts: dict[str, int] = run(self._now.db.delete_user(owner(user_id)))
+        self._forget_user(owner(user_id))
+        return counts
+
+    async def adelete_user(self, user_id: str | None = None) -> dict[str, int]:
+        """As ``delete_user``, awaited."""
+        counts: dict[str, int] = await self._later.db.delete_user(owner(user_id))
+        self._forget_user(owner(user_id))
+        return counts
+
+    def clear(self) -> None:
+        """Delete everything of EVERY user of this store. One user's: ``delete_user``."""
+        run(self._now.db.clear())
+        self._sessions.clear()
+
+    async def aclear(self) -> None:
+        """As ``clear``, awaited."""
+        await self._later.db.clear()
+        self._sessions.clear()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the version, the database's settings without secrets, and the runs noted here."""
+        runs = [
+            {"user_id": user, "session_id": id, "runs": [run.to_dict() for run in session.runs]}
+            for (user, id), session in self._sessions.items()
+        ]
+        return {"version": self.version, "db": self.db.to_dict(), "sessions": runs}
+
+
+def _owner_of(memory: UserMemory, user_id: str | None) -> str:
+    return owner(getattr(memory, "user_id", None) if user_id is None else user_id)
+
+
+def _one_of(message: Any, messages: Any) -> list[Message]:
+    if (message is None) == (messages is None):
+        raise ConfigError("give either message or messages; name the user with user_id=…")
+    return as_messages(messages if message is None else message)

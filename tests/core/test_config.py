@@ -1,0 +1,92 @@
+"""Config strings: what is named, what is filled in, what is never shown."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from buddy.memory.config import Target, expand, parse, redact
+from buddy.memory.errors import ConfigError
+
+
+@pytest.mark.parametrize(
+    ("config", "target"),
+    [
+        ("sqlite:///a.db", Target("sqlite", "sqlite:///a.db", {})),
+        ("  SQLite:///a.db\n", Target("sqlite", "SQLite:///a.db", {})),
+        ("postgresql+psycopg://h/d", Target("postgresql+psycopg", "postgresql+psycopg://h/d", {})),
+        ("sqlite", Target("sqlite", None, {})),
+        ("acme.v2:AcmeMemoryDb", Target("acme.v2:AcmeMemoryDb", None, {})),
+        ({"backend": "redis", "prefix": "x"}, Target("redis", None, {"prefix": "x"})),
+        ({"url": "redis://h", "expire": 5}, Target("redis", "redis://h", {"expire": 5})),
+    ],
+    ids=str,
+)
+def test_a_config_names_a_backend(config: Any, target: Target) -> None:
+    """A URL, a name, a class and a mapping each name a backend."""
+    assert parse(config) == target
+
+
+@pytest.mark.parametrize(
+    "config",
+    ["", "   ", "a b", "/var/a.db", "://x", None, 5, b"sqlite", {}, {"prefix": "x"}, ["sqlite"],
+     {"backend": "a", "url": "b://"}, {"backend": ""}],
+    ids=repr,
+)  # fmt: skip
+def test_what_names_nothing_is_an_error(config: Any) -> None:
+    """Anything else is a ConfigError that says what to give."""
+    with pytest.raises(ConfigError, match=r"named|names"):
+        parse(config)
+
+
+def test_variables_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """${NAME} is filled from the environment, in strings and in the values of a mapping."""
+    monkeypatch.setenv("URL_IN_ENV", "sqlite:///a.db?x=1")
+    monkeypatch.setenv("PREFIX_IN_ENV", "p")
+    assert parse("${URL_IN_ENV}").url == "sqlite:///a.db?x=1"
+    assert parse({"backend": "redis", "prefix": "${PREFIX_IN_ENV}"}).options == {"prefix": "p"}
+
+
+def test_a_password_from_the_environment_may_hold_anything(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Before the @ a value is percent-encoded; elsewhere it is inserted as it stands."""
+    monkeypatch.setenv("PW", "p@ss:/w?rd#%")
+    monkeypatch.setenv("WHERE", "host:5432/app?x=${PW}")
+    assert (
+        expand("postgresql://u:${PW}@${WHERE}")
+        == "postgresql://u:p%40ss%3A%2Fw%3Frd%23%25@host:5432/app?x=${PW}"
+    )
+
+
+def test_an_unset_variable_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An unset variable is a ConfigError that names it."""
+    monkeypatch.delenv("NOT_SET", raising=False)
+    with pytest.raises(ConfigError, match="NOT_SET is not set"):
+        parse("redis://${NOT_SET}/0")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://user:SECRET@host/db",
+        "postgresql://user:SECRET@with@ats/and/slashes@host/db",
+        "redis://:SECRET@host:6379/0?prefix=a@b",
+        "postgresql://user:SECRET/unescaped@host:notaport/db",
+        "mongodb://u:SECRET@h1,h2/db?authSource=x",
+        "x://host/?password=SECRET&a=1",
+        "x://host/?a=1&sslpassword=SECRET",
+        "x://host/?API_KEY=SECRET#f",
+    ],
+)
+def test_passwords_are_never_shown(url: str) -> None:
+    """A URL is shown without its passwords, whether or not it is well-formed."""
+    assert "SECRET" not in redact(url)
+    assert "***" in redact(url)
+
+
+def test_what_is_no_secret_is_shown() -> None:
+    """A URL without a password is shown as it is."""
+    for url in ("sqlite:///a.db?x=1", "redis://host:6379/0", "mongodb://user@host/db", "plain"):
+        assert redact(url) == url
