@@ -39,9 +39,7 @@ def same(one: Any, two: Any) -> bool:
     if type(one) is not type(two):
         return False
     if isinstance(one, dict):
-        return list(one) == list(two) or (
-            (one.keys() == two.keys()) and all(same(one[key], two[key]) for key in one)
-        )
+        return one.keys() == two.keys() and all(same(one[key], two[key]) for key in one)
     if isinstance(one, list):
         return len(one) == len(two) and all(map(same, one, two))
     if isinstance(one, float):
