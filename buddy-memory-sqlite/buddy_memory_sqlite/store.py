@@ -53,6 +53,9 @@ class SqliteStore(SqlStore):
         if self._ours_on_disk:
             await self._attempt(self._connector.look, _switch_to_wal)
 
+    async def facts(self) -> dict[str, str]:
+        return await self._unless_missing(self._connector.look, _facts, {})
+
     async def upgrade(self) -> None:
         await self._unless_missing(
             self._connector.define, partial(upgrade, tables=self._tables), None
@@ -81,6 +84,22 @@ class SqliteStore(SqlStore):
                 'it with create_engine("sqlite://", poolclass=StaticPool, '
                 'connect_args={"check_same_thread": False}), or leave db_engine out.'
             )
+
+
+_SYNCHRONOUS = {0: "OFF", 1: "NORMAL", 2: "FULL", 3: "EXTRA"}
+
+
+def _facts(connection: sa.Connection) -> dict[str, str]:
+    def pragma(name: str) -> Any:
+        return connection.exec_driver_sql(f"PRAGMA {name}").scalar()
+
+    level = pragma("synchronous")
+    return {
+        "file": connection.engine.url.database or "in memory",
+        "SQLite": str(connection.exec_driver_sql("SELECT sqlite_version()").scalar()),
+        "journal mode": str(pragma("journal_mode")).upper(),
+        "synchronous": _SYNCHRONOUS.get(level, str(level)),
+    }
 
 
 def _make_folder(folder: Path) -> None:

@@ -220,7 +220,7 @@ class ChecksThenInserts(InMemoryStore):
         await self.create()
         records, id = self._of(write.record.kind), write.record.id
         merged = merge(records.get(id), write)
-        time.sleep(0.0001)  # What a second round trip takes.
+        time.sleep(0.0001)  # noqa: ASYNC251  (what a second round trip takes)
         records[id] = merged._replace(position=merged.position or next(self._positions))
         return deepcopy(records[id])
 
@@ -288,7 +288,9 @@ def unreachable(kills: str, cls: type[StoredMemoryDb]) -> None:
     MUTANTS[cls.__name__] = (
         kills,
         lambda: Subject(
-            open=lambda: StoredMemoryDb(store), unreachable=lambda: cls(Down()), secret="hunter2"
+            open=lambda: StoredMemoryDb(store),
+            unreachable=lambda: cls(Down()),
+            secret="hunter2",  # noqa: S106
         ),
     )
 

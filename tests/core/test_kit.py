@@ -43,7 +43,7 @@ def test_the_checks_run_without_pytest() -> None:
 
 
 def test_what_a_backend_lacks_is_not_supported() -> None:
-    """A backend of eight methods has no summaries, which is said and is no failure of these checks."""
+    """That a backend of eight methods has no summaries is said, and is no failure."""
     db = Eight()
     outcomes = run_checks(
         lambda: Subject(open=lambda: db), [BY_ID["R4-limit-is-the-first-n-summary"]]

@@ -16,11 +16,14 @@ from typing import Any, NamedTuple
 GROUPS = {"v1": "buddy.memory.db", "v2": "buddy.memory.v2.db", "async": "buddy.memory.v2.db.async"}
 """The entry-point group of each kind of backend."""
 
+PLUGINS = "buddy.memory.plugins"
+"""The entry-point group of plugins, whose claims have the kind "plugin"."""
+
 logger = logging.getLogger("buddy.memory")
 
 
 class Claim(NamedTuple):
-    """A distribution says: this name is that class. ``kind`` is a key of GROUPS."""
+    """A distribution says: this name is that class. ``kind`` is a key of GROUPS, or "plugin"."""
 
     kind: str
     name: str
@@ -41,7 +44,7 @@ def scan() -> list[Claim]:
 
 
 def _claims(distribution: Any) -> Iterator[Claim]:
-    kinds = {group: kind for kind, group in GROUPS.items()}
+    kinds = {PLUGINS: "plugin", **{group: kind for kind, group in GROUPS.items()}}
     name = distribution.metadata["Name"].lower().replace("_", "-").replace(".", "-")
     for entry in distribution.entry_points:
         if entry.group in kinds:

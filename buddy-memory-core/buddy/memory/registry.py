@@ -71,7 +71,7 @@ class Registry:
             name: Backend(name, dict(entry.classes), entry.distribution, None)
             for name, entry in FIRST_PARTY.items()
         }
-        for claim in sorted(self._scanned()):
+        for claim in sorted(c for c in self.claims() if c.kind in GROUPS):
             old = known.get(claim.name)
             classes = {**(old.classes if old else {}), claim.kind: claim.value}
             owners = {claim.distribution}
@@ -104,7 +104,7 @@ class Registry:
             return _load(name, registered, "register()", kind)
         if registered is not None:
             return _check_class(name, registered, "register()", kind)
-        claims = [c for c in self._scanned() if c.kind == kind and c.name.lower() == name]
+        claims = [c for c in self.claims() if c.kind == kind and c.name.lower() == name]
         if claims:
             claim = _settle(name, claims)
             return _load(name, claim.value, claim.distribution, kind)
@@ -120,7 +120,8 @@ class Registry:
                 return None  # Not installed: said better by UnknownBackendError.
             raise
 
-    def _scanned(self) -> list[Claim]:
+    def claims(self) -> list[Claim]:
+        """Return what installed distributions claim; scans once."""
         with self._lock:
             if self._claims is None:
                 self._claims = scan()
@@ -224,7 +225,7 @@ def open_memory_db(config: str | Mapping[str, Any], version: int = 2, **options:
     """
     if version not in (1, 2):
         raise ConfigError(f"version must be 1 or 2, not {version!r}")
-    return _open(configs.parse(config), f"v{version}", options)
+    return _open(_parse(config), f"v{version}", options)
 
 
 def open_async_memory_db(config: str | Mapping[str, Any], **options: Any) -> AsyncMemoryDb:
@@ -232,7 +233,7 @@ def open_async_memory_db(config: str | Mapping[str, Any], **options: Any) -> Asy
 
     A backend without an asynchronous class is run in threads.
     """
-    target = configs.parse(config)
+    target = _parse(config)
     try:
         return cast("AsyncMemoryDb", _open(target, "async", options))
     except (UnknownBackendError, SynchronousClassError):
@@ -241,11 +242,19 @@ def open_async_memory_db(config: str | Mapping[str, Any], **options: Any) -> Asy
         return ThreadedMemoryDb(_open(target, "v2", options))
 
 
+def _parse(config: str | Mapping[str, Any]) -> configs.Target:
+    from buddy.memory import plugins
+
+    return configs.parse(plugins.rewrite(config) if isinstance(config, str) else config)
+
+
 def _open(target: configs.Target, kind: str, options: Mapping[str, Any]) -> Any:
+    from buddy.memory import plugins
     from buddy.memory.options import construct
 
     cls = default.lookup(target.name, kind)
     merged = {**target.options, **options}
-    if target.url is None:
-        return construct(cls, merged)
-    return cls.from_url(target.url, **merged)
+    url = target.url
+    opened = construct(cls, merged) if url is None else cls.from_url(url, **merged)
+    plugins.announce(opened)
+    return opened

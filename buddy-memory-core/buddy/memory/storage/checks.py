@@ -79,6 +79,13 @@ def check_version(if_version: Any) -> int | None:
     return _check_count(if_version, "if_version")
 
 
+def check_stored_version(version: Any) -> int:
+    """Return the version of a row that is stored somewhere: an int >= 1."""
+    if _check_count(version, "version") == 0:
+        raise ConfigError("the version of a stored row is at least 1")
+    return int(version)
+
+
 def check_limit(limit: Any) -> int | None:
     """Return how many rows to read: an int >= 0, or None for all."""
     return None if limit is None else _check_count(limit, "limit")

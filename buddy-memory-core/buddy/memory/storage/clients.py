@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import suppress
 from threading import Lock
 from typing import Any, Generic, TypeVar
 
@@ -50,8 +51,9 @@ class PerProcess(Generic[C]):
 class PerLoop(Generic[C]):
     """An asynchronous client for each running event loop, made at first use (R12).
 
-    ``close`` is awaited on the loop of the client. ``discard`` is called for clients whose loop
-    ended before: it gives back what can be given back without a loop.
+    ``close`` is awaited on the loop of the client: by ``close`` here, or when ``asyncio.run`` ends
+    that loop. ``discard`` is called for clients whose loop ended otherwise: it gives back what can
+    be given back without a loop.
     """
 
     def __init__(
@@ -63,37 +65,62 @@ class PerLoop(Generic[C]):
         self._make, self._close, self._discard = make, close, discard
         self._lock = Lock()
         # Holds the loops too: a loop must not be collected before its client was given back.
-        self._clients: dict[asyncio.AbstractEventLoop, tuple[int, C]] = {}
+        self._clients: dict[asyncio.AbstractEventLoop, _Bound[C]] = {}
 
     def get(self) -> C:
         """Return the client of the running loop. Raises RuntimeError when none runs."""
         loop = asyncio.get_running_loop()
         found = self._clients.get(loop)
-        if found is not None and found[0] == os.getpid():
-            return found[1]
+        if found is not None and found.pid == os.getpid():
+            return found.client
         with self._lock:
             self._discard_ended()
+            if found is not None:
+                _abandoned.append(found)
             client = self._make()
-            self._clients[loop] = os.getpid(), client
+            self._clients[loop] = _Bound(os.getpid(), client, self._close)
         return client
 
     def _discard_ended(self) -> None:
         for loop in [loop for loop in self._clients if loop.is_closed()]:
-            pid, client = self._clients.pop(loop)
-            if pid == os.getpid():
-                self._discard(client)
-            else:
-                _abandoned.append(client)
+            self._give_back(self._clients.pop(loop))
+
+    def _give_back(self, bound: _Bound[C]) -> None:
+        """Give back a client without its loop."""
+        if bound.pid != os.getpid():
+            _abandoned.append(bound)
+        elif not bound.is_closed:
+            self._discard(bound.client)
 
     async def close(self) -> None:
         """Close the client of the running loop, and discard those of other loops."""
         running = asyncio.get_running_loop()
         with self._lock:
             clients, self._clients = self._clients, {}
-        for loop, (pid, client) in clients.items():
-            if pid != os.getpid():
-                _abandoned.append(client)
-            elif loop is running:
-                await self._close(client)
+        for loop, bound in clients.items():
+            if loop is running and bound.pid == os.getpid():
+                await bound.close()
             else:
-                self._discard(client)
+                self._give_back(bound)
+
+
+class _Bound(Generic[C]):
+    """A client of the running loop, closed at the latest when that loop shuts down."""
+
+    def __init__(self, pid: int, client: C, close: Callable[[C], Awaitable[object]]) -> None:
+        self.pid, self.client = pid, client
+        self.is_closed = False
+        # A loop awaits the end of every generator that was begun on it (shutdown_asyncgens).
+        self._life = self._live(close)
+        with suppress(StopIteration):  # It has begun, and waits at its yield.
+            self._life.__anext__().send(None)
+
+    async def _live(self, close: Callable[[C], Awaitable[object]]) -> AsyncGenerator[None, None]:
+        try:
+            yield
+        finally:
+            self.is_closed = True
+            await close(self.client)
+
+    async def close(self) -> None:
+        await self._life.aclose()

@@ -25,6 +25,7 @@ from buddy.memory.storage.checks import (
     check_limit,
     check_page_size,
     check_sort,
+    check_stored_version,
     check_user,
     check_version,
     prepare,
@@ -81,6 +82,16 @@ class Policy:
             return records
         stored = {record.id: record for record in records}
         return [stored[id]._replace(payload=payload.encode(stored[id].payload)) for id in ids]
+
+    async def restore(self, drafts: Iterable[tuple[Draft, int]]) -> list[Record]:
+        """Store rows from elsewhere with their versions; the ids are distinct, and one of them."""
+        store, now = self.store, clock.utc_now()
+        writes: list[Write] = []
+        for draft, version in drafts:
+            write = prepare(draft, now)
+            record = write.record._replace(version=check_stored_version(version))
+            writes.append(write._replace(record=record))
+        return await store.restore(writes) if writes else []
 
     # --- reading
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from buddy.memory import plugins
 from buddy.memory.config import redact
 from buddy.memory.storage.policy import Policy
 from buddy.memory.storage.store import Store
@@ -23,7 +24,7 @@ class Settings:
 
         ``portable`` is False when they do not lead back to the same data: a database in memory.
         """
-        self._policy = Policy(store, type(self).__name__)
+        self._policy = Policy(plugins.wrap(store, type(self).__name__), type(self).__name__)
         self._settings = dict(settings or {})
         self._portable = settings is not None and portable
 

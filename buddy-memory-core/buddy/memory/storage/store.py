@@ -106,6 +106,12 @@ class Store(ABC):
                 raise
         return done
 
+    async def restore(self, writes: Sequence[Write]) -> list[Record]:
+        """As ``put_many``, for records that were kept elsewhere: one whose id is new here also
+        keeps its version. Without an override that is so where ``put`` stores it as given.
+        """
+        return await self.put_many(writes)
+
     async def delete_many(self, kind: Kind, ids: Sequence[str], user_id: str | None) -> int:
         """Delete the records with these distinct ids (of that user); return how many there were."""
         return sum([await self.delete(kind, id, user_id, None) for id in ids])
@@ -113,6 +119,12 @@ class Store(ABC):
     async def has(self, kind: Kind, id: str, user_id: str | None) -> bool:
         """Tell whether there is such a record (of that user)."""
         return await self.get(kind, id, user_id) is not None
+
+    async def facts(self) -> dict[str, str]:
+        """Return what an operator wants to know, by name: the server's version and the settings
+        that decide whether acknowledged writes survive. Asks the backend; no secrets.
+        """
+        return {}
 
     async def upgrade(self) -> None:
         """Bring a place made by an older release up to date; nothing where there is no older one.

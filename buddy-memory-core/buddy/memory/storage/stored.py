@@ -112,6 +112,21 @@ class StoredContract(Settings, MemoryContract[RowT]):
     def delete_summaries(self, session_ids: Iterable[str], *, user_id: str | None = None) -> int:
         return run(self._policy.delete_many(SUMMARY.kind, session_ids, user_id))
 
+    # --- from and to other stores
+
+    def restore_memories(self, memories: Iterable[RowT]) -> list[RowT]:
+        """As ``upsert_memories``, for rows with distinct ids that were read from another store: a
+        row that is new here also keeps its version, where the backend can."""
+        return self._restore(self._shape, memories)
+
+    def restore_summaries(self, summaries: Iterable[SummaryRow]) -> list[SummaryRow]:
+        """As ``restore_memories``."""
+        return self._restore(SUMMARY, summaries)
+
+    def facts(self) -> dict[str, str]:
+        """Return what the backend tells of itself: its version, the settings that matter."""
+        return run(self._policy.store.facts())
+
     # --- one implementation for both kinds
 
     def _exists(self, shape: Shape[AnyRow], row: AnyRow) -> bool:
@@ -124,6 +139,11 @@ class StoredContract(Settings, MemoryContract[RowT]):
     def _upsert_many(self, shape: Shape[AnyRow], rows: Iterable[AnyRow]) -> list[AnyRow]:
         records = run(self._policy.put_many(map(shape.draft, rows)))
         return [shape.row(record) for record in records]
+
+    def _restore(self, shape: Shape[AnyRow], rows: Iterable[AnyRow]) -> list[AnyRow]:
+        # A row that was never stored has no version yet.
+        drafts = [(shape.draft(row), getattr(row, "version", None) or 1) for row in rows]
+        return [shape.row(record) for record in run(self._policy.restore(drafts))]
 
     def _read_one(self, shape: Shape[AnyRow], id: Any, user_id: str | None) -> AnyRow | None:
         record = run(self._policy.get(shape.kind, id, user_id))

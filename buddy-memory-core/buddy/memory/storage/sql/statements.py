@@ -178,6 +178,12 @@ class Statements:
             .returning(*self._stored())
         )
 
+    @compiled
+    def set_version(self) -> Any:
+        """Set the version of the row at position p_seq to p_version."""
+        query = sa.update(self._table).where(self._c.seq == _parameter("p_seq"))
+        return query.values(version=_parameter("p_version"))
+
     def upsert_rows(self, count: int) -> Statement:
         """Return ``upsert`` for ``count`` rows: their parameters first, then the others."""
         found = self.ready.get(("upsert_rows", count))

@@ -88,13 +88,10 @@ class SqlStore(Store):
                 break
             await self._before_making()
             try:
-                await self._make()
+                await self._attempt(self._connector.define, self._tables.make)
             except Exists:
                 if attempt == ATTEMPTS - 1:
                     raise
-
-    async def _make(self) -> None:
-        await self._attempt(self._connector.define, self._tables.make)
 
     async def _before_making(self) -> None:
         """Do what has to be done once before the first table is made; nothing by default."""
@@ -115,18 +112,41 @@ class SqlStore(Store):
     async def put_many(self, writes: Sequence[Write]) -> list[Record]:
         new = [self._new_row(write) for write in writes]
 
-        def work(cursor: Any) -> dict[str, Any]:
-            stored = self._put_rows(cursor, writes[0], new)
-            for write, row in zip(writes, new, strict=True):
-                if write.record.id not in stored:  # Refused, or the clock is behind.
-                    stored[write.record.id] = self._put(cursor, write, row)
-            return stored
+        work: Work[dict[str, Any]] = lambda cursor: self._put_all(cursor, writes, new)  # noqa: E731
+        return await self._put_in_transaction(writes, new, work)
 
+    async def restore(self, writes: Sequence[Write]) -> list[Record]:
+        new = [self._new_row(write) for write in writes]
+        set_version = self._statements[writes[0].record.kind].set_version()
+        later = {w.record.id: w.record.version for w in writes if w.record.version > 1}
+
+        def work(cursor: Any) -> dict[str, Any]:
+            stored = self._put_all(cursor, writes, new)
+            # A row is new here exactly when it came back with version 1.
+            moved = [(id, n) for id, n in later.items() if stored[id][-1] == 1]
+            values = [{"p_seq": stored[id][1], "p_version": version} for id, version in moved]
+            if values:
+                cursor.executemany(set_version.sql, [set_version.bind(v) for v in values])
+            return {**stored, **{id: (*stored[id][:-1], version) for id, version in moved}}
+
+        return await self._put_in_transaction(writes, new, work)
+
+    async def _put_in_transaction(
+        self, writes: Sequence[Write], new: list[NewRow], work: Work[dict[str, Any]]
+    ) -> list[Record]:
         rows: dict[str, Any] = await self._write(self._connector.transaction, work)
         return [
             self._stored(write, row, rows[write.record.id])
             for write, row in zip(writes, new, strict=True)
         ]
+
+    def _put_all(self, cursor: Any, writes: Sequence[Write], new: list[NewRow]) -> dict[str, Any]:
+        """Upsert the rows as ``merge`` describes; return what ``_put`` returns by id."""
+        stored = self._put_rows(cursor, writes[0], new)
+        for write, row in zip(writes, new, strict=True):
+            if write.record.id not in stored:  # Refused, or the clock is behind.
+                stored[write.record.id] = self._put(cursor, write, row)
+        return stored
 
     def _put_rows(self, cursor: Any, first: Write, new: list[NewRow]) -> dict[str, Any]:
         """Upsert the rows, many with each statement; return what came back by id."""

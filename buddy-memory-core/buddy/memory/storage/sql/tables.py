@@ -45,10 +45,10 @@ class Tables:
         inspector = sa.inspect(connection)
         statements: list[sa.schema.ExecutableDDLElement] = []
         if self.schema is not None and not inspector.has_schema(self.schema):
-            statements.append(sa.schema.CreateSchema(self.schema, if_not_exists=True))
+            statements.append(sa.schema.CreateSchema(self.schema))
         for table in self.by_kind.values():
             if not inspector.has_table(table.name, schema=table.schema):
-                statements.append(sa.schema.CreateTable(table, if_not_exists=True))
+                statements.append(sa.schema.CreateTable(table))
                 statements += [sa.schema.CreateIndex(i, if_not_exists=True) for i in table.indexes]
         return statements
 

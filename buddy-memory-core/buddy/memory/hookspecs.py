@@ -1,0 +1,76 @@
+"""The hooks: what a plugin may implement.
+
+A plugin is a module or object whose functions are marked with ``hookimpl``; an entry point in the
+group ``buddy.memory.plugins`` names it. Hooks of several plugins run in the order of the entry
+points' names unless ``hookimpl(tryfirst=True)`` or ``trylast=True`` says otherwise; after a read
+the transforms run in the opposite order, so that each undoes what it did.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+import pluggy
+
+from buddy.memory.storage.record import Kind, Record
+
+PROJECT = "buddy_memory"
+
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+"""Marks a plugin's function as the implementation of the hook with its name."""
+
+
+@dataclass
+class Operation:
+    """One call to a Store. ``name`` is that of the Store's method; ``kind`` is None for calls on
+    the store as a whole. ``rows`` is known when the operation ended: rows written, read or deleted."""
+
+    backend: str
+    name: str
+    kind: Kind | None = None
+    id: str | None = None
+    user_id: str | None = None
+    rows: int | None = None
+
+
+class Specs:
+    """The signatures. An implementation may leave out arguments that it does not need."""
+
+    @hookspec(firstresult=True)
+    def buddy_memory_config(self, config: str) -> str | None:
+        """Return what to open instead of the config string, or None to leave it.
+
+        Runs before the string is parsed. An error fails the call as ConfigError.
+        """
+
+    @hookspec
+    def buddy_memory_opened(self, db: Any) -> None:
+        """A database was opened by its config string. An error is logged and changes nothing."""
+
+    @hookspec
+    def buddy_memory_before_write(self, record: Record) -> Record | None:
+        """Return the record to store instead, or None to leave it. Only its payload may differ.
+
+        An error fails the call as InvalidMemoryError, before anything of it is stored.
+        """
+        return None
+
+    @hookspec
+    def buddy_memory_after_read(self, record: Record) -> Record | None:
+        """Return the record to show instead, or None to leave it. Only its payload may differ.
+
+        An error makes this one row unreadable (rule R16).
+        """
+        return None
+
+    @hookspec
+    def buddy_memory_operation(self, operation: Operation) -> AbstractContextManager[object] | None:
+        """Return a context manager that is held during the operation, or None.
+
+        Its ``__exit__`` sees the operation's error, and cannot swallow it; its own errors are
+        logged and change nothing.
+        """
+        return None
