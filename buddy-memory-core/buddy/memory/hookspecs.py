@@ -26,7 +26,7 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 @dataclass
 class Operation:
     """One call to a Store. ``name`` is that of the Store's method; ``kind`` is None for calls on
-    the store as a whole. ``rows`` is known when the operation ended: rows written, read or deleted."""
+    the store as a whole. ``rows``, known at the end, counts rows written, read or deleted."""
 
     backend: str
     name: str
