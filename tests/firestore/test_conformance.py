@@ -1,0 +1,70 @@
+"""Firestore keeps every rule: sync, async, in a named database, on the caller's client."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from google.cloud import firestore
+
+from buddy.memory.testing import Subject
+from buddy.memory.testing.pytest_face import Conformance
+from buddy.memory.v2.db.firestore import AsyncFirestoreMemoryDb, FirestoreMemoryDb
+
+
+def subject_of(cls: Any, name: str, database: str = "(default)") -> Subject:
+    def corrupt(id: str) -> None:
+        client = firestore.Client(database=database)
+        client.collection(name).document(id).update({"memory": {"torn": b"bytes"}})
+        client._firestore_api.transport.close()
+
+    def unreachable() -> Any:
+        # Nothing listens on port 1; the client looks there when it is made.
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("FIRESTORE_EMULATOR_HOST", "127.0.0.1:1")
+            kind = firestore.AsyncClient if cls is AsyncFirestoreMemoryDb else firestore.Client
+            client = kind(project="test-project")
+        return cls("notes", client=client, timeout=0.2)
+
+    return Subject(
+        open=lambda: cls(name, db_name=database),
+        neighbour=lambda: cls(f"{name}2", db_name=database),
+        named=lambda other: cls(other, db_name=database),
+        unreachable=unreachable,
+        corrupt=corrupt,
+        forks=True,
+    )
+
+
+class OnServer(Conformance):
+    complete = True
+    lacks = frozenset({"expiring", "secret"})  # Credentials are never arguments here.
+
+
+class TestSync(OnServer):
+    @pytest.fixture
+    def subject(self, emulator: str, collection: str) -> Subject:
+        return subject_of(FirestoreMemoryDb, collection)
+
+
+class TestAsync(OnServer):
+    @pytest.fixture
+    def subject(self, emulator: str, collection: str) -> Subject:
+        return subject_of(AsyncFirestoreMemoryDb, collection)
+
+
+class TestNamedDatabase(OnServer):
+    @pytest.fixture
+    def subject(self, emulator: str, collection: str) -> Subject:
+        return subject_of(FirestoreMemoryDb, collection, "second")
+
+
+class TestCallersClient(Conformance):
+    complete = True
+    lacks = frozenset({"expiring", "unreachable", "corrupt", "named", "neighbour", "secret"})
+
+    @pytest.fixture
+    def subject(self, emulator: str, collection: str) -> Any:
+        client = firestore.Client()
+        yield Subject(open=lambda: FirestoreMemoryDb(collection, client=client), forks=True)
+        client._firestore_api.transport.close()

@@ -1,0 +1,141 @@
+"""URLs, arguments, clients, loops."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from google.cloud import firestore
+
+from buddy.memory import open_async_memory_db, open_memory_db
+from buddy.memory.errors import ConfigError
+from buddy.memory.v2.db.firestore import AsyncFirestoreMemoryDb, FirestoreMemoryDb
+from buddy.memory.v2.db.schema import MemoryRow
+from tests.firestore_server.process import FirestoreServer
+
+
+@pytest.mark.parametrize(
+    ("url", "project", "database", "collection"),
+    [
+        (
+            "firestore://my-project/(default)?collection_name=notes",
+            "my-project",
+            "(default)",
+            "notes",
+        ),
+        ("firestore://my-project/%28default%29", "my-project", "(default)", "memory"),
+        ("firestore://my-project/second", "my-project", "second", "memory"),
+        ("firestore://my-project", "my-project", "(default)", "memory"),
+        ("firestore://my-project/", "my-project", "(default)", "memory"),
+        ("firestore:///second", None, "second", "memory"),
+        ("firestore://?collection_name=a%20b", None, "(default)", "a b"),
+        ("firestore", None, "(default)", "memory"),
+    ],
+)
+def test_a_url_names_project_database_and_collection(
+    url: str, project: str | None, database: str, collection: str
+) -> None:
+    """Both names of the URL may be left out; the collection is an option."""
+    for db in (open_memory_db(url), open_async_memory_db(url)):
+        settings = db.to_dict()
+        assert settings["project_id"] == project
+        assert settings["db_name"] == database
+        assert settings["collection_name"] == collection
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("firestore://p/d?colection_name=x", "collection_name"),
+        ("firestore://p/d?nonsense=x", "nonsense"),
+        ("firestore://p/d?project_id=q", "project_id"),
+        ("firestore://p/d/e", "d/e"),
+        ("firestore://p/d?timeout=0", "timeout"),
+        ("firestore://p/d?client=x", "client"),
+        ("firestore://p/d?collection_name=a/b", "collection_name"),
+    ],
+)
+def test_a_wrong_url_is_refused_at_once(url: str, words: str) -> None:
+    """A mistake in a URL is a ConfigError that names it."""
+    with pytest.raises(ConfigError, match=words):
+        open_memory_db(url)
+
+
+def test_a_client_of_the_other_kind_is_refused(server: FirestoreServer) -> None:
+    """A Client is for the synchronous class, an AsyncClient for the other, and says so."""
+    client = firestore.Client()
+    with pytest.raises(ConfigError, match="must be a AsyncClient, not Client"):
+        AsyncFirestoreMemoryDb(client=client)  # type: ignore[arg-type]
+    for wrong in (firestore.AsyncClient(), "client"):
+        with pytest.raises(ConfigError, match="must be a Client"):
+            FirestoreMemoryDb(client=wrong)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="leave out"):
+        FirestoreMemoryDb(client=client, db_name="second")
+
+
+def test_a_given_client_is_used_and_stays_open(server: FirestoreServer, collection: str) -> None:
+    """The caller's client decides project and database, and works after close()."""
+    client = firestore.Client(project="theirs", database="second")
+    with FirestoreMemoryDb(collection, client=client) as db:
+        db.upsert_memory(MemoryRow({}, "a", "ann"))
+    assert client.collection(collection).document("a").get().exists
+    client._firestore_api.transport.close()
+
+
+def test_the_databases_of_a_project_are_apart(server: FirestoreServer, collection: str) -> None:
+    """A named database holds its own rows."""
+    with FirestoreMemoryDb(collection) as one, FirestoreMemoryDb(collection, "second") as two:
+        one.upsert_memory(MemoryRow({}, "a", "ann"))
+        assert two.read_memories() == []
+
+
+def test_a_given_async_client_serves_several_loops(
+    server: FirestoreServer, collection: str
+) -> None:
+    """A client is bound to the first loop that used it; others get one of the same settings."""
+    client = firestore.AsyncClient(project="theirs", database="second")
+    db = AsyncFirestoreMemoryDb(collection, client=client)
+
+    async def write(n: int) -> int:
+        await db.upsert_memory(MemoryRow({}, str(n), "ann"))
+        return await db.count_memories("ann")
+
+    assert [asyncio.run(write(n)) for n in range(3)] == [1, 2, 3]
+    with FirestoreMemoryDb(collection, "second", project_id="theirs") as sync:
+        assert sync.count_memories() == 3
+
+
+def test_the_emulators_project_has_a_default(
+    server: FirestoreServer, monkeypatch: pytest.MonkeyPatch, collection: str
+) -> None:
+    """At FIRESTORE_EMULATOR_HOST neither credentials nor a project are needed."""
+    monkeypatch.delenv("GOOGLE_CLOUD_PROJECT")
+    with FirestoreMemoryDb(collection) as db:
+        assert db.upsert_memory(MemoryRow({}, "a")).version == 1
+
+
+def test_rows_written_after_others_were_read_sort_after_them(
+    server: FirestoreServer, collection: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process whose clock is behind still writes after every row that it has read."""
+    from datetime import datetime, timedelta, timezone
+
+    from buddy.memory.storage import clock
+    from buddy_memory_firestore import order
+
+    with FirestoreMemoryDb(collection) as behind:
+        behind.upsert_memory(MemoryRow({}, "first", "ann"))
+        # Another process has counters of its own.
+        ours: Any = order._orders.copy()
+        order._orders.clear()
+        with FirestoreMemoryDb(collection) as ahead:
+            future = datetime.now(timezone.utc) + timedelta(days=1)
+            monkeypatch.setattr(clock, "utc_now", lambda: future)
+            ahead.upsert_memory(MemoryRow({}, "second", "ann"))
+        monkeypatch.undo()
+        monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", server.address)
+        order._orders.update(ours)
+        assert behind.read_memory("second") is not None
+        behind.upsert_memory(MemoryRow({}, "third", "ann"))
+        assert [row.id for row in behind.read_memories(sort="asc")] == ["first", "second", "third"]
