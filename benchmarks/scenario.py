@@ -166,16 +166,3 @@ def main(
     results = [result for size in arguments.sizes.split(",") for result in run(int(size))]
     if arguments.json:
         save(arguments.json, results, where())
-
-
-__all__ = [
-    "ByHand",
-    "Row",
-    "bulk_case",
-    "cases",
-    "fill",
-    "main",
-    "measure",
-    "payload",
-    "throughput",
-]
