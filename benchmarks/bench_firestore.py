@@ -3,7 +3,7 @@
     python benchmarks/bench_firestore.py [--sizes 1000,10000]
 
 The server is the one of the tests, in Python: the ratios count requests and the client's share, and
-say nothing about how fast Firestore itself is. Set FIRESTORE_EMULATOR_HOST to measure on another one.
+say nothing about how fast Firestore itself is. FIRESTORE_EMULATOR_HOST names another one.
 """
 
 from __future__ import annotations
@@ -94,8 +94,7 @@ def run(rows: int) -> list[Result]:
         with FirestoreMemoryDb(collection, project_id=PROJECT) as db:
             fill(db, rows)
     with FirestoreMemoryDb(f"ours{rows}", project_id=PROJECT) as ours:
-        results = measure(cases(ours, ByHand(f"hand{rows}"), rows, TARGETS, times=50), rounds=5)
-    return results
+        return measure(cases(ours, ByHand(f"hand{rows}"), rows, TARGETS, times=50), rounds=5)
 
 
 def main() -> None:
