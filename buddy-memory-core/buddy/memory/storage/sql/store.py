@@ -6,9 +6,9 @@ does differently); see buddy-memory-sqlite for a complete one.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from itertools import chain
 from typing import Any, NoReturn, TypeVar
 
 from sqlalchemy.engine.interfaces import Dialect
@@ -134,11 +134,21 @@ class SqlStore(Store):
     async def _put_in_transaction(
         self, writes: Sequence[Write], new: list[NewRow], work: Work[dict[str, Any]]
     ) -> list[Record]:
-        rows: dict[str, Any] = await self._write(self._connector.transaction, work)
+        tries = itertools.count()
+
+        def careful(cursor: Any) -> dict[str, Any]:
+            if next(tries):
+                self._wait_for_others(cursor, writes)
+            return work(cursor)
+
+        rows: dict[str, Any] = await self._write(self._connector.transaction, careful)
         return [
             self._stored(write, row, rows[write.record.id])
             for write, row in zip(writes, new, strict=True)
         ]
+
+    def _wait_for_others(self, cursor: Any, writes: Sequence[Write]) -> None:
+        """Keep a bulk write that was undone from being undone again; does nothing by default."""
 
     def _put_all(self, cursor: Any, writes: Sequence[Write], new: list[NewRow]) -> dict[str, Any]:
         """Upsert the rows as ``merge`` describes; return what ``_put`` returns by id."""
@@ -156,7 +166,9 @@ class SqlStore(Store):
         for start in range(0, len(new), size):
             rows = new[start : start + size]
             statement = statements.upsert_rows(len(rows))
-            cursor.execute(statement.sql, (*chain.from_iterable(rows), *statement.bind(now)))
+            cursor.execute(
+                statement.sql, (*itertools.chain.from_iterable(rows), *statement.bind(now))
+            )
             stored.update((row[0], row) for row in cursor.fetchall())
         return stored
 

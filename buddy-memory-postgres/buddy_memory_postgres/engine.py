@@ -1,0 +1,188 @@
+"""From the constructor's arguments to an engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+from weakref import WeakSet
+
+import psycopg
+import sqlalchemy as sa
+from psycopg.conninfo import conninfo_to_dict
+from sqlalchemy import event
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
+from sqlalchemy.engine.interfaces import Dialect
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.util import greenlet_spawn
+
+from buddy.memory.config import redact
+from buddy.memory.errors import ConfigError
+from buddy.memory.storage.clients import PerLoop
+from buddy.memory.storage.sql import AsyncConnector, Connector, SyncConnector
+from buddy.memory.storage.sql.engines import acquire, protect_from_fork, share
+from buddy_memory_postgres.fresh import watch
+
+POOL_SIZE = 10
+BEGIN = "BEGIN"
+
+# Everything is passed beside it, so that no engine can show a password.
+_BLANK_URL = "postgresql+psycopg://"
+
+_SCHEMES = ("postgresql+psycopg", "postgresql", "postgres", "postgres+psycopg")
+_DEFAULTS = {
+    "connect_timeout": "10",
+    "client_encoding": "utf8",
+    "fallback_application_name": "buddy-memory",
+    # A host that vanished is noticed after a minute and not after the system's two hours.
+    "keepalives_idle": "30",
+    "keepalives_interval": "10",
+    "keepalives_count": "3",
+}
+
+Opened = tuple[Connector, Dialect]
+
+
+def open_sync(db_url: str | None, db_engine: Any, pool_size: int, prepare: bool | None) -> Opened:
+    """Return how work reaches the database, and for which dialect to compile. Does no I/O.
+
+    Raises ConfigError.
+    """
+    if db_engine is not None:
+        _check_engine(db_engine, sa.Engine)
+        protect_from_fork(db_engine)
+        return SyncConnector(db_engine, BEGIN), db_engine.dialect
+    options = _options(db_url, pool_size, prepare)
+    engine, release = acquire(("postgres", *options), partial(_make, sa.create_engine, *options))
+    return SyncConnector(engine, BEGIN, release), engine.dialect
+
+
+def open_async(db_url: str | None, db_engine: Any, pool_size: int, prepare: bool | None) -> Opened:
+    """As ``open_sync``, for asyncio: each event loop gets an engine of its own."""
+    if db_engine is not None:
+        _check_engine(db_engine, AsyncEngine)
+        connector = SyncConnector(db_engine.sync_engine, BEGIN)
+        protect_from_fork(connector.engine)
+        return AsyncConnector(lambda: connector), db_engine.dialect
+    options = _options(db_url, pool_size, prepare)
+    clients, give_back = share(("postgres async", *options), lambda: _per_loop(options))
+
+    async def release() -> None:
+        if give_back():
+            await clients.close()
+
+    return AsyncConnector(lambda: clients.get().connector, release), _dialect()
+
+
+def _check_engine(engine: Any, kind: type[Any]) -> None:
+    if not isinstance(engine, kind):
+        raise ConfigError(
+            f"db_engine must be SQLAlchemy's {kind.__name__} here, not {type(engine).__name__}"
+        )
+    name = f"{engine.dialect.name}+{engine.dialect.driver}"
+    if not isinstance(engine.dialect, PGDialect_psycopg):
+        raise ConfigError(f"db_engine must be one for postgresql+psycopg, not for {name}")
+
+
+def _dialect() -> Dialect:
+    return sa.make_url(_BLANK_URL).get_dialect()()
+
+
+# --- our own engines
+
+
+class Options(NamedTuple):
+    """What engines are shared by."""
+
+    parameters: tuple[tuple[str, Any], ...]
+    pool_size: int
+    prepare: bool | None
+
+
+def _options(db_url: Any, pool_size: Any, prepare: Any) -> Options:
+    if type(pool_size) is not int or pool_size < 1:
+        raise ConfigError(f"pool_size must be an int >= 1, not {pool_size!r:.80}")
+    if prepare not in (None, True, False):
+        raise ConfigError(f"prepare must be True, False or None, not {prepare!r:.80}")
+    return Options(tuple(sorted(parse(db_url).items())), pool_size, prepare)
+
+
+def parse(db_url: Any) -> dict[str, Any]:
+    """Return the parameters for libpq that a URL names, and our defaults. Raises ConfigError."""
+    if not isinstance(db_url, str):
+        raise ConfigError("give db_url, such as postgresql://user:password@host/db, or db_engine")
+    scheme, separator, rest = db_url.partition("://")
+    if scheme.lower() not in _SCHEMES:
+        found = f", not with {scheme}://" if separator else ""
+        raise ConfigError(
+            f"a PostgreSQL URL begins with postgresql:// or postgresql+psycopg://{found}"
+        )
+    try:
+        parameters = conninfo_to_dict(f"postgresql://{rest}")
+    except (psycopg.Error, ValueError) as error:
+        # What stands behind an @ is no query: the password holds the ?, and the reason part of it.
+        reason = "" if "@" in rest.partition("?")[2] else f": {str(error).strip()}"
+        if "?" not in rest:
+            reason = ""
+        raise ConfigError(f"{redact(db_url)!r} is not a PostgreSQL URL{reason}") from None
+    return {**_DEFAULTS, **parameters}
+
+
+def _make(create: Callable[..., Any], *options: Any) -> Any:
+    """Return a new engine by SQLAlchemy's function for one of either kind."""
+    parameters, pool_size, prepare = options
+    engine = create(
+        _BLANK_URL,
+        connect_args=dict(parameters),
+        # Single statements commit by themselves; transactions are begun explicitly.
+        isolation_level="AUTOCOMMIT",
+        pool_reset_on_return=None,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_use_lifo=True,
+        use_native_hstore=False,
+    )
+    sync_engine = getattr(engine, "sync_engine", engine)
+    event.listen(sync_engine, "connect", partial(_prepare, prepare))
+    watch(sync_engine)
+    return engine
+
+
+def _prepare(prepare: bool | None, connection: Any, record: Any) -> None:
+    """Tell psycopg whether to prepare the statements that it meets again."""
+    if prepare is None:
+        cursor = connection.cursor()
+        cursor.execute("SELECT pg_backend_pid()")
+        (behind,) = cursor.fetchone()
+        cursor.close()
+        # A pooler tells its clients numbers of its own.
+        prepare = behind == record.driver_connection.pgconn.backend_pid
+    if not prepare:
+        record.driver_connection.prepare_threshold = None
+
+
+class _LoopEngine(NamedTuple):
+    connector: SyncConnector
+    connections: WeakSet[psycopg.AsyncConnection[Any]]
+
+
+def _per_loop(options: Options) -> PerLoop[_LoopEngine]:
+    return PerLoop(partial(_loop_engine, options), _close, _discard)
+
+
+def _loop_engine(options: Options) -> _LoopEngine:
+    engine = _make(create_async_engine, *options).sync_engine
+    connections: WeakSet[psycopg.AsyncConnection[Any]] = WeakSet()
+    event.listen(engine, "connect", lambda _, record: connections.add(record.driver_connection))
+    return _LoopEngine(SyncConnector(engine, BEGIN), connections)
+
+
+async def _close(client: _LoopEngine) -> None:
+    await greenlet_spawn(client.connector.engine.dispose)
+
+
+def _discard(client: _LoopEngine) -> None:
+    """Close the connections of a loop that ended, which can no longer be awaited."""
+    for connection in list(client.connections):
+        connection.pgconn.finish()
+    client.connector.engine.dispose(close=False)
