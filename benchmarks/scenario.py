@@ -36,6 +36,9 @@ def payload(n: int) -> dict[str, Any]:
     }
 
 
+_batches = count()
+
+
 class ByHand(Protocol):
     """Hand-written driver code that does the same work with the same durability."""
 
@@ -103,10 +106,9 @@ def cases(
 
 def bulk_case(ours: Any, hand: Any, rows: int, target: str, name: str = "") -> Case:
     """Return the bulk upsert of 10,000 new rows; ``name`` says against what, if there are more."""
-    fresh = count()
 
     def new() -> list[Row]:
-        first = next(fresh) * 10_000
+        first = next(_batches) * 10_000
         return [(f"b-{first + n}", f"user-{n % USERS}", payload(n)) for n in range(10_000)]
 
     return Case(

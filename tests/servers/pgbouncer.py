@@ -1,7 +1,7 @@
 """A PgBouncer in transaction mode in front of a PostgreSQL server.
 
-The program is Debian's package pgbouncer: installed, or unpacked by ``./run test``, which then names
-the folder in BUDDY_TEST_PGBOUNCER.
+The program is Debian's package pgbouncer: installed, or unpacked by ``./run test``, which names
+its folder in BUDDY_TEST_PGBOUNCER.
 """
 
 from __future__ import annotations
