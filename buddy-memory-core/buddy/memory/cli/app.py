@@ -1,0 +1,108 @@
+"""The command's tree, and the one place where errors become a line and an exit code."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from io import TextIOWrapper
+from typing import Any
+
+import click
+
+from buddy.memory.cli import exits
+from buddy.memory.cli.output import Warnings, tell
+from buddy.memory.cli.text import plain
+from buddy.memory.config import redact
+from buddy.memory.errors import AccessError, MemoryDbError, SchemaError
+
+_COMMANDS = {
+    "backends": "backends",
+    "check": "check",
+    "users": "look",
+    "ls": "look",
+    "show": "look",
+    "search": "look",
+    "stats": "stats",
+    "add": "change",
+    "rm": "change",
+    "forget": "forget",
+    "export": "move",
+    "import": "move",
+    "copy": "move",
+    "upgrade": "upgrade",
+    "completion": "completion",
+}
+"""Commands in the order of the help, with their modules: each is imported when it is needed."""
+
+
+class _Commands(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module = import_module(f"buddy.memory.cli.commands.{_COMMANDS[cmd_name]}")
+        command: click.Command = getattr(module, f"{cmd_name}_command")
+        return command
+
+
+@click.group(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="URL names a database: sqlite:///memory.db, postgresql://…?table_name=memory, or "
+    "'${NAME}' for one in the environment. Exit codes: 0 done; 1 the answer is no; 2 wrong "
+    "usage or config; 3 unavailable; 4 no rights; 5 the data do not allow it; 130 interrupted.",
+)
+@click.version_option(package_name="buddy-memory-core", prog_name="buddy-memory")
+def cli() -> None:
+    """Look at, move and look after the memories of AI agents."""
+
+
+def run(args: Sequence[str] | None) -> int:
+    """Run the command; return its exit code. No error of the library shows a traceback."""
+    arguments = list(sys.argv[1:] if args is None else args)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    logger, handler = logging.getLogger("buddy.memory"), Warnings()
+    logger.addHandler(handler)
+    try:
+        result: Any = cli.main(arguments, prog_name="buddy-memory", standalone_mode=False)
+        return int(result or 0)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except click.Abort:
+        tell("Aborted.")
+        return exits.INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has seen enough; the interpreter must not try to flush the rest.
+        sys.stdout = None
+        return exits.NO
+    except MemoryDbError as error:
+        _show(error, as_json="--json" in arguments)
+        return exits.code_of(error)
+    finally:
+        logger.removeHandler(handler)
+
+
+def _show(error: MemoryDbError, *, as_json: bool) -> None:
+    text = redact(str(error))
+    kind = type(error).__name__
+    if as_json:
+        facts = {"error": kind, "message": text, "exit_code": exits.code_of(error)}
+        sys.stderr.write(json.dumps(facts) + "\n")
+        return
+    if isinstance(error, AccessError) and error.statement:
+        text, _, statement = text.partition("\n")  # A script of many lines, to be copied.
+    else:
+        text, statement = " ".join(text.split()), ""
+    tell(f"error: {plain(text)}", "bold red")
+    if statement:
+        tell(statement)
+    if isinstance(error, SchemaError) and "upgrade()" in text:
+        tell("Here that is: buddy-memory upgrade URL")

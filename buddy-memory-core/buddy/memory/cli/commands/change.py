@@ -1,0 +1,80 @@
+"""``add`` and ``rm``: single memories by hand."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from buddy.memory.cli import exits
+from buddy.memory.cli.output import emit, say, tell
+from buddy.memory.cli.parameters import json_option, opened, url_argument, user_option
+from buddy.memory.cli.text import many, plain
+
+
+@click.command("add")
+@url_argument
+@click.argument("text")
+@click.option("--user", metavar="ID", help="Who it belongs to.")
+@click.option("--topic", "topics", multiple=True, metavar="WORD", help="May be repeated.")
+@click.option("--id", metavar="ID", help="Otherwise a fresh one. An id that is there is replaced.")
+@json_option
+def add_command(
+    url: str, text: str, user: str | None, topics: tuple[str, ...], id: str | None, as_json: bool
+) -> None:
+    """Store one memory. TEXT "-" is read from standard input."""
+    from buddy.memory.cli.commands.look import as_dict
+    from buddy.memory.transfer.rows import record
+    from buddy.memory.v2.db.schema import MemoryRow
+    from buddy.memory.v2.schema import UserMemory
+
+    content = sys.stdin.read().rstrip("\n") if text == "-" else text
+    payload = UserMemory(content, list(topics) or None).payload()
+    with opened(url) as db:
+        stored = record(db.upsert_memory(MemoryRow(payload, id, user)))
+    if as_json:
+        emit(as_dict(stored))
+    else:
+        say(f"stored {plain(stored.id)} (version {stored.version})")
+
+
+@click.command("rm")
+@url_argument
+@click.argument("ids", nargs=-1, required=True, metavar="ID...")
+@user_option
+@click.option("--summary", is_flag=True, help="IDs are sessions: delete their summaries.")
+@json_option
+@click.pass_context
+def rm_command(
+    ctx: click.Context,
+    url: str,
+    ids: tuple[str, ...],
+    user: str | None,
+    summary: bool,
+    as_json: bool,
+) -> None:
+    """Delete memories by id. Exit code 1 when one of them was not there."""
+    with opened(url) as db:
+        # One by one, to tell which ones there were.
+        read: Any = db.read_summary if summary else db.read_memory
+        there = [id for id in dict.fromkeys(ids) if _is_there(read, id, user)]
+        delete = db.delete_summaries if summary else db.delete_memories
+        deleted = delete(there, user_id=user)
+    missing = [id for id in dict.fromkeys(ids) if id not in there]
+    if as_json:
+        emit({"deleted": deleted, "not_found": missing})
+    else:
+        say(f"deleted {many(deleted, 'row')}")
+        for id in missing:
+            tell(f"not found: {plain(id)}")
+    ctx.exit(exits.NO if missing else exits.OK)
+
+
+def _is_there(read: Any, id: str, user: str | None) -> bool:
+    from buddy.memory.errors import CorruptMemoryError
+
+    try:
+        return read(id, user_id=user) is not None
+    except CorruptMemoryError:
+        return True  # It can be deleted all the same.

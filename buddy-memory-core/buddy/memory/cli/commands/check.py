@@ -1,0 +1,207 @@
+"""``check``: a doctor for one database and for our own installation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from time import perf_counter
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import click
+
+from buddy.memory.cli import exits, installation
+from buddy.memory.cli.output import console, emit
+from buddy.memory.cli.parameters import json_option, url_argument
+from buddy.memory.cli.text import many, plain
+from buddy.memory.config import redact
+from buddy.memory.errors import MemoryDbError, SchemaError, UnsupportedError
+from buddy.memory.registry import open_memory_db
+
+if TYPE_CHECKING:
+    from buddy.memory.v2.db.base import MemoryDb
+
+PINGS = 5
+PROBE_USER = "buddy-memory check"
+"""The owner of the row that is written, read and deleted."""
+
+_MARKS = {"ok": ("✓", "green"), "failed": ("✗", "bold red"), "not tried": ("-", "dim")}
+
+
+@dataclass
+class Finding:
+    """One line of the doctor's report; ``state`` is "ok", "failed" or "not tried"."""
+
+    check: str
+    state: str
+    detail: str
+    exit_code: int = exits.OK
+
+
+class _Doctor:
+    """Asks one thing after the other; what needs an answer that failed is not tried."""
+
+    def __init__(self, url: str, write: bool, create: bool) -> None:
+        self.url, self.write, self.create = url, write, create
+
+    def findings(self) -> Iterator[Finding]:
+        yield _installation()
+        try:
+            db = open_memory_db(self.url)
+        except MemoryDbError as error:
+            yield _failed("config", error)
+            return
+        with db:
+            settings = [
+                f"{k}={v}" for k, v in db.to_dict().items() if v is not None and k != "name"
+            ]
+            yield Finding("config", "ok", " ".join([type(db).__name__, *settings]))
+            for name, ask in self._questions(db):
+                finding = _ask(name, ask)
+                yield finding
+                if finding.state == "failed":
+                    return
+
+    def _questions(self, db: MemoryDb) -> Iterator[tuple[str, Callable[[], str | None]]]:
+        yield "connection", lambda: _ping(db)
+        yield "settings", lambda: _facts(db)
+        if self.create:
+            yield "create", lambda: _create(db)
+        yield "tables", lambda: _tables(db)
+        if self.write:
+            # A check changes nothing by itself, and the first write would make the tables.
+            yield "writing", lambda: _round_trip(db) if db.table_exists() else None
+
+
+def _ask(name: str, ask: Callable[[], str | None]) -> Finding:
+    try:
+        detail = ask()
+    except MemoryDbError as error:
+        return _failed(name, error)
+    if detail is None:
+        return Finding(name, "not tried", _UNTRIED[name])
+    return Finding(name, "ok", detail)
+
+
+_UNTRIED = {
+    "settings": "there is nothing to tell",
+    "writing": "there are no tables yet; --create makes them",
+}
+
+
+def _failed(name: str, error: MemoryDbError) -> Finding:
+    detail = redact(" ".join(str(error).split()))
+    if isinstance(error, SchemaError) and "upgrade()" in detail:
+        detail += " Here that is: buddy-memory upgrade URL"
+    return Finding(name, "failed", detail, exits.code_of(error))
+
+
+def _ping(db: MemoryDb) -> str:
+    db.ping()  # Connects.
+    times = sorted(_seconds(db.ping) for _ in range(PINGS))
+    return f"answers in {_ms(times[PINGS // 2])}"
+
+
+def _facts(db: MemoryDb) -> str | None:
+    from buddy.memory.storage.stored import StoredContract
+
+    facts = db.facts() if isinstance(db, StoredContract) else {}
+    return ", ".join(f"{name} {value}" for name, value in facts.items()) or None
+
+
+def _create(db: MemoryDb) -> str:
+    db.create()
+    return "the tables are there"
+
+
+def _tables(db: MemoryDb) -> str:
+    there = db.table_exists()
+    db.read_memories(limit=1)  # Raises where the layout is not of today.
+    try:
+        db.read_summaries(limit=1)
+    except UnsupportedError:
+        return "there and current; this backend keeps no summaries"
+    return "there and current" if there else "not made yet: the first write makes them"
+
+
+def _round_trip(db: MemoryDb) -> str:
+    from buddy.memory.v2.db.schema import MemoryRow
+
+    row = MemoryRow({"memory": "written by a check"}, f"check-{uuid4()}", PROBE_USER)
+    assert row.id is not None
+    write = _seconds(lambda: db.upsert_memory(row))
+    try:
+        found = None
+
+        def read() -> None:
+            nonlocal found
+            found = db.read_memory(row.id or "")
+
+        seconds = _seconds(read)
+    finally:
+        delete = _seconds(lambda: db.delete_memories([row.id or ""]))
+    if found is None or found.memory != row.memory:
+        raise SchemaError("What was written is not what was read.")
+    return f"wrote in {_ms(write)}, read in {_ms(seconds)}, deleted in {_ms(delete)}"
+
+
+def _seconds(call: Callable[[], object]) -> float:
+    started = perf_counter()
+    call()
+    return perf_counter() - started
+
+
+def _ms(seconds: float) -> str:
+    return f"{seconds * 1000:.2f} ms"
+
+
+def _installation() -> Finding:
+    found = installation.inspect()
+    if found.sound:
+        detail = "no other distribution has files in buddy/memory"
+        if not found.verifiable:
+            detail += "; an editable install has no hashes to compare"
+        return Finding("installation", "ok", detail)
+    parts = [f"{name} has files in buddy/memory, too" for name in found.others]
+    for what, paths in (("changed", found.changed), ("missing", found.missing)):
+        if paths:
+            parts.append(f"{many(len(paths), 'file')} of ours {what} ({', '.join(paths[:3])})")
+    detail = f"{'; '.join(parts)}. Repair: {found.advice()}"
+    return Finding("installation", "failed", detail, exits.NO)
+
+
+@click.command("check")
+@url_argument
+@click.option("--no-write", is_flag=True, help="Do not write, read and delete a row of our own.")
+@click.option("--create", is_flag=True, help="Make the tables if they are missing.")
+@json_option
+@click.pass_context
+def check_command(
+    ctx: click.Context, url: str, no_write: bool, create: bool, as_json: bool
+) -> None:
+    """Examine a database and this installation.
+
+    Asks for connection, settings, tables and rights, and whether our files are ours.
+    The exit code is that of the first check that failed, 0 when none did.
+    """
+    findings: list[Finding] = []
+    for finding in _Doctor(url, not no_write, create).findings():
+        findings.append(finding)
+        if not as_json:
+            _show(finding)
+    if as_json:
+        emit([asdict(finding) for finding in findings])
+    ctx.exit(next((f.exit_code for f in findings if f.exit_code), exits.OK))
+
+
+def _show(finding: Finding) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    mark, style = _MARKS[finding.state]
+    line = Table.grid(padding=(0, 1))
+    line.add_column(width=1)
+    line.add_column(width=12)
+    line.add_column(overflow="fold")
+    line.add_row(Text(mark, style), Text(finding.check, "bold"), Text(plain(finding.detail)))
+    console().print(line)

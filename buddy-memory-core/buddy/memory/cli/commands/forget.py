@@ -1,0 +1,65 @@
+"""``forget``: erase a user, and prove it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from buddy.memory.cli import exits
+from buddy.memory.cli.output import emit, facts, say, tell
+from buddy.memory.cli.parameters import confirm, json_option, opened, url_argument, yes_option
+from buddy.memory.cli.text import iso, many, plain
+from buddy.memory.storage import clock
+from buddy.memory.storage.record import Kind
+
+if TYPE_CHECKING:
+    from buddy.memory.v2.db.base import MemoryDb
+
+
+@click.command("forget")
+@url_argument
+@click.argument("user")
+@yes_option
+@json_option
+@click.pass_context
+def forget_command(ctx: click.Context, url: str, user: str, yes: bool, as_json: bool) -> None:
+    """Erase a user and print a receipt.
+
+    Memories and summaries are erased, and it is checked that they are gone. Backups,
+    exports and copies elsewhere are not reached. Erasing a user who owns nothing is fine
+    and gives a receipt, too.
+    """
+    from buddy.memory.transfer.rows import counts
+
+    with opened(url) as db:
+        before = counts(db, user)
+        memories = many(before[Kind.MEMORY], "memory", "memories")
+        summaries = many(before[Kind.SUMMARY], "summary", "summaries")
+        name = plain(user) or '""'
+        confirm(f"Erase {memories} and {summaries} of the user {name} for good?", yes)
+        receipt = _erase(db, user)
+    if as_json:
+        emit(receipt)
+    else:
+        say("Receipt of erasure", "bold")
+        facts([(key.replace("_", " "), plain(str(value))) for key, value in receipt.items()])
+    if receipt["remaining"]:
+        tell("Somebody writes for this user meanwhile: erase again when that has stopped.")
+        ctx.exit(exits.NO)
+
+
+def _erase(db: MemoryDb, user: str) -> dict[str, Any]:
+    from buddy.memory.transfer.rows import counts
+
+    deleted = db.delete_user(user)
+    remaining = sum(counts(db, user).values()) + len(db.read_memories(user, 1))
+    return {
+        "user_id": user,
+        "store": " ".join(f"{key}={value}" for key, value in db.to_dict().items() if value),
+        "erased_at": iso(clock.utc_now()),
+        "memories_erased": deleted["memories"],
+        "summaries_erased": deleted["summaries"],
+        "remaining": remaining,
+        "verified": remaining == 0,
+    }

@@ -1,0 +1,191 @@
+"""``users``, ``ls``, ``show`` and ``search``: for people who want to look."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from buddy.memory.cli import exits
+from buddy.memory.cli.output import emit, facts, listing, say, table, tell
+from buddy.memory.cli.parameters import (
+    json_option,
+    opened,
+    summaries_option,
+    url_argument,
+    user_option,
+)
+from buddy.memory.cli.text import iso, many, one_line, owner, plain, time
+from buddy.memory.storage.record import Kind, Record
+
+if TYPE_CHECKING:
+    from buddy.memory.v2.schema import UserMemory
+
+limit_option = click.option(
+    "--limit", "-n", type=click.IntRange(min=0), default=20, show_default=True, metavar="N"
+)
+
+
+@click.command("users")
+@url_argument
+@json_option
+def users_command(url: str, as_json: bool) -> None:
+    """List users with what they own. Reads every row."""
+    from buddy.memory.transfer.rows import records
+
+    owned = {kind: Counter[str | None]() for kind in Kind}
+    with opened(url) as db:
+        for row in records(db):
+            owned[row.kind][row.user_id] += 1
+    memories, summaries = owned[Kind.MEMORY], owned[Kind.SUMMARY]
+    users = sorted({*memories, *summaries}, key=lambda id: (id is None, id or ""))
+    if as_json:
+        emit([{"user_id": u, "memories": memories[u], "summaries": summaries[u]} for u in users])
+        return
+    table(
+        ("User", "Memories", "Summaries"),
+        [(owner(u), f"{memories[u]:,}", f"{summaries[u]:,}") for u in users],
+        right=("Memories", "Summaries"),
+    )
+    say(many(len(users), "user"), "dim")
+
+
+@click.command("ls")
+@url_argument
+@user_option
+@limit_option
+@click.option("--all", "everything", is_flag=True, help="All rows, whatever --limit says.")
+@click.option("--oldest", is_flag=True, help="Oldest first instead of newest first.")
+@summaries_option
+@json_option
+def ls_command(
+    url: str,
+    user: str | None,
+    limit: int,
+    everything: bool,
+    oldest: bool,
+    summaries: bool,
+    as_json: bool,
+) -> None:
+    """List memories, newest first."""
+    from buddy.memory.transfer.rows import record
+
+    how_many, sort = None if everything else limit, "asc" if oldest else "desc"
+    with opened(url) as db:
+        read = db.read_summaries if summaries else db.read_memories
+        rows: list[Any] = list(read(user, how_many, sort))
+        total = db.count_summaries(user) if summaries else db.count_memories(user)
+    _show_rows([record(row) for row in rows], as_json)
+    if not as_json:
+        noun = ("summary", "summaries") if summaries else ("memory", "memories")
+        say(f"{len(rows):,} of {many(total, *noun)}", "dim")
+
+
+@click.command("show")
+@url_argument
+@click.argument("id")
+@user_option
+@click.option("--summary", is_flag=True, help="ID is a session: show its summary.")
+@json_option
+@click.pass_context
+def show_command(
+    ctx: click.Context, url: str, id: str, user: str | None, summary: bool, as_json: bool
+) -> None:
+    """Show one memory in full."""
+    from buddy.memory.transfer.rows import record
+
+    with opened(url) as db:
+        read: Any = db.read_summary if summary else db.read_memory
+        found = read(id, user_id=user)
+    if found is None:
+        tell(f"There is no {'summary' if summary else 'memory'} {plain(id)!r}.")
+        ctx.exit(exits.NO)
+    row = record(found)
+    if as_json:
+        emit(as_dict(row))
+        return
+    facts(_details(row))
+    say()
+    # ASCII where JSON can say it so: no stored text reaches the terminal as a control sequence.
+    for line in json.dumps(row.payload, ensure_ascii=False, indent=2).splitlines():
+        say(plain(line))
+
+
+def _details(row: Record) -> list[tuple[str, str]]:
+    return [
+        (row.kind.value, plain(row.id)),
+        ("user", owner(row.user_id)),
+        ("created", iso(row.created_at) or "-"),
+        ("updated", iso(row.updated_at) or "-"),
+        ("version", str(row.version)),
+    ]
+
+
+@click.command("search")
+@url_argument
+@click.argument("words")
+@user_option
+@limit_option
+@json_option
+@click.pass_context
+def search_command(
+    ctx: click.Context, url: str, words: str, user: str | None, limit: int, as_json: bool
+) -> None:
+    """Find memories by words, as an agent's keyword search does. Reads every memory.
+
+    Memories that hold more of the words come first. Exit code 1 when there are none.
+    """
+    from buddy.memory.conversation.search import best_matches
+    from buddy.memory.storage.run import run
+
+    with opened(url) as db:
+        found = run(best_matches(words, _memories(db.iter_memories(user)), limit))
+        rows = [db.read_memory(memory.memory_id or "") for memory in found]
+    from buddy.memory.transfer.rows import record
+
+    _show_rows([record(row) for row in rows if row is not None], as_json)
+    if not as_json:
+        say(many(len(found), "match", "matches"), "dim")
+    ctx.exit(exits.OK if found else exits.NO)
+
+
+async def _memories(rows: Iterable[Any]) -> AsyncIterator[UserMemory]:
+    from buddy.memory.v2.schema import UserMemory
+
+    for row in rows:
+        yield UserMemory.from_row(row)
+
+
+def _show_rows(rows: list[Record], as_json: bool) -> None:
+    if as_json:
+        emit([as_dict(row) for row in rows])
+        return
+    listing(
+        ("Id", "User", "Updated", "Text"),
+        [
+            (plain(row.id), owner(row.user_id), time(row.updated_at), one_line(text_of(row)))
+            for row in rows
+        ],
+    )
+
+
+def text_of(row: Record) -> str:
+    """Return the text of a row; its JSON when it has none."""
+    text = row.payload.get(row.kind.value)
+    return text if isinstance(text, str) else json.dumps(row.payload, ensure_ascii=False)
+
+
+def as_dict(row: Record) -> dict[str, Any]:
+    """Return a row for scripts."""
+    return {
+        "kind": row.kind.value,
+        "id": row.id,
+        "user_id": row.user_id,
+        "payload": row.payload,
+        "created_at": iso(row.created_at),
+        "updated_at": iso(row.updated_at),
+        "version": row.version,
+    }

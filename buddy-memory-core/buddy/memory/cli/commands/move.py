@@ -1,0 +1,184 @@
+"""``export``, ``import`` and ``copy``: memories on the move."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from buddy.memory.cli import exits
+from buddy.memory.cli.output import emit, say, tell
+from buddy.memory.cli.parameters import complete_url, json_option, opened, url_argument, user_option
+from buddy.memory.cli.progress import Progress
+from buddy.memory.cli.text import many, one_line, owner, plain
+from buddy.memory.errors import MemoryDbError
+
+if TYPE_CHECKING:
+    from buddy.memory.transfer import Loaded
+
+merge_option = click.option(
+    "--merge", is_flag=True, help="Keep the rows that the destination holds, add what is missing."
+)
+overwrite_option = click.option(
+    "--overwrite", is_flag=True, help="Replace rows with other content, too. Implies --merge."
+)
+dry_run_option = click.option(
+    "--dry-run", is_flag=True, help="Read everything, write nothing, say what would happen."
+)
+
+
+@click.command("export")
+@url_argument
+@click.argument("file", type=click.Path(allow_dash=True))
+@user_option
+@json_option
+@click.pass_context
+def export_command(
+    ctx: click.Context, url: str, file: str, user: str | None, as_json: bool
+) -> None:
+    """Write everything into a file, as JSON Lines.
+
+    A FILE that ends in .gz, .bz2 or .xz is compressed; "-" is standard output.
+    """
+    from buddy.memory.transfer import export_file
+    from buddy.memory.transfer.rows import counts
+
+    with opened(url) as db, Progress("exporting", sum(counts(db, user).values())) as progress:
+        result = export_file(db, file, user_id=user, progress=progress.update)
+    facts = {**asdict(result), "seconds": progress.seconds}
+    rows = f"{many(result.rows, 'row')} in {progress.rate()}"
+    if file == "-":
+        tell(f"exported {rows}")  # Standard output is the file.
+    elif as_json:
+        emit(facts)
+    else:
+        say(f"exported {rows} to {plain(file)}")
+    if result.unreadable:
+        tell(f"{many(result.unreadable, 'row')} could not be read and are not in the file.")
+        ctx.exit(exits.NO)
+
+
+@click.command("import")
+@url_argument
+@click.argument("file", type=click.Path(allow_dash=True))
+@merge_option
+@overwrite_option
+@dry_run_option
+@json_option
+@click.pass_context
+def import_command(
+    ctx: click.Context, /, url: str, file: str, as_json: bool, **options: bool
+) -> None:
+    """Bring an exported file into a database.
+
+    FILE is what "export" wrote, or "-" for standard input. Rows that
+    are there already are skipped, so an import that was interrupted is repeated.
+    """
+    from buddy.memory.transfer import import_file
+
+    with opened(url) as db, Progress("importing", None) as progress:
+        with _continuing(progress):
+            result = import_file(db, file, progress=progress.update, **options)
+    _report(ctx, result, progress, options["dry_run"], as_json)
+
+
+@click.command("copy")
+@click.argument("source", shell_complete=complete_url)
+@click.argument("destination", shell_complete=complete_url)
+@merge_option
+@overwrite_option
+@dry_run_option
+@json_option
+@click.pass_context
+def copy_command(
+    ctx: click.Context, /, source: str, destination: str, as_json: bool, **options: bool
+) -> None:
+    """Copy everything into another database and verify it.
+
+    Rows that are there already are skipped, so a copy that was interrupted is repeated.
+    """
+    from buddy.memory.transfer import copy
+    from buddy.memory.transfer.rows import counts
+
+    with opened(source) as src, opened(destination) as dst:
+        total = sum(counts(src).values())
+        with Progress("copying", total) as progress, _continuing(progress):
+            result = copy(src, dst, progress=progress.update, **options)
+    unreadable = max(0, total - result.rows)
+    _report(ctx, result, progress, options["dry_run"], as_json, unreadable)
+
+
+class _continuing:
+    """Says, when it fails half-way, what is stored and that the same command goes on."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if isinstance(error, (MemoryDbError, KeyboardInterrupt)) and self._progress.done:
+            self._progress.stop()
+            rows = many(self._progress.done, "row")
+            tell(f"{rows} were done before this; the same command continues from there.")
+
+
+def _report(
+    ctx: click.Context,
+    result: Loaded,
+    progress: Progress,
+    dry_run: bool,
+    as_json: bool,
+    unreadable: int = 0,
+) -> None:
+    if as_json:
+        facts = asdict(result)
+        del facts["phase"]  # Always "done".
+        facts |= {"unreadable": unreadable, "complete": result.complete and not unreadable}
+        emit({**facts, "dry_run": dry_run, "seconds": progress.seconds})
+    else:
+        for line in _lines(result, progress, dry_run, unreadable):
+            say(line)
+    if unreadable or result.differing or result.refused or result.mismatches:
+        ctx.exit(exits.NO)
+
+
+def _lines(result: Loaded, progress: Progress, dry_run: bool, unreadable: int) -> list[str]:
+    wrote = "would write" if dry_run else "wrote"
+    read = f"read {many(result.memories, 'memory', 'memories')} and "
+    read += f"{many(result.summaries, 'summary', 'summaries')} in {progress.rate()}"
+    lines = [read, f"{wrote} {many(result.new, 'new row')}"]
+    lines += _exceptions(result, unreadable)
+    if dry_run:
+        return [*lines, "dry run: nothing was written"]
+    if result.mismatches:
+        lines.append("NOT VERIFIED: the destination differs from what was written")
+        for found in result.mismatches[:10]:
+            expected, actual = found["expected"], found["found"]
+            what = f"{found['differs']} differ; rows expected {expected:,}, found {actual:,}"
+            lines.append(f"  user {owner(found['user_id'])}: {what}")
+        return lines
+    checked = f"verified: counts and checksums of {many(result.users, 'user')} agree"
+    return [*lines, checked]
+
+
+def _exceptions(result: Loaded, unreadable: int) -> list[str]:
+    lines: list[str] = []
+    if result.same:
+        lines.append(f"skipped {many(result.same, 'row')}: there already, with equal content")
+    if result.overwritten:
+        lines.append(f"overwrote {many(result.overwritten, 'row')}")
+    if result.differing:
+        ids = ", ".join(one_line(id, 40) for id in result.differing_ids[:5])
+        lines.append(f"left {many(result.differing, 'row')} alone that differ or belong to ")
+        lines[-1] += f"another user: {ids}{'…' if result.differing > 5 else ''}"
+    if result.refused:
+        lines.append(f"left out {many(result.refused, 'row')} that the destination cannot store:")
+        lines += [f"  {plain(r['id'])}: {one_line(r['reason'])}" for r in result.refused_rows[:10]]
+    if unreadable:
+        lines.append(f"left out {many(unreadable, 'row')} that cannot be read (named above)")
+    if result.restarted_versions:
+        rows = many(result.restarted_versions, "row")
+        lines.append(f"note: versions start again at 1 for {rows}; this backend counts its own")
+    return lines

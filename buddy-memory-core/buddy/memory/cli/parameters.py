@@ -1,0 +1,46 @@
+"""Parameters that commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+from click.shell_completion import CompletionItem
+
+from buddy.memory.registry import default as registry
+from buddy.memory.registry import open_memory_db
+
+if TYPE_CHECKING:
+    from buddy.memory.v2.db.base import MemoryDb
+
+
+def complete_url(
+    ctx: click.Context, param: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Return the schemes of installed backends that begin so, for the shell."""
+    installed = [name for name, b in registry.backends().items() if b.version is not None]
+    return [CompletionItem(f"{n}://") for n in installed if f"{n}://".startswith(incomplete)]
+
+
+url_argument = click.argument("url", shell_complete=complete_url)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
+user_option = click.option("--user", metavar="ID", help="Only what this user owns.")
+yes_option = click.option("--yes", "-y", is_flag=True, help="Do it without asking.")
+summaries_option = click.option(
+    "--summaries", is_flag=True, help="Session summaries instead of memories."
+)
+
+
+@contextmanager
+def opened(url: str) -> Generator[MemoryDb, None, None]:
+    """Open the database that ``url`` names, and close it."""
+    with open_memory_db(url) as db:
+        yield db
+
+
+def confirm(question: str, yes: bool) -> None:
+    """Ask unless told not to; aborts the command on anything but a yes."""
+    if not yes:
+        click.confirm(question, abort=True, err=True)

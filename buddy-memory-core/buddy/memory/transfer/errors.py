@@ -1,0 +1,21 @@
+"""What can be wrong with a file or a destination, besides what databases raise."""
+
+from __future__ import annotations
+
+from buddy.memory.errors import MemoryDbError
+
+
+class FileError(MemoryDbError, ValueError):
+    """The file is none of ours, is torn, or cannot be read or written.
+
+    ``line`` is the number of the line, counted from 1, or None for the file as a whole.
+    """
+
+    def __init__(self, name: str, reason: str, line: int | None = None) -> None:
+        self.name, self.line = name, line
+        place = name if line is None else f"{name}, line {line}"
+        super().__init__(f"{place}: {reason}", name, reason, line)
+
+
+class DestinationError(MemoryDbError):
+    """The destination cannot take these rows as it is; nothing was written."""

@@ -1,0 +1,244 @@
+"""Bring rows from anywhere into a database, once, however often it is tried.
+
+Rows that the destination holds already are skipped, so that a call which was killed is continued by
+calling again. At the end the destination is read back, and counts and checksums are compared for
+each user.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import groupby, islice
+from typing import Any, NamedTuple
+
+from buddy.memory.errors import InvalidMemoryError, MemoryDbError
+from buddy.memory.storage.record import Kind, Record
+from buddy.memory.transfer.errors import DestinationError
+from buddy.memory.transfer.ledger import Ledger, State
+from buddy.memory.transfer.rows import counts, records, write_new, write_over
+from buddy.memory.transfer.tally import Tally, fingerprint
+from buddy.memory.v2.db.base import MemoryDb
+
+BATCH = 1_000
+"""Rows of one write."""
+
+SHOWN = 20
+"""How many ids and users a result names; all of them are counted."""
+
+
+class Source(NamedTuple):
+    """Rows with distinct ids. ``read`` yields them in order; ``again``: more than once."""
+
+    read: Callable[[], Iterator[Record]]
+    again: bool = True
+
+
+@dataclass
+class Loaded:
+    """What became of the rows. Counts are of rows; lists name the first ``SHOWN``."""
+
+    memories: int = 0
+    """Rows of the source that were looked at."""
+    summaries: int = 0
+    new: int = 0
+    """Written, because the destination had no such id (with dry_run: would be written)."""
+    same: int = 0
+    """Skipped: the destination has the row with the same content and owner."""
+    overwritten: int = 0
+    """Replaced, because ``overwrite`` was asked for (with dry_run: would be replaced)."""
+    differing: int = 0
+    """Left alone: the destination has the id with other content or another owner."""
+    differing_ids: list[str] = field(default_factory=list[str])
+    refused: int = 0
+    """Left out: the destination cannot store the row."""
+    refused_rows: list[dict[str, str]] = field(default_factory=list[dict[str, str]])
+    restarted_versions: int = 0
+    """Written with version 1, because the destination cannot take versions over."""
+    phase: str = "writing"
+    """What is being done: "comparing" with what is there, "writing", "verifying"; then "done"."""
+    users: int = 0
+    """Users who have rows in the destination now."""
+    verified: bool = False
+    """Whether the destination was read back; not so after a dry run."""
+    mismatches: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    """Users whose rows in the destination are not what was written."""
+
+    @property
+    def rows(self) -> int:
+        """Rows of the source that were looked at."""
+        return self.memories + self.summaries
+
+    @property
+    def complete(self) -> bool:
+        """Whether every row of the source is in the destination now, and was found there."""
+        return self.verified and not (self.mismatches or self.differing or self.refused)
+
+
+def load(
+    source: Source,
+    db: MemoryDb,
+    *,
+    merge: bool = False,
+    overwrite: bool = False,
+    dry_run: bool = False,
+    progress: Callable[[Loaded], object] = lambda so_far: None,
+) -> Loaded:
+    """Bring the rows of ``source`` into ``db``; return what became of them.
+
+    A destination that holds rows which do not come from the source is refused with a
+    DestinationError, before anything is written, unless ``merge``. A row whose id is there with
+    other content is left alone, unless ``overwrite``, which implies ``merge``; another user's row
+    is never touched. ``progress`` is called after each batch and when a phase begins.
+
+    Raises what the source and the database raise; what was written until then is kept, and the
+    next call continues.
+    """
+    loading = _Loading(source, db, overwrite, dry_run, progress)
+    if len(loading.ledger) and not (merge or overwrite):
+        loading.check_destination()
+    for batch in _batches(source.read()):
+        for kind, group in groupby(batch, key=lambda row: row.kind):
+            loading.add(kind, list(group))
+        progress(loading.result)
+    if not dry_run:
+        loading.verify()
+    loading.result.phase = "done"
+    return loading.result
+
+
+_MERGE = (
+    "Nothing was written. Use --merge (merge=True) to keep what it holds and add what is missing, "
+    "or choose an empty destination."
+)
+
+
+def _batches(rows: Iterator[Record]) -> Iterator[list[Record]]:
+    """Yield the rows in batches; what came before an error comes out before the error does."""
+    batch: list[Record] = []
+    failure: MemoryDbError | None = None
+    while True:
+        try:
+            batch.extend(islice(rows, BATCH - len(batch)))
+        except MemoryDbError as error:
+            failure = error
+        if batch:
+            yield batch
+        if failure is not None:
+            raise failure
+        if len(batch) < BATCH:
+            return
+        batch = []
+
+
+class _Loading:
+    def __init__(
+        self,
+        source: Source,
+        db: MemoryDb,
+        overwrite: bool,
+        dry_run: bool,
+        progress: Callable[[Loaded], object],
+    ) -> None:
+        self.source, self.db, self.overwrite, self.dry_run = source, db, overwrite, dry_run
+        self.progress, self.result = progress, Loaded()
+        self.ledger = Ledger(self._there())
+        self.expected: Tally = self.ledger.tally
+
+    def _there(self) -> Iterable[Record]:
+        if not any(counts(self.db).values()):
+            return ()
+        self._begin("comparing")
+        return records(self.db)
+
+    def _begin(self, phase: str) -> None:
+        self.result.phase = phase
+        self.progress(self.result)
+
+    def check_destination(self) -> None:
+        """Raise DestinationError when it holds rows that do not come from the source."""
+        if not self.source.again:
+            raise DestinationError(
+                f"The destination is not empty (rows: {len(self.ledger):,}), and a pipe cannot be "
+                f"read twice to compare. {_MERGE}"
+            )
+        others = self.ledger.others(self.source.read())
+        if others:
+            raise DestinationError(
+                f"The destination is not empty (rows: {len(self.ledger):,}; of these, not in the "
+                f"source with the same content: {others:,}). {_MERGE}"
+            )
+
+    def add(self, kind: Kind, batch: list[Record]) -> None:
+        """Write what is missing of a batch."""
+        self.result.phase = "writing"
+        if kind is Kind.MEMORY:
+            self.result.memories += len(batch)
+        else:
+            self.result.summaries += len(batch)
+        new: list[Record] = []
+        differing: list[Record] = []
+        for row in batch:
+            state = self.ledger.state(row, fingerprint(row)) if len(self.ledger) else State.NEW
+            if state is State.NEW:
+                new.append(row)
+            elif state is State.SAME:
+                self.result.same += 1
+            elif state is State.DIFFERS and self.overwrite:
+                differing.append(row)
+            else:
+                self.result.differing += 1
+                _note(self.result.differing_ids, row.id)
+        if new:
+            self._write(new, write_new, self._written_new)
+        if differing:
+            self._write(differing, write_over, self._written_over)
+
+    def _write(
+        self,
+        batch: list[Record],
+        write: Callable[[MemoryDb, list[Record]], list[Record]],
+        written: Callable[[Record, Record], None],
+    ) -> None:
+        for row, stored in zip(batch, self._stored(batch, write), strict=True):
+            if stored is not None:
+                written(row, stored)
+
+    def _stored(
+        self, batch: list[Record], write: Callable[[MemoryDb, list[Record]], list[Record]]
+    ) -> Iterable[Record | None]:
+        if self.dry_run:
+            return batch
+        try:
+            return write(self.db, batch)
+        except InvalidMemoryError as error:
+            if len(batch) > 1:  # Find out which ones; the others are not to suffer.
+                return [stored for row in batch for stored in self._stored([row], write)]
+            self.result.refused += 1
+            _note(self.result.refused_rows, {"id": batch[0].id, "reason": str(error)})
+            return [None]
+
+    def _written_new(self, row: Record, stored: Record) -> None:
+        self.result.new += 1
+        self.result.restarted_versions += stored.version != row.version
+        self.expected.add(row.user_id, fingerprint(row))
+
+    def _written_over(self, row: Record, stored: Record) -> None:
+        self.result.overwritten += 1
+        self.expected.add(row.user_id, self.ledger.print_of(row), -1)
+        self.expected.add(row.user_id, fingerprint(stored))
+
+    def verify(self) -> None:
+        """Read the destination back and compare it with what must be there."""
+        self._begin("verifying")
+        actual = Tally()
+        for row in records(self.db):
+            actual.add(row.user_id, fingerprint(row))
+        self.result.users = actual.users
+        self.result.mismatches = self.expected.differences(actual)
+        self.result.verified = True
+
+
+def _note(list: list[Any], item: Any) -> None:
+    if len(list) < SHOWN:
+        list.append(item)

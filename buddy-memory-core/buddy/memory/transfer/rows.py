@@ -1,0 +1,84 @@
+"""Databases as streams of records, whatever their rows look like."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from buddy.memory.errors import UnsupportedError
+from buddy.memory.storage import clock
+from buddy.memory.storage.record import Kind, Record
+from buddy.memory.storage.stored import StoredContract
+from buddy.memory.v2.db.base import MemoryDb
+from buddy.memory.v2.db.schema import MemoryRow, SummaryRow
+
+
+def counts(db: MemoryDb, user_id: str | None = None) -> dict[Kind, int]:
+    """Return the number of rows of each kind (of that user), unreadable ones included."""
+    try:
+        summaries = db.count_summaries(user_id)
+    except UnsupportedError:
+        summaries = 0
+    return {Kind.MEMORY: db.count_memories(user_id), Kind.SUMMARY: summaries}
+
+
+def records(
+    db: MemoryDb, user_id: str | None = None, kinds: Sequence[Kind] = tuple(Kind)
+) -> Iterator[Record]:
+    """Yield every readable row (of that user), memories first, each kind in order of writing."""
+    if Kind.MEMORY in kinds:
+        for memory in db.iter_memories(user_id, "asc"):
+            yield record(memory)
+    if Kind.SUMMARY in kinds:
+        try:
+            summaries = db.iter_summaries(user_id, "asc")
+        except UnsupportedError:
+            return
+        for summary in summaries:
+            yield record(summary)
+
+
+def record(row: MemoryRow | SummaryRow) -> Record:
+    """Return a row that was read as a record; what a plugin leaves out gets a value."""
+    is_memory = isinstance(row, MemoryRow)
+    created = row.created_at or row.last_updated or clock.utc_now()
+    return Record(
+        Kind.MEMORY if is_memory else Kind.SUMMARY,
+        row.id or "",
+        row.user_id,
+        row.memory if isinstance(row, MemoryRow) else row.summary,
+        created,
+        row.last_updated or created,
+        row.version or 1,
+    )
+
+
+def write_new(db: MemoryDb, batch: Sequence[Record]) -> list[Record]:
+    """Store records of one kind that are not there yet; return what is stored, in order."""
+    if batch[0].kind is Kind.MEMORY:
+        memories = [_memory(item) for item in batch]
+        if isinstance(db, StoredContract):
+            return [record(row) for row in db.restore_memories(memories)]
+        return [record(row) for row in db.upsert_memories(memories)]
+    summaries = [_summary(item) for item in batch]
+    if isinstance(db, StoredContract):
+        return [record(row) for row in db.restore_summaries(summaries)]
+    return [record(row) for row in db.upsert_summaries(summaries)]
+
+
+def write_over(db: MemoryDb, batch: Sequence[Record]) -> list[Record]:
+    """Replace the content of records of one kind; return what is stored, in order."""
+    if batch[0].kind is Kind.MEMORY:
+        return [record(row) for row in db.upsert_memories(map(_memory, batch))]
+    return [record(row) for row in db.upsert_summaries(map(_summary, batch))]
+
+
+def _memory(item: Record) -> MemoryRow:
+    return MemoryRow(
+        item.payload, item.id, item.user_id, item.updated_at, item.created_at, item.version
+    )
+
+
+def _summary(item: Record) -> SummaryRow:
+    return SummaryRow(
+        item.payload, item.id, item.user_id, item.updated_at, item.created_at, item.version
+    )

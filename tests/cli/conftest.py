@@ -1,0 +1,116 @@
+"""The command in two ways: in this process, and as users run it."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from buddy.memory import open_memory_db
+from buddy.memory.cli import main
+from buddy.memory.v2.db.base import MemoryDb
+from buddy.memory.v2.db.schema import MemoryRow, SummaryRow
+
+
+class Ran(NamedTuple):
+    """What a run of the command left."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """Standard output, parsed."""
+        return json.loads(self.out)
+
+
+Run = Callable[..., Ran]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run the command in this process."""
+
+    def call(*args: str) -> Ran:
+        capsys.readouterr()
+        code = main(args)
+        captured = capsys.readouterr()
+        return Ran(code, captured.out, captured.err)
+
+    return call
+
+
+@pytest.fixture
+def process(tmp_path: Path) -> Run:
+    """Run the real command in a process of its own, in an empty folder."""
+
+    def call(*args: str, stdin: bytes = b"", **env: str) -> Ran:
+        done = subprocess.run(
+            [sys.executable, "-m", "buddy.memory.cli", *args],
+            input=stdin,
+            capture_output=True,
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONUTF8": "1", **env},
+            check=False,
+        )
+        return Ran(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+    return call
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    """A database that does not exist yet."""
+    return f"sqlite:///{tmp_path / 'memory.db'}"
+
+
+@pytest.fixture
+def other_url(tmp_path: Path) -> str:
+    """Another one."""
+    return f"sqlite:///{tmp_path / 'other.db'}"
+
+
+STRANGE = "\x00 \ud83d\ude00 \ud800 \x1b \u2028 \x85 'ü' 👍"
+"""Two lone surrogates that are no pair, U+0000, the escape itself, and separators of lines."""
+
+
+def fill(db: MemoryDb, rows: int = 5) -> None:
+    """Store ``rows`` memories of three users and two summaries; the first is at version 3."""
+    db.upsert_memories(
+        MemoryRow({"memory": f"Number {n}", "topics": ["t"]}, f"m{n}", ("ann", "bob", None)[n % 3])
+        for n in range(rows)
+    )
+    for _ in range(2):
+        db.upsert_memory(MemoryRow({"memory": "Changed", STRANGE: [STRANGE, 1, 1.5]}, "m0", "ann"))
+    db.upsert_summaries([SummaryRow({"summary": f"S{n}"}, f"s{n}", "ann") for n in range(2)])
+
+
+@pytest.fixture
+def db(url: str) -> Iterator[MemoryDb]:
+    """The database at ``url``, filled."""
+    with open_memory_db(url) as db:
+        fill(db)
+        yield db
+
+
+def everything(url: str) -> list[Any]:
+    """Return every row of a store, in order, with versions and times."""
+    with open_memory_db(url) as db:
+        return [*db.iter_memories(sort="asc"), *db.iter_summaries(sort="asc")]
+
+
+@pytest.fixture
+def tear(db: MemoryDb, url: str) -> None:
+    """Damage the stored payload of m2."""
+    connection = sqlite3.connect(url.removeprefix("sqlite:///"))
+    with connection:
+        connection.execute("UPDATE memory SET memory = '{\"torn' WHERE id = 'm2'")
+    connection.close()

@@ -1,0 +1,187 @@
+"""The command on every backend, against real servers: there, back, and verified."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from uuid import uuid4
+
+import psycopg
+import pytest
+from pymongo import MongoClient
+
+from buddy.memory import open_memory_db
+from buddy.memory.errors import UnavailableError
+from buddy.memory.transfer import copy
+from buddy.memory.transfer.loading import BATCH
+from buddy.memory.v2.db.base import MemoryDb
+from buddy.memory.v2.db.schema import MemoryRow
+from tests.cli.conftest import Run, everything
+from tests.firestore_server.process import FirestoreServer
+from tests.servers import redis as redis_servers
+from tests.servers.mongo import MongoServer
+from tests.servers.postgres import PostgresServer
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    if given := os.environ.get("BUDDY_TEST_POSTGRES_URL"):
+        yield given
+        return
+    server = PostgresServer()
+    yield server.url()
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def mongo_server() -> Iterator[str]:
+    if given := os.environ.get("BUDDY_TEST_MONGO_URL"):
+        yield given
+        return
+    server = MongoServer()
+    yield server.url
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[str]:
+    if given := os.environ.get("BUDDY_TEST_REDIS_URL"):
+        yield given
+        return
+    server = redis_servers.RedisServer(redis_servers.valkey(), *redis_servers.DURABLE)
+    yield server.url
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def firestore_server() -> Iterator[str]:
+    if given := os.environ.get("FIRESTORE_EMULATOR_HOST"):
+        yield given
+        return
+    with FirestoreServer() as server:
+        yield server.address
+
+
+@pytest.fixture
+def postgres(postgres_server: str) -> Iterator[str]:
+    """A schema of this test's own."""
+    schema = f"cli_{uuid4().hex[:12]}"
+    yield f"{postgres_server}?table_name=memory&schema={schema}"
+    with psycopg.connect(postgres_server, autocommit=True) as connection:
+        connection.execute(f'DROP SCHEMA IF EXISTS "{schema}" CASCADE')  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def mongo(mongo_server: str) -> Iterator[str]:
+    """A database of this test's own."""
+    name = f"cli_{uuid4().hex[:12]}"
+    address, _, query = mongo_server.partition("?")
+    yield f"{address.rstrip('/')}/{name}?{query}"
+    with MongoClient(mongo_server) as client:  # type: MongoClient[dict[str, object]]
+        client.drop_database(name)
+
+
+@pytest.fixture
+def redis(redis_server: str) -> Iterator[str]:
+    """A prefix of this test's own."""
+    url = f"{redis_server}?prefix=cli_{uuid4().hex[:12]}"
+    yield url
+    with open_memory_db(url) as db:
+        db.drop_table()
+
+
+@pytest.fixture
+def firestore(firestore_server: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A collection of this test's own."""
+    monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", firestore_server)
+    return f"firestore://test-project/(default)?collection_name=cli{uuid4().hex[:12]}"
+
+
+BACKENDS = ("postgres", "mongo", "redis", "firestore")
+
+
+@pytest.fixture(params=BACKENDS)
+def there(request: pytest.FixtureRequest) -> str:
+    """The URL of an empty store on one backend after the other."""
+    url: str = request.getfixturevalue(request.param)
+    return url
+
+
+def test_there_and_back(run: Run, db: MemoryDb, url: str, there: str, other_url: str) -> None:
+    """What went to a server and came back is what it was: all but, on some, the versions."""
+    ran = run("copy", url, there, "--json")
+    assert (ran.code, ran.json["complete"], ran.json["new"]) == (0, True, 7)
+    assert run("copy", there, other_url, "--json").json["complete"] is True
+    if ran.json["restarted_versions"]:
+        assert ran.json["restarted_versions"] == 1  # Of one row that was written three times.
+        restarted = [replace(row, version=1) for row in everything(url)]
+        assert everything(other_url) == restarted
+    else:
+        assert everything(other_url) == everything(url)
+
+
+def test_where_versions_are_kept(run: Run, db: MemoryDb, url: str, postgres: str) -> None:
+    """PostgreSQL takes versions over."""
+    assert run("copy", url, postgres, "--json").json["restarted_versions"] == 0
+
+
+def test_a_second_copy_skips(run: Run, db: MemoryDb, url: str, there: str) -> None:
+    """Copying again writes nothing, and what is missing is added."""
+    run("copy", url, there)
+    assert run("copy", url, there, "--json").json["same"] == 7
+    db.upsert_memory(MemoryRow({"memory": "late"}, "late", "ann"))
+    ran = run("copy", url, there, "--json")
+    assert (ran.json["new"], ran.json["same"], ran.json["complete"]) == (1, 7, True)
+
+
+def test_through_a_file(
+    run: Run, db: MemoryDb, url: str, there: str, other_url: str, tmp_path: object
+) -> None:
+    """A server's export is imported elsewhere."""
+    run("copy", url, there)
+    file = f"{tmp_path}/x.jsonl.gz"
+    assert run("export", there, file).code == 0
+    assert run("import", other_url, file, "--json").json["complete"] is True
+    assert [row.id for row in everything(other_url)] == [row.id for row in everything(url)]
+
+
+def test_check(run: Run, db: MemoryDb, url: str, there: str) -> None:
+    """The doctor finds a server healthy, and leaves nothing behind."""
+    run("copy", url, there)
+    ran = run("check", there, "--json")
+    assert ran.code == 0
+    assert {item["check"]: item["state"] for item in ran.json}["writing"] == "ok"
+    assert run("stats", there, "--json").json["memories"] == 5
+
+
+def test_forget(run: Run, db: MemoryDb, url: str, there: str) -> None:
+    """A user is erased from a server, and nobody else is."""
+    run("copy", url, there)
+    assert run("forget", there, "ann", "--yes", "--json").json["verified"] is True
+    assert {row.user_id for row in everything(there)} == {"bob", None}
+
+
+@pytest.mark.parametrize("command", ["ls", "users", "stats", "check"])
+def test_looking(run: Run, db: MemoryDb, url: str, there: str, command: str) -> None:
+    """What looks works on a server, empty or full."""
+    call: Callable[[], int] = lambda: run(command, there).code  # noqa: E731
+    assert call() == 0
+    run("copy", url, there)
+    assert call() == 0
+
+
+def test_a_server_that_goes_down_in_the_middle(url: str) -> None:
+    """A copy whose server goes down fails as unavailable, and the next one brings the rest."""
+    server = PostgresServer()
+    destination = open_memory_db(f"{server.url()}?table_name=memory")
+    with open_memory_db(url) as source, destination:
+        source.upsert_memories(MemoryRow({"n": n}, str(n), "ann") for n in range(2_500))
+        with pytest.raises(UnavailableError):
+            copy(source, destination, progress=lambda so_far: server.halt())
+        server.start()
+        assert destination.count_memories() == BATCH
+        result = copy(source, destination)
+        assert (result.same, result.new, result.complete) == (BATCH, 2_500 - BATCH, True)
+        assert destination.read_memories() == source.read_memories()
+    server.stop()

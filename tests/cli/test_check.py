@@ -1,0 +1,133 @@
+"""``check``: the doctor."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import shutil
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from buddy.memory.cli import exits, installation
+from buddy.memory.v2.db.base import MemoryDb
+from tests.cli.conftest import Run
+
+LEGACY = Path(__file__).parents[1] / "fixtures" / "legacy"
+
+
+def _states(found: list[dict[str, Any]]) -> dict[str, str]:
+    return {item["check"]: item["state"] for item in found}
+
+
+def test_a_healthy_database(run: Run, db: MemoryDb, url: str) -> None:
+    """Connection, settings, tables and a round trip are reported, and nothing is left behind."""
+    ran = run("check", url, "--json")
+    assert ran.code == 0
+    assert set(_states(ran.json).values()) == {"ok"}
+    details = {item["check"]: item["detail"] for item in ran.json}
+    assert "journal mode WAL, synchronous FULL" in details["settings"]
+    assert " ms" in details["connection"]
+    assert details["tables"] == "there and current"
+    assert db.count_memories() == 5
+    assert "✓ writing" in run("check", url).out
+
+
+def test_looking_makes_nothing(run: Run, url: str, tmp_path: Path) -> None:
+    """A database that was never made is not made by a check, unless --create asks for it."""
+    ran = run("check", url, "--json")
+    assert ran.code == 0
+    assert _states(ran.json)["writing"] == "not tried"
+    assert list(tmp_path.iterdir()) == []
+    assert _states(run("check", url, "--create", "--json").json)["writing"] == "ok"
+
+
+def test_no_write(run: Run, db: MemoryDb, url: str) -> None:
+    """--no-write leaves the round trip out."""
+    assert "writing" not in _states(run("check", url, "--no-write", "--json").json)
+
+
+def test_an_older_layout(run: Run, tmp_path: Path) -> None:
+    """Tables of an older layout are found out, with the command that repairs them."""
+    shutil.copy(LEGACY / "sqlite_buddy300_v2.db", tmp_path / "old.db")
+    url = f"sqlite:///{tmp_path / 'old.db'}?table_name=user_memories"
+    ran = run("check", url, "--json")
+    assert ran.code == exits.DATA
+    assert _states(ran.json)["tables"] == "failed"
+    assert "buddy-memory upgrade URL" in ran.json[-1]["detail"]
+
+
+def test_an_unreachable_server(run: Run) -> None:
+    """What cannot be reached gives the exit code for that, and nothing after it is tried."""
+    ran = run("check", "postgresql://u:pw@127.0.0.1:1/x?table_name=t", "--json")
+    assert ran.code == exits.UNAVAILABLE
+    assert ran.json[-1]["check"] == "connection"
+
+
+def test_a_wrong_config(run: Run) -> None:
+    """A config that names nothing is a finding, too."""
+    ran = run("check", "sqlit://", "--json")
+    assert ran.code == exits.USAGE
+    assert _states(ran.json)["config"] == "failed"
+
+
+# --- the installation
+
+
+def _install(folder: Path, name: str, files: dict[str, str]) -> metadata.Distribution:
+    info = folder / f"{name.replace('-', '_')}-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    record = ""
+    for path, text in files.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(text)
+        digest = base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest())
+        record += f"{path},sha256={digest.decode().rstrip('=')},{len(text)}\n"
+    (info / "RECORD").write_text(record)
+    return metadata.PathDistribution(info)
+
+
+@pytest.fixture
+def ours(tmp_path: Path) -> metadata.Distribution:
+    """Our distribution as a wheel leaves it: two files with their hashes."""
+    return _install(
+        tmp_path,
+        "buddy-memory-core",
+        {"buddy/memory/__init__.py": "ours = 1\n", "buddy/memory/row.py": "ours = 2\n"},
+    )
+
+
+def test_a_sound_installation(ours: metadata.Distribution) -> None:
+    """Files that have the hashes of our RECORD are sound."""
+    found = installation.inspect(ours)
+    assert found.sound
+    assert found.verifiable
+
+
+def test_overwritten_files_are_named(
+    ours: metadata.Distribution, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another distribution's older tree over ours is found out, with its name and the repair."""
+    _install(tmp_path, "old-buddy", {"buddy/memory/__init__.py": "theirs = 1\n"})
+    (tmp_path / "buddy/memory/row.py").unlink()
+    monkeypatch.syspath_prepend(tmp_path)
+    found = installation.inspect(ours)
+    assert found.changed == ["buddy/memory/__init__.py"]
+    assert found.missing == ["buddy/memory/row.py"]
+    assert found.others == ["old-buddy"]
+    assert found.advice().startswith("pip uninstall old-buddy, then pip install --force-reinstall")
+
+
+def test_check_reports_the_installation(
+    run: Run, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """check says so, goes on with the database, and fails in the end."""
+    _install(tmp_path, "old-buddy", {"buddy/memory/agent.py": "theirs = 1\n"})
+    monkeypatch.syspath_prepend(tmp_path)
+    ran = run("check", url)
+    assert ran.code == exits.NO
+    assert "old-buddy has files in buddy/memory, too" in ran.out
+    assert "✓ connection" in ran.out

@@ -1,0 +1,239 @@
+"""``copy``: from any database to any other, verified."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from buddy.memory import open_memory_db
+from buddy.memory.cli import exits
+from buddy.memory.errors import TooLargeError, UnavailableError, UnsupportedError
+from buddy.memory.storage.inmemory import InMemoryStore
+from buddy.memory.storage.record import Record, Write
+from buddy.memory.transfer import copy
+from buddy.memory.v2.db.base import MemoryDb
+from buddy.memory.v2.db.schema import MemoryRow, SummaryRow
+from buddy.memory.v2.db.stored import StoredMemoryDb
+from tests.cli.conftest import Run, everything
+from tests.core.test_contract import Eight
+
+
+def test_copy(process: Run, db: MemoryDb, url: str, other_url: str) -> None:
+    """Everything arrives as it was, in order, and the copy says that it verified it."""
+    ran = process("copy", url, other_url)
+    assert ran.code == 0
+    assert "read 5 memories and 2 summaries" in ran.out
+    assert "wrote 7 new rows" in ran.out
+    assert "verified: counts and checksums of 3 users agree" in ran.out
+    assert everything(other_url) == everything(url)
+
+
+def test_dry_run(run: Run, db: MemoryDb, url: str, other_url: str) -> None:
+    """--dry-run says what would happen, and neither writes nor makes anything."""
+    ran = run("copy", url, other_url, "--dry-run")
+    assert ran.code == 0
+    assert "would write 7 new rows" in ran.out
+    with open_memory_db(other_url) as other:
+        assert not other.table_exists()
+
+
+def test_a_copy_of_the_first_half_continues(
+    run: Run, db: MemoryDb, url: str, other_url: str
+) -> None:
+    """What an interrupted copy left is skipped; also when rows in its middle are missing."""
+    with open_memory_db(other_url) as other:
+        assert isinstance(other, StoredMemoryDb)
+        rows = db.read_memories(sort="asc")
+        other.restore_memories([rows[0], rows[2]])
+    ran = run("copy", url, other_url, "--json")
+    assert ran.code == 0
+    assert (ran.json["same"], ran.json["new"], ran.json["complete"]) == (2, 5, True)
+
+
+def test_rows_in_the_way(run: Run, db: MemoryDb, url: str, other_url: str) -> None:
+    """A destination with rows of its own is refused untouched; --merge keeps them and adds ours."""
+    with open_memory_db(other_url) as other:
+        other.upsert_memory(MemoryRow({"mine": True}, "own", "ann"))
+        before = everything(other_url)
+        ran = run("copy", url, other_url)
+        assert ran.code == exits.DATA
+        assert "rows: 1; of these, not in the source with the same content: 1" in ran.err
+        assert "--merge" in ran.err
+        assert everything(other_url) == before
+        assert run("copy", url, other_url, "--merge", "--json").json["complete"] is True
+        assert other.count_memories() == 6
+        assert run("copy", url, other_url, "--merge").code == 0
+
+
+def test_the_same_id_with_other_content(run: Run, db: MemoryDb, url: str, other_url: str) -> None:
+    """A row that differs is left alone and named, unless --overwrite; a second run finds peace."""
+    with open_memory_db(other_url) as other:
+        other.upsert_memory(MemoryRow({"memory": "theirs"}, "m1", "bob"))
+        ran = run("copy", url, other_url, "--merge", "--json")
+        assert ran.code == exits.NO
+        assert (ran.json["differing_ids"], ran.json["complete"]) == (["m1"], False)
+        row = other.read_memory("m1")
+        assert row is not None
+        assert row.memory == {"memory": "theirs"}
+        ran = run("copy", url, other_url, "--overwrite", "--json")
+        assert ran.code == 0
+        assert (ran.json["overwritten"], ran.json["complete"]) == (1, True)
+        ran = run("copy", url, other_url, "--overwrite", "--json")
+        assert (ran.json["overwritten"], ran.json["same"]) == (0, 7)
+
+
+def test_another_users_row_is_never_touched(
+    run: Run, db: MemoryDb, url: str, other_url: str
+) -> None:
+    """An id that another user owns at the destination stays with that user."""
+    with open_memory_db(other_url) as other:
+        other.upsert_memory(MemoryRow({"memory": "Number 1"}, "m1", "eve"))
+        ran = run("copy", url, other_url, "--overwrite")
+        assert ran.code == exits.NO
+        assert "belong to another user: m1" in ran.out
+        row = other.read_memory("m1")
+        assert row is not None
+        assert row.user_id == "eve"
+
+
+def test_unreadable_rows(run: Run, db: MemoryDb, url: str, other_url: str, tear: None) -> None:
+    """A row of the source that cannot be decoded is named and left out; the others are copied."""
+    ran = run("copy", url, other_url, "--json")
+    assert ran.code == exits.NO
+    assert (ran.json["unreadable"], ran.json["new"], ran.json["complete"]) == (1, 6, False)
+    assert "'m2'" in ran.err
+
+
+# --- faults, as a library
+
+
+class Fault(InMemoryStore):
+    """A store that takes ``room`` rows and then has an opinion."""
+
+    def __init__(self, room: int, error: Exception) -> None:
+        super().__init__()
+        self.room, self.error = room, error
+
+    async def put_many(self, writes: Sequence[Write]) -> list[Record]:
+        """Store what there is room for."""
+        if self.room < len(writes):
+            raise self.error
+        self.room -= len(writes)
+        return await super().put_many(writes)
+
+
+def _source(rows: int) -> MemoryDb:
+    db = StoredMemoryDb(InMemoryStore())
+    db.upsert_memories(MemoryRow({"n": n}, str(n), "ann") for n in range(rows))
+    return db
+
+
+def test_a_connection_that_is_lost() -> None:
+    """The error comes out, what was acknowledged stays, and the next copy brings the rest."""
+    source, store = _source(2_500), Fault(1_000, UnavailableError("x", "gone"))
+    destination = StoredMemoryDb(store)
+    with pytest.raises(UnavailableError):
+        copy(source, destination)
+    assert destination.count_memories() == 1_000
+    store.room = 10_000
+    result = copy(source, destination)
+    assert (result.same, result.new, result.complete) == (1_000, 1_500, True)
+    assert destination.read_memories() == source.read_memories()
+
+
+def test_a_row_that_the_destination_cannot_store() -> None:
+    """A row that is refused is named with the reason, and does not keep the others away."""
+
+    class Small(InMemoryStore):
+        async def put_many(self, writes: Sequence[Write]) -> list[Record]:
+            if any(write.record.payload == {"n": 3} for write in writes):
+                raise TooLargeError(2_000_000, 1_000_000)
+            return await super().put_many(writes)
+
+    result = copy(_source(10), StoredMemoryDb(Small()))
+    assert (result.new, result.refused, result.complete) == (9, 1, False)
+    assert result.refused_rows[0]["id"] == "3"
+    assert "2,000,000 bytes" in result.refused_rows[0]["reason"]
+
+
+def test_a_destination_that_does_not_keep_what_it_took() -> None:
+    """Verification reads the destination back and names the users whose rows differ."""
+
+    class Forgetful(InMemoryStore):
+        async def put_many(self, writes: Sequence[Write]) -> list[Record]:
+            await super().put_many(writes[:-1])
+            return [write.record for write in writes]
+
+    result = copy(_source(10), StoredMemoryDb(Forgetful()))
+    assert result.complete is False
+    assert result.mismatches == [{"user_id": "ann", "differs": "rows", "expected": 10, "found": 9}]
+
+
+def test_to_a_plugin_of_eight_methods() -> None:
+    """A database of the eight methods can be a source and a destination."""
+    source = _source(10)
+    plugin = Eight()
+    assert copy(source, plugin).new == 10
+    back = StoredMemoryDb(InMemoryStore())
+    assert copy(plugin, back).complete
+    assert back.read_memories() == source.read_memories()
+
+
+def test_summaries_need_a_place() -> None:
+    """A destination that keeps no summaries is refused before anything is written."""
+    source, plugin = _source(1), Eight()
+    source.upsert_summary(SummaryRow({"summary": "s"}, "s"))
+    with pytest.raises(UnsupportedError, match="session summaries"):
+        copy(source, plugin)
+    assert plugin.rows == {}
+
+
+def test_versions_are_restored_only_for_new_rows(db: MemoryDb, other_url: str) -> None:
+    """A row that is there already counts on from its own version."""
+    with open_memory_db(other_url) as other:
+        assert isinstance(other, StoredMemoryDb)
+        other.upsert_memory(MemoryRow({}, "m0", "ann"))
+        row = db.read_memory("m0")
+        assert row is not None
+        assert row.version == 3
+        (stored,) = other.restore_memories([row])
+        assert stored.version == 2
+        (stored,) = other.restore_memories([MemoryRow({}, "fresh", "ann", version=7)])
+        assert stored.version == 7
+        assert other.read_memory("fresh") == stored
+
+
+def test_memory_stays_small(url: str, other_url: str) -> None:
+    """Copying 20,000 rows of 2 kB takes a fraction of what they weigh."""
+    text = "x" * 2_000
+    with open_memory_db(url) as db:
+        for start in range(0, 20_000, 2_000):
+            ids = range(start, start + 2_000)
+            db.upsert_memories(MemoryRow({"memory": text}, str(n), "u") for n in ids)
+    script = (
+        "import resource, sys; from buddy.memory.cli import main;"
+        "main(['backends', '--json']); main(['ls', sys.argv[1], '-n', '1', '--json']);"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss;"
+        "code = main(['copy', *sys.argv[1:], '--json']);"
+        "after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss;"
+        "sys.stderr.write(f'{code} {(after - before) // 1024}')"
+    )
+    command = [sys.executable, "-c", script, url, other_url]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    code, megabytes = map(int, done.stderr.split())
+    assert code == 0
+    assert megabytes < 30
+
+
+def test_progress_is_told(db: MemoryDb, other_url: str) -> None:
+    """The callback sees the result grow, and in which phase it is."""
+    seen: list[Any] = []
+    with open_memory_db(other_url) as other:
+        for _ in range(2):
+            copy(db, other, progress=lambda so_far: seen.append((so_far.phase, so_far.rows)))
+    first = [("writing", 7), ("verifying", 7)]
+    assert seen == [*first, ("comparing", 0), *first]

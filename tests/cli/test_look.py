@@ -1,0 +1,120 @@
+"""``users``, ``ls``, ``show``, ``search``, ``stats``: data is shown as data."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from buddy.memory.cli import exits
+from buddy.memory.v2.db.base import MemoryDb
+from buddy.memory.v2.db.schema import MemoryRow
+from tests.cli.conftest import STRANGE, Run
+
+
+def test_users(run: Run, db: MemoryDb, url: str) -> None:
+    """Each user stands with the number of memories and summaries; nobody is a user, too."""
+    assert run("users", url, "--json").json == [
+        {"user_id": "ann", "memories": 2, "summaries": 2},
+        {"user_id": "bob", "memories": 2, "summaries": 0},
+        {"user_id": None, "memories": 1, "summaries": 0},
+    ]
+    assert "3 users" in run("users", url).out
+
+
+def test_ls(run: Run, db: MemoryDb, url: str) -> None:
+    """Newest first, as many as asked for, of one user, or the summaries."""
+
+    def ids(*args: str) -> list[str]:
+        return [row["id"] for row in run("ls", url, "--json", *args).json]
+
+    assert ids() == ["m4", "m3", "m2", "m1", "m0"]
+    assert ids("-n", "2") == ["m4", "m3"]
+    assert ids("-n", "2", "--all", "--oldest") == ["m0", "m1", "m2", "m3", "m4"]
+    assert ids("--user", "bob") == ["m4", "m1"]
+    assert ids("--summaries") == ["s1", "s0"]
+    assert "2 of 5 memories" in run("ls", url, "-n", "2").out
+
+
+def test_ls_in_a_narrow_terminal(
+    run: Run, db: MemoryDb, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a table would leave no room for the text, the text has lines of its own."""
+    db.upsert_memory(MemoryRow({"memory": "word " * 30}, "x" * 40, "ann"))
+    monkeypatch.setenv("COLUMNS", "80")
+    out = run("ls", url).out
+    assert max(map(len, out.splitlines())) <= 80
+    assert "    word word word" in out
+
+
+def test_nothing_is_cut_in_a_pipe(
+    run: Run, db: MemoryDb, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where no terminal is, a row is one line, for grep and awk."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+    text = "word " * 50
+    db.upsert_memory(MemoryRow({"memory": text}, "long", "ann"))
+    assert text.strip() in run("ls", url).out
+
+
+def test_show(run: Run, db: MemoryDb, url: str) -> None:
+    """One row in full: owner, times to the microsecond, version, and the payload as it is."""
+    row = run("show", url, "m0", "--json").json
+    # Plain JSON makes one character of two surrogates; an export keeps them apart.
+    payload = {"memory": "Changed", STRANGE: [STRANGE, 1, 1.5]}
+    assert row["payload"] == json.loads(json.dumps(payload))
+    assert row["version"] == 3
+    assert row["created_at"].endswith("+00:00")
+    assert "version  3" in run("show", url, "m0").out
+    assert run("show", url, "s1", "--summary", "--json").json["payload"] == {"summary": "S1"}
+
+
+def test_show_what_is_not_there(run: Run, db: MemoryDb, url: str) -> None:
+    """An id that is not there, or is another user's, is said to be not there."""
+    for args in (("zz",), ("m0", "--user", "bob")):
+        ran = run("show", url, *args)
+        assert ran.code == exits.NO
+        assert "There is no memory" in ran.err
+
+
+def test_search(run: Run, db: MemoryDb, url: str) -> None:
+    """Memories that hold the words are found; none is exit code 1."""
+    assert run("search", url, "number 3", "--json").json[0]["id"] == "m3"
+    ran = run("search", url, "elephants", "--json")
+    assert ran.json == []
+    assert ran.code == exits.NO
+
+
+def test_stats(run: Run, db: MemoryDb, url: str) -> None:
+    """Counts of rows and users, bytes, and the most active users."""
+    stats = run("stats", url, "--json").json
+    assert (stats["memories"], stats["summaries"], stats["users"]) == (5, 2, 3)
+    assert stats["largest_id"] == "m0"
+    assert stats["top_users"][0] == {"user_id": "ann", "rows": 4}
+    assert "memories" in run("stats", url).out
+
+
+def test_nothing_there_is_no_error(run: Run, url: str) -> None:
+    """A store that was never made is empty for every command that looks, and is not made."""
+    for command in ("users", "ls", "stats"):
+        assert run(command, url).code == 0
+        assert run(command, url, "--json").code == 0
+
+
+@pytest.mark.parametrize("command", ["ls", "users", "stats", "show"])
+def test_stored_text_is_no_control_sequence(run: Run, url: str, db: MemoryDb, command: str) -> None:
+    """Escape sequences and markup in ids, owners and texts are shown, not obeyed."""
+    evil = "\x1b[31m[bold]x[/bold]\u202e\ud800\r"
+    db.upsert_memory(MemoryRow({"memory": evil}, "\x1b[2J", "\x1b]0;t\x07"))
+    ran = run(command, url, *(["\x1b[2J"] if command == "show" else []))
+    assert ran.code == 0
+    assert not set(ran.out) & {"\x1b", "\x07", "\u202e", "\ud800", "\r"}
+    if command in ("ls", "show"):
+        assert "[bold]x[/bold]" in ran.out
+
+
+def test_unreadable_rows_are_named(run: Run, db: MemoryDb, url: str, tear: None) -> None:
+    """A row that cannot be decoded is a warning with its id, and the others are shown."""
+    ran = run("ls", url, "--json")
+    assert [row["id"] for row in ran.json] == ["m4", "m3", "m1", "m0"]
+    assert "warning: skipped the unreadable row 'm2'" in ran.err
