@@ -1,0 +1,132 @@
+"""Many writes in as few commands as the driver makes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from pymongo import DeleteOne, UpdateOne
+
+from buddy.memory.errors import MemoryDbError
+from buddy.memory.storage.record import Kind, Record, Write
+from buddy_memory_mongo import documents
+from buddy_memory_mongo.errors import BulkRefused
+
+if TYPE_CHECKING:
+    from buddy_memory_mongo.store import MongoStore
+
+_IDS_PER_QUERY = 1000
+
+
+class Bulk:
+    """The writes of one call, unordered: one that is refused does not keep others from being
+    stored. The order of the rows comes from their positions and not from that of the commands."""
+
+    def __init__(self, store: MongoStore, writes: Sequence[Write]) -> None:
+        self._store, self._writes = store, writes
+        self._kind = writes[0].record.kind
+        self._payloads = [documents.dump_payload(write.record) for write in writes]
+        self._stored: dict[str, Record] = {}
+
+    async def run(self) -> list[Record]:
+        """Store all and return the records in order, or raise with ``stored_ids`` set."""
+        pending = list(range(len(self._writes)))
+        for plain in (True, False):
+            # What the faster update refuses has met another owner, or a clock that is behind.
+            if pending:
+                pending = await self._send(pending, plain=plain)
+        failure = await self._put_one_by_one(pending)
+        if failure is not None:
+            failure.stored_ids = self._stored_ids()
+            raise failure
+        return [self._stored[write.record.id] for write in self._writes]
+
+    async def _send(self, pending: list[int], *, plain: bool) -> list[int]:
+        """Send the pending writes; return those that were refused."""
+        positions = await self._store.position(self._kind, len(pending))
+        commands = [
+            self._command(n, position, plain=plain)
+            for n, position in zip(pending, positions, strict=True)
+        ]
+        refused: set[int] = set()
+        try:
+            result = await self._store.io(
+                self._kind, lambda c: c.bulk_write(commands, ordered=False)
+            )
+            inserted = set(result.upserted_ids)
+        except BulkRefused as error:
+            refused = set(error.errors)
+            inserted = {found["index"] for found in error.result["upserted"]}
+        except MemoryDbError as error:
+            error.stored_ids = await self._found_stored()
+            raise
+        for place in inserted:
+            record = self._writes[pending[place]].record
+            self._stored[record.id] = record._replace(version=1, position=positions[place])
+        updated = set(range(len(pending))) - refused - inserted
+        await self._read_updated([self._writes[pending[place]].record for place in updated])
+        return [pending[place] for place in sorted(refused)]
+
+    def _command(self, n: int, position: Any, *, plain: bool) -> UpdateOne:
+        write, payload = self._writes[n], self._payloads[n]
+        if plain and documents.is_plain(write):
+            update: Any = documents.plain_update(write, payload, position)
+            return UpdateOne(documents.plain_filter(write), update, upsert=True)
+        update = documents.full_update(write, payload, position)
+        return UpdateOne(documents.target(write), update, upsert=True)
+
+    def _stored_ids(self) -> tuple[str, ...]:
+        ids = (write.record.id for write in self._writes)
+        return tuple(id for id in ids if id in self._stored)
+
+    async def _read_updated(self, records: list[Record]) -> None:
+        """Learn versions and times of the rows that were there before."""
+        by_id = {record.id: record for record in records}
+        for state in await self._states(list(by_id)):
+            id = state[documents.ID[self._kind]]
+            self._stored[id] = documents.stored(by_id.pop(id), state)
+        for record in by_id.values():  # Deleted by others meanwhile; it was stored all the same.
+            self._stored[record.id] = record
+
+    async def _states(self, ids: list[str]) -> list[Any]:
+        field, found = documents.ID[self._kind], []
+        fields = {**documents.STATE, field: True}
+        for start in range(0, len(ids), _IDS_PER_QUERY):
+            query: dict[str, Any] = {field: {"$in": ids[start : start + _IDS_PER_QUERY]}}
+            query |= documents.of_user(self._kind, None)
+            found += await self._store.find(self._kind, query, fields, primary=True)
+        return found
+
+    async def _put_one_by_one(self, pending: list[int]) -> MemoryDbError | None:
+        """Write what was refused twice, to learn why; return the first error."""
+        failure: MemoryDbError | None = None
+        for n in pending:
+            write = self._writes[n]
+            try:
+                record = await self._store.put_dumped(write, self._payloads[n], plain=False)
+            except MemoryDbError as error:
+                failure = failure or error
+            else:
+                self._stored[record.id] = record
+        return failure
+
+    async def _found_stored(self) -> tuple[str, ...]:
+        """Return which rows an interrupted call left stored, as far as the server tells."""
+        since = {write.record.id: documents.to_us(write.now) for write in self._writes}
+        try:
+            states = await self._states(list(since))
+        except MemoryDbError:
+            return ()
+        ids = [(state[documents.ID[self._kind]], state["updated_us"]) for state in states]
+        return tuple(id for id, updated in ids if updated >= since[id])
+
+    @staticmethod
+    async def delete(store: MongoStore, kind: Kind, ids: Sequence[str], user_id: str | None) -> int:
+        """Delete rows by their ids; return how many there were."""
+        # Not one deleteMany: only single deletions are retried by the driver after an interruption.
+        commands = [DeleteOne(documents.by_id(kind, id, user_id)) for id in ids]
+        try:
+            result = await store.io(kind, lambda c: c.bulk_write(commands, ordered=False))
+        except BulkRefused as error:
+            raise error.first() from error
+        return int(result.deleted_count)

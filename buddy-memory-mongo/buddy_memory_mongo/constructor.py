@@ -1,0 +1,74 @@
+"""The constructors: from the arguments to a store."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pymongo import AsyncMongoClient, MongoClient
+
+from buddy.memory.storage.settings import Settings
+from buddy_memory_mongo.connection import AsyncConnection, Connection, SyncConnection
+from buddy_memory_mongo.sharded import ShardedMongoStore
+from buddy_memory_mongo.store import MongoStore
+from buddy_memory_mongo.target import Target, check_client, check_names
+
+
+class _MongoSettings(Settings):
+    def _open(
+        self,
+        connection: Connection,
+        target: Target,
+        collection_name: str,
+        settings: dict[str, Any],
+    ) -> None:
+        check_names(target.database, collection_name)
+        store = ShardedMongoStore if settings["sharded"] else MongoStore
+        settings = {"collection_name": collection_name, **settings}
+        super().__init__(store(connection, target.database, collection_name), settings)
+
+
+class MongoConstructor(_MongoSettings):
+    """Memories in MongoDB: through ``client``, a MongoClient of yours that stays yours, or else
+    through a client of its own for ``db_url`` (``mongodb://localhost`` unless given).
+
+    The database is the one in the URL's path, or else ``db_name``. Memories are kept in
+    ``collection_name``, summaries in ``{collection_name}_summaries``; the first write makes both
+    with their indexes. ``sharded=True`` is for collections sharded by ``{user_id: "hashed"}``.
+    A server that cannot be reached is waited for 15 seconds, or as long as the URL's
+    ``serverSelectionTimeoutMS`` says. Raises ConfigError; does no I/O.
+    """
+
+    def __init__(
+        self,
+        collection_name: str = "memory",
+        db_url: str | None = None,
+        db_name: str = "buddy",
+        client: MongoClient[Any] | None = None,
+        *,
+        sharded: bool = False,
+    ) -> None:
+        target = Target.parse(None if client else db_url, db_name)
+        if client is not None:
+            check_client(client, MongoClient)
+        settings = {"db_url": db_url, "db_name": db_name, "client": client, "sharded": sharded}
+        self._open(SyncConnection(target, client), target, collection_name, settings)
+
+
+class AsyncMongoConstructor(_MongoSettings):
+    """As MongoConstructor, for asyncio; ``client`` is an AsyncMongoClient, which serves one event
+    loop. A client of its own is made for each event loop that uses the object."""
+
+    def __init__(
+        self,
+        collection_name: str = "memory",
+        db_url: str | None = None,
+        db_name: str = "buddy",
+        client: AsyncMongoClient[Any] | None = None,
+        *,
+        sharded: bool = False,
+    ) -> None:
+        target = Target.parse(None if client else db_url, db_name)
+        if client is not None:
+            check_client(client, AsyncMongoClient)
+        settings = {"db_url": db_url, "db_name": db_name, "client": client, "sharded": sharded}
+        self._open(AsyncConnection(target, client), target, collection_name, settings)

@@ -1,0 +1,59 @@
+"""The order of first writing, as ObjectIds (rule R3).
+
+A row's ``_id`` is its position. The first seven bytes count sixteenths of a microsecond, so that
+the first four are seconds, as in any ObjectId; the last five are random for each process, so that
+no two processes make the same one.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from threading import Lock
+
+from bson import ObjectId
+
+from buddy.memory.storage import clock
+
+_MAX_TICK = 2**56 - 2**40
+_COUNTER_BYTES = 7
+
+
+class Positions:
+    """Hands out positions that only grow: within this process, whatever the clock does, and from
+    what was stored before this process first wrote."""
+
+    def __init__(self) -> None:
+        self._pid = 0
+        self._last = 0
+        self._seen_stored = False
+
+    async def take(
+        self, count: int, read_last: Callable[[], Awaitable[ObjectId | None]]
+    ) -> list[ObjectId]:
+        """Return ``count`` positions; ``read_last`` tells the greatest stored one."""
+        if self._pid != os.getpid():  # A forked child must not make the ids of its parent.
+            self._pid, self._lock, self._tail = os.getpid(), Lock(), os.urandom(5)
+        if not self._seen_stored:
+            last = await read_last()
+            with self._lock:
+                self._last = max(self._last, _tick_of(last))
+            self._seen_stored = True
+        with self._lock:
+            first = max(self._last + 1, _tick(clock.utc_now()))
+            self._last = first + count - 1
+        return [_object_id(first + n, self._tail) for n in range(count)]
+
+
+def _tick(now: datetime) -> int:
+    # The seconds of an ObjectId end in 2106; from then on positions are counted without a clock.
+    return min(int(now.timestamp()) << 24 | now.microsecond << 4, _MAX_TICK)
+
+
+def _tick_of(position: ObjectId | None) -> int:
+    return 0 if position is None else int.from_bytes(position.binary[:_COUNTER_BYTES], "big")
+
+
+def _object_id(tick: int, tail: bytes) -> ObjectId:
+    return ObjectId(tick.to_bytes(_COUNTER_BYTES, "big") + tail)

@@ -1,0 +1,73 @@
+"""MongoDB keeps every rule: v1, v2, async; by URL, on the caller's client, and sharded by user."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from pymongo import MongoClient
+from pymongo.database import Database
+
+from buddy.memory.db.mongodb import MongoMemoryDb as MongoMemoryDbV1
+from buddy.memory.testing import Subject
+from buddy.memory.testing.pytest_face import Conformance
+from buddy.memory.v2.db.mongodb import AsyncMongoMemoryDb, MongoMemoryDb
+
+SECRET = "hunter2-is-secret"  # noqa: S105
+# Not waited for: the driver would wait half a second at each of many calls.
+NOBODY_LISTENS = f"mongodb://ann:{SECRET}@127.0.0.1:1/?serverSelectionTimeoutMS=0"
+
+
+def damage(database: Database) -> Callable[[str], None]:
+    def corrupt(id: str) -> None:
+        database["notes"].update_one({"id": id}, {"$set": {"memory": ["no object"]}})
+
+    return corrupt
+
+
+class OnServer(Conformance):
+    complete = True
+    lacks = frozenset({"expiring"})
+    cls: Any
+    options: dict[str, Any] = {}  # noqa: RUF012
+
+    @pytest.fixture
+    def subject(self, url: str, database: Database) -> Subject:
+        cls, options = self.cls, self.options
+        return Subject(
+            open=lambda: cls("notes", url, **options),
+            neighbour=lambda: cls("notes2", url, **options),
+            named=lambda name: cls(name, url, **options),
+            unreachable=lambda: cls("notes", NOBODY_LISTENS, **options),
+            secret=SECRET,
+            corrupt=damage(database),
+            forks=True,
+        )
+
+
+class TestV1(OnServer):
+    cls = MongoMemoryDbV1
+
+
+class TestV2(OnServer):
+    cls = MongoMemoryDb
+
+
+class TestAsync(OnServer):
+    cls = AsyncMongoMemoryDb
+
+
+class TestSharded(OnServer):
+    cls = MongoMemoryDb
+    options = {"sharded": True}  # noqa: RUF012
+
+
+class TestCallersClient(Conformance):
+    complete = True
+    lacks = frozenset({"expiring", "unreachable", "corrupt", "named", "neighbour", "forks"})
+
+    @pytest.fixture
+    def subject(self, server_url: str, database: Database) -> Iterator[Subject]:
+        with MongoClient(server_url, tz_aware=True) as client:
+            yield Subject(open=lambda: MongoMemoryDb("notes", db_name=database.name, client=client))

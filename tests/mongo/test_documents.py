@@ -1,0 +1,174 @@
+"""What is really stored, whatever the caller's client is set to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timezone
+from typing import Any
+
+import pytest
+from bson import SON, Int64, ObjectId
+from bson.codec_options import CodecOptions
+from pymongo import MongoClient
+from pymongo.database import Database
+
+from buddy.memory.errors import CorruptMemoryError, TooLargeError
+from buddy.memory.testing.expect import clock
+from buddy.memory.v2.db.mongodb import MongoMemoryDb
+from buddy.memory.v2.db.schema import MemoryRow, SummaryRow
+
+MOMENT = datetime(2026, 11, 22, 20, 22, 24, 123456, timezone.utc)
+
+
+@pytest.fixture
+def db(url: str) -> Iterator[MongoMemoryDb]:
+    with MongoMemoryDb("notes", url) as db:
+        yield db
+
+
+def test_a_memory_is_one_readable_document(db: MongoMemoryDb, database: Database) -> None:
+    """A memory has its payload as a sub-document, real dates, and exact times beside them."""
+    with clock(MOMENT):
+        db.upsert_memory(MemoryRow({"text": "tea", "n": 1, "x": 1.0}, "a", "ann"))
+    stored = database["notes"].find_one()
+    position = stored.pop("_id")
+    assert position.generation_time == MOMENT.replace(microsecond=0)
+    date, us = datetime(2026, 11, 22, 20, 22, 24, 123000), 1795378944123456
+    assert stored == {
+        "buddy_memory": 1,
+        "id": "a",
+        "user_id": "ann",
+        "memory": {"text": "tea", "n": 1, "x": 1.0},
+        "created_at": date,
+        "created_us": us,
+        "updated_at": date,
+        "updated_us": us,
+        "version": 1,
+    }
+    assert type(stored["version"]) is Int64
+    assert type(stored["memory"]["x"]) is float
+
+
+def test_an_update_moves_the_date_too(db: MongoMemoryDb, database: Database) -> None:
+    """The date of the last write follows the exact time, also when the clock stands still."""
+    with clock(MOMENT.replace(microsecond=999)):
+        db.upsert_memory(MemoryRow({}, "a"))
+        db.upsert_memory(MemoryRow({}, "a"))
+    stored = database["notes"].find_one()
+    assert stored["updated_us"] == stored["created_us"] + 1
+    assert stored["updated_at"] == datetime(2026, 11, 22, 20, 22, 24, 1000)
+
+
+def test_a_summary_has_a_shape_of_its_own(db: MongoMemoryDb, database: Database) -> None:
+    """A summary stands in a collection of its own, with other field names."""
+    db.upsert_summary(SummaryRow({"text": "tea"}, "session", "ann"))
+    stored = database["notes_summaries"].find_one()
+    assert stored["session_id"] == "session"
+    assert stored["summary"] == {"text": "tea"}
+    assert stored["buddy_summary"] == 1
+    assert not {"id", "memory", "buddy_memory"} & set(stored)
+
+
+def test_escapes_stand_only_where_they_must(db: MongoMemoryDb, database: Database) -> None:
+    """Keys and texts that BSON holds stay as they are, beside others that need escapes."""
+    payload = {"a.b": 1, "$set": 2, "price $": "$5.00", "": 3, "nul": "\0", "x": ["\ud800", "é"]}
+    db.upsert_memory(MemoryRow(payload, "a"))
+    assert database["notes"].find_one()["memory"] == {
+        "a\x1b002eb": 1,
+        "\x1b0024set": 2,
+        "price $": "$5.00",
+        "": 3,
+        "nul": "\0",
+        "x": ["\x1bd800", "é"],
+    }
+    row = db.read_memory("a")
+    assert row is not None
+    assert row.memory == payload
+
+
+def test_a_payload_that_looks_like_a_reference_stays_a_dict(db: MongoMemoryDb) -> None:
+    """The driver's DBRef is never made of a payload."""
+    payload = {"r": {"$ref": "c", "$id": 1, "$db": "d"}}
+    assert db.upsert_memory(MemoryRow(payload, "a")).memory == payload
+    row = db.read_memory("a")
+    assert row is not None
+    assert row.memory == payload
+    assert type(row.memory["r"]) is dict
+
+
+def test_the_indexes_are_the_two_that_the_calls_need(db: MongoMemoryDb, database: Database) -> None:
+    """create() makes a unique index of the ids and one for the newest of a user."""
+    db.create()
+    indexes = database["notes"].index_information()
+    assert {name: (i["key"], i.get("unique")) for name, i in indexes.items()} == {
+        "_id_": ([("_id", 1)], None),
+        "id_1": ([("id", 1)], True),
+        "user_id_1__id_1": ([("user_id", 1), ("_id", 1)], None),
+    }
+
+
+def test_settings_of_the_callers_client_do_not_matter(server_url: str, database: Database) -> None:
+    """A client with tz_aware and another document class gives the same rows, and stays open."""
+    with MongoClient(server_url, tz_aware=True, document_class=SON) as client:
+        db = MongoMemoryDb("notes", db_name=database.name, client=client)
+        row = db.upsert_memory(MemoryRow({"deep": {"n": 2**40}}, "a", "ann"))
+        found = db.read_memory("a")
+        assert found == row
+        assert found is not None
+        assert (type(found.memory["deep"]), type(found.memory["deep"]["n"])) == (dict, int)
+        assert found.created_at.utcoffset() == timezone.utc.utcoffset(None)
+        db.close()
+        assert client.admin.command("ping")["ok"] == 1
+
+
+def test_a_document_at_the_limit_is_stored_and_one_beyond_is_not_sent(
+    db: MongoMemoryDb, database: Database
+) -> None:
+    """16 MB is the limit: TooLargeError tells both numbers, and bulk calls send nothing."""
+    limit = 16 * 1024 * 1024
+    row = db.upsert_memory(MemoryRow({"s": "x" * (limit - 600)}, "fits", "ann"))
+    assert db.read_memory("fits") == row
+    for call in (
+        lambda: db.upsert_memory(MemoryRow({"s": "x" * limit}, "a")),
+        lambda: db.upsert_memories([MemoryRow({}, "b"), MemoryRow({"s": "é" * (limit // 2)}, "a")]),
+        lambda: db.upsert_memory(MemoryRow({}, "i" * limit)),
+    ):
+        with pytest.raises(TooLargeError) as raised:
+            call()
+        assert raised.value.limit == limit
+        assert raised.value.size > limit
+    assert database["notes"].count_documents({}) == 1
+
+
+DAMAGES: dict[str, dict[str, Any]] = {
+    "a date": {"$set": {"memory.when": MOMENT}},
+    "an ObjectId": {"$set": {"memory.ref": ObjectId("6b034f00e9c811a31f2966ca")}},
+    "not a number": {"$set": {"memory.nan": float("nan")}},
+    "no payload": {"$unset": {"memory": ""}},
+    "no version": {"$unset": {"version": ""}},
+    "beyond all time": {"$set": {"created_us": 2**62}},
+    "an odd user": {"$set": {"user_id": 7}},
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_what_is_no_record_is_corrupt_and_named(
+    db: MongoMemoryDb, database: Database, damage: dict[str, Any]
+) -> None:
+    """A document that somebody edited into no record raises by id and is skipped in listings."""
+    for id in "ab":
+        db.upsert_memory(MemoryRow({"n": 1}, id, "ann"))
+    database["notes"].update_one({"id": "a"}, damage)
+    with pytest.raises(CorruptMemoryError) as raised:
+        db.read_memory("a")
+    assert raised.value.id == "a"
+    assert [row.id for row in db.read_memories()] == ["b"]
+
+
+def test_a_number_edited_in_the_shell_stays_readable(db: MongoMemoryDb, database: Database) -> None:
+    """mongosh writes every number as a double; versions and payloads go on."""
+    db.upsert_memory(MemoryRow({"n": 1}, "a", "ann"))
+    options: CodecOptions = CodecOptions(tz_aware=True)
+    notes = database.get_collection("notes", codec_options=options)
+    notes.update_one({"id": "a"}, {"$set": {"memory.n": 2.0, "version": 1.0}})
+    assert db.upsert_memory(MemoryRow({"n": 3}, "a", "ann"), if_version=1).version == 2

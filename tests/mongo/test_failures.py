@@ -1,0 +1,382 @@
+"""Interruptions lose and double nothing; refusals are named; nothing of others is touched."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bson import errors as bson_errors
+from pymongo import AsyncMongoClient, MongoClient
+from pymongo import errors as driver_errors
+from pymongo.database import Database
+
+from buddy.memory.errors import (
+    AccessError,
+    ClosedError,
+    ConfigError,
+    MemoryDbError,
+    SchemaError,
+    UnavailableError,
+)
+from buddy.memory.v2.db.mongodb import AsyncMongoMemoryDb, MongoMemoryDb
+from buddy.memory.v2.db.schema import MemoryRow
+from buddy_memory_mongo import store as store_module
+from buddy_memory_mongo.errors import BulkRefused, Duplicate, meaning, translate
+from tests.servers.mongo import MongoServer
+
+SECRET = "hunter2-is-secret"  # noqa: S105
+WRITES = ["findAndModify", "update", "insert", "delete"]
+READS = ["find", "aggregate", "listIndexes"]
+
+
+@contextmanager
+def failing(client: MongoClient, times: int, commands: list[str], **how: Any) -> Iterator[None]:
+    """Let the server fail the next commands of a store, whose client is named buddy-memory."""
+    data = {"failCommands": commands, "appName": "buddy-memory", **how}
+    client.admin.command("configureFailPoint", "failCommand", mode={"times": times}, data=data)
+    try:
+        yield
+    finally:
+        client.admin.command("configureFailPoint", "failCommand", mode="off")
+
+
+@pytest.fixture
+def own_server() -> Iterator[MongoServer]:
+    """A server that the test may hurt."""
+    server = MongoServer()
+    yield server
+    server.stop()
+
+
+def watchful(server: MongoServer) -> str:
+    """Return a URL by which the driver soon sees that the server is primary again."""
+    return f"{server.url}&serverMonitoringMode=poll&heartbeatFrequencyMS=500"
+
+
+INTERRUPTIONS = {
+    "dropped connection": {"closeConnection": True},
+    "not primary": {"errorCode": 10107, "errorLabels": ["RetryableWriteError"]},
+    "shutting down": {"errorCode": 91, "errorLabels": ["RetryableWriteError"]},
+}
+
+
+@pytest.mark.parametrize("sharded", [False, True], ids=["plain", "sharded"])
+@pytest.mark.parametrize("how", INTERRUPTIONS.values(), ids=INTERRUPTIONS)
+def test_one_interruption_is_not_seen(
+    own_server: MongoServer, how: dict[str, Any], sharded: bool
+) -> None:
+    """Single and bulk writes, deletions and reads survive an interruption, each done once."""
+    with (
+        MongoClient(own_server.url) as client,
+        MongoMemoryDb("notes", watchful(own_server), sharded=sharded) as db,
+    ):
+        db.create()
+        for n in range(3):
+            with failing(client, 1, WRITES, **how):
+                assert db.upsert_memory(MemoryRow({"n": n}, "a", "ann")).version == n + 1
+        with failing(client, 1, WRITES, **how):
+            db.upsert_memories([MemoryRow({"n": n}, str(n), "ann") for n in range(5)])
+        with failing(client, 1, READS, **how):
+            assert [row.version for row in db.read_memories("ann", sort="asc")] == [3, *[1] * 5]
+        with failing(client, 1, WRITES, **how):
+            assert db.delete_memory("a") is True
+        with failing(client, 1, WRITES, **how):
+            assert db.delete_memories(["0", "1", "none"]) == 2
+        assert db.count_memories() == 3
+
+
+def test_an_interruption_that_goes_on_is_unavailable(own_server: MongoServer) -> None:
+    """What the driver's retry does not overcome raises, and nothing is stored."""
+    with MongoClient(own_server.url) as client, MongoMemoryDb("notes", own_server.url) as db:
+        db.create()
+        with failing(client, 100, [*WRITES, *READS], closeConnection=True):
+            with pytest.raises(UnavailableError):
+                db.upsert_memory(MemoryRow({}, "a"))
+            with pytest.raises(UnavailableError) as raised:
+                db.upsert_memories([MemoryRow({}, "b"), MemoryRow({}, "c")])
+            with pytest.raises(UnavailableError):
+                db.read_memories()
+        assert raised.value.stored_ids == ()
+        assert db.read_memories() == []
+
+
+def test_an_interrupted_bulk_tells_what_is_stored(own_server: MongoServer) -> None:
+    """A bulk write that was done but not acknowledged raises with the ids that are stored."""
+    concern = {"code": 64, "errmsg": "waiting for replication timed out"}
+    with MongoClient(own_server.url) as client, MongoMemoryDb("notes", own_server.url) as db:
+        db.upsert_memory(MemoryRow({}, "old"))
+        with failing(client, 1, ["update"], writeConcernError=concern):
+            with pytest.raises(UnavailableError) as raised:
+                db.upsert_memories([MemoryRow({"n": 1}, "new"), MemoryRow({"n": 2}, "old")])
+        assert sorted(raised.value.stored_ids) == ["new", "old"]
+        assert db.count_memories() == 2
+
+
+def test_a_step_down_loses_and_doubles_nothing(own_server: MongoServer) -> None:
+    """A write during a step-down is done once, or raises UnavailableError and was not done."""
+    url = watchful(own_server)
+    with MongoClient(url) as client, MongoMemoryDb("notes", url) as db:
+        db.create()
+        for n in range(2):
+            client.admin.command(
+                {"replSetStepDown": 1, "secondaryCatchUpPeriodSecs": 0, "force": True}
+            )
+            assert upsert_until_done(db, MemoryRow({"n": n}, "a")).version == n + 1
+
+
+def upsert_until_done(db: MongoMemoryDb, row: MemoryRow) -> MemoryRow:
+    while True:
+        try:
+            return db.upsert_memory(row)
+        except UnavailableError:
+            continue
+
+
+def test_a_restarted_server_is_found_again(tmp_path: Path) -> None:
+    """The next call after a restart of the server works, and everything is there."""
+    server = MongoServer(folder=tmp_path)
+    with MongoMemoryDb("notes", server.url) as db:
+        row = db.upsert_memory(MemoryRow({"n": 1}, "a"))
+        server.stop()
+        server.start()
+        try:
+            assert db.read_memories() == [row]
+            assert db.upsert_memory(MemoryRow({"n": 2}, "a")).version == 2
+        finally:
+            server.stop()
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "127.0.0.1:1/?serverSelectionTimeoutMS=300",
+        "{server}/?replicaSet=wrong&serverSelectionTimeoutMS=300",
+        "no-such-host.invalid/?serverSelectionTimeoutMS=300",
+    ],
+    ids=["nobody listens", "another replica set", "unknown host"],
+)
+def test_a_server_that_cannot_be_used_is_unavailable(server_url: str, address: str) -> None:
+    """Without a usable server every call raises UnavailableError, without the password."""
+    address = address.format(server=server_url.split("//")[1].split("/")[0])
+    with MongoMemoryDb("notes", f"mongodb://ann:{SECRET}@{address}") as db:
+        for call in (db.read_memories, db.create, lambda: db.upsert_memory(MemoryRow({}))):
+            with pytest.raises(UnavailableError) as raised:
+                call()
+            assert SECRET not in f"{raised.value}{raised.value.__cause__!r}"
+
+
+def test_wrong_credentials_and_missing_rights_are_told_apart(tmp_path: Path) -> None:
+    """A wrong password and a role that is too small raise AccessError; a larger role works."""
+    server = MongoServer(folder=tmp_path)
+    with MongoClient(server.url) as client:
+        admin, app = client.admin, client["app"]
+        admin.command("createUser", "root", pwd=SECRET, roles=["root"])
+        app.command("createUser", "writer", pwd=SECRET, roles=["readWrite"])
+        app.command("createUser", "reader", pwd=SECRET, roles=["read"])
+    server.stop()
+    guarded = MongoServer("--auth", folder=tmp_path)
+    try:
+        host = f"127.0.0.1:{guarded.port}/app?serverSelectionTimeoutMS=500"
+        with MongoMemoryDb("notes", f"mongodb://writer:wrong-{SECRET}@{host}") as db:
+            for call in (db.ping, db.read_memories, lambda: db.upsert_memory(MemoryRow({}))):
+                with pytest.raises(AccessError) as raised:
+                    call()
+                assert SECRET not in f"{raised.value}{raised.value.__cause__!r}"
+        with MongoMemoryDb("notes", f"mongodb://reader:{SECRET}@{host}") as reader:
+            assert reader.read_memories() == []
+            with pytest.raises(AccessError, match="createIndex") as raised:
+                reader.create()
+            assert "user_id: 1, _id: 1" in str(raised.value.statement)
+            with MongoMemoryDb("notes", f"mongodb://writer:{SECRET}@{host}") as writer:
+                row = writer.upsert_memory(MemoryRow({}, "a"))
+            assert reader.read_memories() == [row]
+            reader.create()
+            with pytest.raises(AccessError):
+                reader.upsert_memory(MemoryRow({}, "b"))
+    finally:
+        guarded.stop()
+
+
+def test_a_service_that_refuses_to_make_indexes_works_on_existing_ones(
+    own_server: MongoServer,
+) -> None:
+    """Where createIndexes is refused, existing indexes do, and missing ones are named."""
+    with MongoClient(own_server.url) as client, MongoMemoryDb("notes", own_server.url) as first:
+        with failing(client, 100, ["createIndexes"], errorCode=13):
+            with pytest.raises(AccessError, match="createIndex") as raised:
+                first.upsert_memory(MemoryRow({}, "a"))
+            assert 'db.getCollection("notes").createIndex({id: 1}' in str(raised.value.statement)
+            assert first.table_exists() is False
+        first.create()
+        with failing(client, 100, ["createIndexes"], errorCode=13):
+            with MongoMemoryDb("notes", own_server.url) as second:
+                second.create()
+                assert second.upsert_memory(MemoryRow({}, "a")).version == 1
+
+
+FOREIGN = [
+    {"_id": 1, "id": "a", "user_id": "ann", "memory": {"not": "ours"}, "version": 3},
+    {"title": "an order", "created_at": 5},
+]
+
+
+@pytest.mark.parametrize("document", FOREIGN, ids=["alike", "different"])
+def test_a_collection_of_other_documents_is_refused(
+    url: str, database: Database, document: dict[str, Any]
+) -> None:
+    """A collection that holds other documents is a SchemaError for every call that uses it."""
+    database["notes"].insert_one(dict(document))
+    before = list(database["notes"].find())
+    with MongoMemoryDb("notes", url) as db:
+        for call in (
+            db.create,
+            db.read_memories,
+            db.count_memories,
+            db.drop_table,
+            db.clear,
+            lambda: db.delete_memory("a"),
+            lambda: db.read_memory("a"),
+            lambda: db.delete_user("ann"),
+            lambda: db.upsert_memory(MemoryRow({}, "a", "ann")),
+            lambda: db.upsert_memories([MemoryRow({}, "a", "ann")]),
+        ):
+            with pytest.raises(SchemaError, match=r"other|somebody"):
+                call()
+    assert list(database["notes"].find()) == before
+
+
+def test_documents_that_others_add_later_are_neither_shown_nor_touched(
+    url: str, database: Database
+) -> None:
+    """Foreign documents beside ours are not read, counted, changed, or deleted."""
+    with MongoMemoryDb("notes", url) as db:
+        row = db.upsert_memory(MemoryRow({}, "mine", "ann"))
+        database["notes"].insert_one({"id": "a", "user_id": "ann", "memory": {}, "updated_us": 1})
+        theirs = database["notes"].find_one({"id": "a"})
+        assert db.read_memories() == db.read_memories("ann") == [row]
+        assert (db.count_memories(), db.count_memories("ann")) == (1, 1)
+        assert db.read_memory("a") is None
+        assert db.delete_memory("a") is False
+        assert db.delete_memories(["a"]) == 0
+        for write in (
+            lambda: db.upsert_memory(MemoryRow({"n": 1}, "a", "ann")),
+            lambda: db.upsert_memories([MemoryRow({"n": 1}, "a", "ann")]),
+            db.drop_table,
+        ):
+            with pytest.raises(SchemaError):
+                write()
+        assert db.delete_user("ann") == {"memories": 1, "summaries": 0}
+        db.clear()
+        assert list(database["notes"].find()) == [theirs]
+
+
+def test_summaries_do_not_pass_for_memories(url: str) -> None:
+    """A store named as another one's collection of summaries is refused."""
+    with MongoMemoryDb("notes", url) as db, MongoMemoryDb("notes_summaries", url) as other:
+        from buddy.memory.v2.db.schema import SummaryRow
+
+        db.upsert_summary(SummaryRow({"s": 1}, "a"))
+        for call in (other.read_memories, lambda: other.upsert_memory(MemoryRow({}, "a"))):
+            with pytest.raises(SchemaError):
+                call()
+        assert db.count_summaries() == 1
+
+
+def test_an_index_of_others_that_refuses_a_row_is_named(url: str, database: Database) -> None:
+    """A unique index of somebody else's on another field is a SchemaError that names it."""
+    with MongoMemoryDb("notes", url) as db:
+        db.create()
+        database["notes"].create_index("user_id", unique=True)
+        db.upsert_memory(MemoryRow({}, "a", "ann"))
+        with pytest.raises(SchemaError, match="user_id"):
+            db.upsert_memory(MemoryRow({}, "b", "ann"))
+
+
+def test_an_index_of_ids_that_is_not_unique_is_refused(url: str, database: Database) -> None:
+    """Indexes that do not keep ids unique are a SchemaError, except for a sharded store."""
+    database["notes"].create_index([("id", 1)])
+    database["notes"].create_index([("user_id", 1), ("_id", 1)])
+    with MongoMemoryDb("notes", url) as db, pytest.raises(SchemaError, match="sharded=True"):
+        db.upsert_memory(MemoryRow({}, "a"))
+    with MongoMemoryDb("notes", url, sharded=True) as db:
+        assert db.upsert_memory(MemoryRow({}, "a")).version == 1
+
+
+def test_a_collection_that_others_dropped_gets_its_indexes_again(
+    url: str, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Indexes are looked at again after a while, so that ids stay unique."""
+    with MongoMemoryDb("notes", url) as db:
+        db.upsert_memory(MemoryRow({}, "a"))
+        database["notes"].drop()
+        monkeypatch.setattr(store_module, "LOOK_AGAIN_SECONDS", 0.0)
+        db.upsert_memory(MemoryRow({}, "a"))
+        assert database["notes"].index_information()["id_1"]["unique"] is True
+
+
+def test_a_closed_client_of_the_caller_is_told(server_url: str, database: Database) -> None:
+    """A caller's client that the caller closed raises ClosedError."""
+    client: MongoClient[Any] = MongoClient(server_url)
+    db = MongoMemoryDb("notes", db_name=database.name, client=client)
+    client.close()
+    with pytest.raises(ClosedError):
+        db.read_memories()
+
+
+def test_an_async_client_serves_one_loop_only(server_url: str, database: Database) -> None:
+    """A caller's AsyncMongoClient in another event loop is a ConfigError, not a RuntimeError."""
+
+    async def main() -> AsyncMongoMemoryDb:
+        async with AsyncMongoClient(server_url) as client:
+            db = AsyncMongoMemoryDb("notes", db_name=database.name, client=client)
+            await db.upsert_memory(MemoryRow({}, "a"))
+            error = await asyncio.to_thread(asyncio.run, fail(db))
+            assert "event loop" in error
+            return db
+
+    async def fail(db: AsyncMongoMemoryDb) -> str:
+        with pytest.raises(ConfigError) as raised:
+            await db.read_memories()
+        return str(raised.value)
+
+    asyncio.run(main())
+
+
+def every_class(base: type[Exception]) -> list[type[Exception]]:
+    return [base, *(found for sub in base.__subclasses__() for found in every_class(sub))]
+
+
+@pytest.mark.parametrize(
+    "kind",
+    dict.fromkeys([*every_class(driver_errors.PyMongoError), *every_class(bson_errors.BSONError)]),
+    ids=lambda kind: kind.__name__,
+)
+def test_every_error_of_the_driver_has_a_meaning(kind: type[Exception]) -> None:
+    """No class of the driver's errors is left untranslated."""
+    arguments: dict[type[Exception], tuple[Any, ...]] = {
+        driver_errors.BulkWriteError: (
+            {"writeErrors": [{"index": 0, "code": 13, "errmsg": "no"}]},
+        ),
+        driver_errors.ClientBulkWriteException: ({}, False),
+        driver_errors.EncryptionError: (ValueError("no"),),
+        driver_errors.EncryptedCollectionError: (ValueError("no"), {}),
+    }
+    meant = translate(kind(*arguments.get(kind, ("no",))))
+    assert isinstance(meant, (MemoryDbError, Duplicate, BulkRefused))
+
+
+def test_what_is_not_the_drivers_has_no_meaning() -> None:
+    """A programming error is not taken for a failure of the database."""
+    assert translate(TypeError("oops")) is None
+
+
+def test_codes_of_the_server_that_nobody_listed_still_raise_from_the_tree() -> None:
+    """An unknown code is a MemoryDbError that tells the code and the server's words."""
+    error = meaning(987654, "strange")
+    assert type(error) is MemoryDbError
+    assert "strange" in str(error)
+    assert "987654" in str(error)

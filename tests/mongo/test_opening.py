@@ -1,0 +1,184 @@
+"""URLs, names and clients; loops and processes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pickle
+from typing import Any
+
+import pytest
+from pymongo import AsyncMongoClient, MongoClient
+from pymongo.database import Database
+from pymongo.write_concern import WriteConcern
+
+from buddy.memory import open_async_memory_db, open_memory_db
+from buddy.memory.db.mongodb import MongoMemoryDb as MongoMemoryDbV1
+from buddy.memory.errors import ConfigError
+from buddy.memory.testing.expect import at_once
+from buddy.memory.v2.db.mongodb import AsyncMongoMemoryDb, MongoMemoryDb
+from buddy.memory.v2.db.schema import MemoryRow
+from buddy_memory_mongo.positions import Positions
+from buddy_memory_mongo.target import SERVER_SELECTION_MS, Target
+
+SECRET = "hunter2-is-secret"  # noqa: S105
+
+
+def test_the_path_names_the_database() -> None:
+    """The database is the one in the URL's path, otherwise db_name."""
+    assert Target.parse("mongodb://h1,h2/app?replicaSet=rs0", "buddy").database == "app"
+    assert Target.parse("mongodb://h1:1,h2:2/?replicaSet=rs0", "buddy").database == "buddy"
+    assert Target.parse("mongodb+srv://cluster.example/app?w=majority", "x").database == "app"
+    assert Target.parse("mongodb+srv://c.example/app?srvMaxHosts=2&w=1", "x").database == "app"
+    assert Target.parse(None, "buddy") == Target.parse("mongo://localhost", "buddy")
+
+
+def test_the_wait_for_a_server_is_bounded() -> None:
+    """The URL's serverSelectionTimeoutMS counts, otherwise our own bound."""
+    ours = Target.parse("mongodb://h", "x").client_options
+    assert ours["serverSelectionTimeoutMS"] == SERVER_SELECTION_MS
+    theirs = Target.parse("mongodb://h/?serverselectiontimeoutms=5&appName=me", "x").client_options
+    assert theirs == {}
+
+
+@pytest.mark.parametrize("name", ["mongodb", "mongodb+srv", "mongo"])
+def test_every_name_opens_every_version(name: str) -> None:
+    """The names and schemes of the backend open v1, v2 and the asynchronous class."""
+    url = f"{name}://h1.example/app?collection_name=notes&sharded=yes"
+    assert type(open_memory_db(url, version=1)) is MongoMemoryDbV1
+    assert type(open_async_memory_db(url)) is AsyncMongoMemoryDb
+    db = open_memory_db(url)
+    assert type(db) is MongoMemoryDb
+    assert db.to_dict()["collection_name"] == "notes"
+    assert db.to_dict()["sharded"] is True
+
+
+def test_options_of_the_driver_stay_in_the_url() -> None:
+    """Parameters that are not ours stay for the driver, several hosts included."""
+    db = open_memory_db(f"mongodb://ann:{SECRET}@h1,h2/buddy?replicaSet=rs0&collection_name=notes")
+    shown = db.to_dict()
+    assert shown["collection_name"] == "notes"
+    assert shown["db_url"] == "mongodb://ann:***@h1,h2/buddy?replicaSet=rs0"
+    assert SECRET not in repr(db)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://h/app",
+        "mongodb://",
+        f"mongodb://ann:{SECRET}/@h/app",
+        f"mongodb://ann:{SECRET}%zz@h:x/app",
+        f"mongodb://ann:{SECRET}@h/app?noSuchOption=1",
+        f"mongodb://ann:{SECRET}@h/app.collection",
+        f"mongodb://ann:{SECRET}@h/app?w=0",
+        f"mongodb://ann:{SECRET}@h/a%20b",
+        "mongodb://h/app?colection_name=x",
+        "mongodb://h/app?sharded=perhaps",
+    ],
+)
+def test_a_wrong_url_is_a_config_error(url: str) -> None:
+    """A URL that is no MongoDB URL, or asks for what cannot be, raises ConfigError."""
+    with pytest.raises(ConfigError) as raised:
+        MongoMemoryDb.from_url(url)
+    assert SECRET not in f"{raised.value!r}{raised.value.__cause__!r}"
+
+
+@pytest.mark.parametrize("name", ["", "a$b", "system.x", ".a", "a.", "a..b", "a\0b", "\ud800", 7])
+def test_an_illegal_name_is_a_config_error(name: Any) -> None:
+    """Names that MongoDB does not allow are refused without asking it."""
+    with pytest.raises(ConfigError):
+        MongoMemoryDb(name)
+    with pytest.raises(ConfigError):
+        MongoMemoryDb(db_name=name)
+
+
+def test_a_client_of_the_wrong_kind_is_a_config_error() -> None:
+    """Each class takes its own client, and none whose writes are not acknowledged."""
+    with MongoClient(connect=False) as client:
+        with pytest.raises(ConfigError, match="AsyncMongoClient"):
+            AsyncMongoMemoryDb(client=client)  # type: ignore[arg-type]
+        with pytest.raises(ConfigError, match="MongoClient"):
+            MongoMemoryDb(client=AsyncMongoClient())  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match="live client"):
+            pickle.dumps(MongoMemoryDb(client=client))
+    with MongoClient(connect=False, w=0) as client:
+        assert client.write_concern == WriteConcern(w=0)
+        with pytest.raises(ConfigError, match="w=0"):
+            MongoMemoryDb(client=client)
+
+
+def test_one_async_object_serves_loops_in_several_threads(url: str) -> None:
+    """Each event loop gets a client of its own, and gives it back when it ends."""
+    db = AsyncMongoMemoryDb("notes", url)
+
+    async def write(n: int) -> int | None:
+        return (await db.upsert_memory(MemoryRow({"n": n}, f"id {n}"))).version
+
+    asyncio.run(db.create())
+    assert at_once(4, lambda n: asyncio.run(write(n))) == [1] * 4
+
+    async def end() -> int:
+        count = await db.count_memories()
+        await db.close()
+        return count
+
+    assert asyncio.run(end()) == 4
+
+
+def test_a_forked_child_makes_other_positions() -> None:
+    """A child process never makes a position that its parent makes."""
+    positions = Positions()
+
+    async def nothing() -> None:
+        return None
+
+    def take() -> str:
+        with pytest.raises(StopIteration) as done:
+            positions.take(1, nothing).send(None)
+        return str(done.value.value[0])[14:]
+
+    before = take()
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(writer, take().encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert take() == before
+    assert os.read(reader, 100).decode() != before
+    os.close(reader)
+    os.close(writer)
+
+
+def test_a_sharded_store_keeps_ids_unique_without_an_index(url: str, database: Database) -> None:
+    """With sharded=True each id has one entry beside the rows, which goes with its row."""
+    with MongoMemoryDb("notes", url, sharded=True) as db:
+        assert at_once(8, lambda n: _created(db, str(n))).count(True) == 1
+        db.upsert_memories([MemoryRow({}, str(n), "ann") for n in range(3)])
+        assert database["notes"].index_information()["id_1"].get("unique") is None
+        assert sorted(entry["_id"] for entry in database["notes_ids"].find()) == [
+            "0",
+            "1",
+            "2",
+            "x",
+        ]
+        db.delete_memory("0")
+        db.delete_memories(["1", "x"])
+        assert [entry["_id"] for entry in database["notes_ids"].find()] == ["2"]
+        assert db.upsert_memory(MemoryRow({}, "1", "bob")).version == 1
+        db.delete_user("ann")
+        assert [entry["_id"] for entry in database["notes_ids"].find()] == ["1"]
+        db.drop_table()
+        assert database.list_collection_names() == []
+
+
+def _created(db: MongoMemoryDb, user_id: str) -> bool:
+    """Tell whether this user was the one to make the row "x"."""
+    from buddy.memory.errors import OwnerMismatchError
+
+    try:
+        db.upsert_memory(MemoryRow({}, "x", user_id))
+    except OwnerMismatchError:
+        return False
+    return True

@@ -1,0 +1,96 @@
+"""A server that speaks MongoDB's wire protocol, from the wheel ``SecantusDB``, in a process of its
+own on a free port of the loopback. Run as a program, this file is that process."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from threading import Lock, Thread
+from typing import Any
+
+_LISTENING = re.compile(r"listening on 127\.0\.0\.1:(\d+)")
+
+
+class MongoServer:
+    """A replica set of one member that forgets everything when it is stopped.
+
+    With ``folder`` it keeps its data there; ``options`` are those of its command line. It takes
+    ``configureFailPoint``, by which errors are asked for.
+    """
+
+    def __init__(self, *options: str, folder: Path | None = None) -> None:
+        self._own_folder = None if folder else tempfile.mkdtemp(prefix="buddy-mongo-")
+        self._folder = str(folder or self._own_folder)
+        self._options = options
+        self.port = 0
+        self.start()
+
+    def start(self) -> None:
+        """Start it, on the port that it had before if it was stopped."""
+        self._process = subprocess.Popen(
+            [
+                *(sys.executable, __file__, "--host", "127.0.0.1"),
+                *("--port", str(self.port), "--storage-path", self._folder),
+                *("--enable-test-commands", *self._options),
+            ],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert self._process.stderr is not None
+        self._log = self._process.stderr
+        self.port = self._read_port()
+        # Read on: a server whose pipe is full waits for ever.
+        self._reader = Thread(target=self._log.read, daemon=True)
+        self._reader.start()
+
+    def _read_port(self) -> int:
+        seen = []
+        for line in self._log:
+            if found := _LISTENING.search(line):
+                return int(found[1])
+            seen.append(line)
+        raise RuntimeError(f"the server did not start: {''.join(seen)}")
+
+    @property
+    def url(self) -> str:
+        """The address of the server, with a short wait for it where it is gone."""
+        return f"mongodb://127.0.0.1:{self.port}/?serverSelectionTimeoutMS=5000"
+
+    def stop(self) -> None:
+        """Stop it and wait until it is gone."""
+        if self._own_folder is None:
+            self._process.terminate()
+        else:  # Its data are not wanted any more, and an orderly end takes it two seconds.
+            self._process.kill()
+        self._process.wait()
+        self._reader.join()
+        self._log.close()
+        if self._own_folder is not None:
+            shutil.rmtree(self._own_folder)
+
+
+def serve() -> int:
+    """Run SecantusDB, with findAndModify atomic as it is in MongoDB.
+
+    Version 0.7.0b3 looks for the document first; when one appears before it then upserts, it
+    updates that one and answers as if it had found none. So these commands run one at a time.
+    """
+    from secantus import cli, commands
+
+    find_and_modify, turn = commands._find_and_modify_impl, Lock()
+
+    def one_at_a_time(*command: Any) -> Any:
+        with turn:
+            return find_and_modify(*command)
+
+    commands._find_and_modify_impl = one_at_a_time
+    return int(cli.main())
+
+
+if __name__ == "__main__":
+    sys.exit(serve())
