@@ -1,0 +1,161 @@
+"""redis-py's clients: made when first used, for each process or event loop its own, and closed."""
+
+from __future__ import annotations
+
+import inspect
+import socket
+from collections.abc import Callable
+from typing import Any
+
+import redis
+import redis.asyncio
+from redis.asyncio.retry import Retry as AsyncRetry
+from redis.backoff import NoBackoff
+from redis.connection import URL_QUERY_ARGUMENT_PARSERS
+from redis.retry import Retry
+
+from buddy.memory.errors import ConfigError
+from buddy.memory.storage.clients import PerLoop, PerProcess
+from buddy_memory_redis.address import Address
+from buddy_memory_redis.link import Clients
+
+_SYNC = (redis.Redis, redis.RedisCluster)
+_ASYNC = (redis.asyncio.Redis, redis.asyncio.RedisCluster)
+_SENTINEL = "sentinel_"
+
+
+def open_clients(
+    client: Any, address: Address, timeout: float | None, asynchronous: bool
+) -> Clients:
+    """Return where the clients come from: the caller's ``client``, or ours for ``address``.
+
+    Does no I/O. Raises ConfigError for a client of the wrong sort and for unknown options.
+    """
+    if client is not None:
+        _check_client(client, asynchronous)
+        return Callers(client)
+    make = _maker(address, timeout, asynchronous)
+    return PerLoop(make, _aclose, _discard) if asynchronous else PerProcess(make, _close)
+
+
+class Callers:
+    """A client that the caller passed: used, and never closed by us (R10)."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def get(self) -> Any:
+        """Return the caller's client."""
+        return self._client
+
+    def close(self) -> None:
+        """Leaves it open."""
+
+
+def _check_client(client: Any, asynchronous: bool) -> None:
+    right, wrong = (_ASYNC, _SYNC) if asynchronous else (_SYNC, _ASYNC)
+    if isinstance(client, right):
+        return
+    if isinstance(client, wrong):
+        other = "RedisMemoryDb" if asynchronous else "AsyncRedisMemoryDb"
+        raise ConfigError(f"this client is for {other}")
+    raise ConfigError(
+        f"client must be a Redis or RedisCluster of redis-py, not {type(client).__name__}"
+    )
+
+
+# --- making
+
+
+def _maker(address: Address, timeout: float | None, asynchronous: bool) -> Callable[[], Any]:
+    """Return the function that makes a client; everything that can be wrong is checked before."""
+    module: Any = redis.asyncio if asynchronous else redis
+    kind = module.RedisCluster if address.mode == "cluster" else module.Redis
+    options = {
+        "username": address.username,
+        "password": address.password,
+        "socket_timeout": timeout,
+        "socket_connect_timeout": timeout,
+        # A write that got no answer is not sent a second time: it may have been done.
+        "retry": (AsyncRetry if asynchronous else Retry)(NoBackoff(), 0),
+        **({"ssl": True} if address.tls else {}),
+        **_parameters(kind, [o for o in address.options if not o[0].startswith(_SENTINEL)]),
+    }
+    if address.mode == "cluster":
+        return _cluster(kind, address, options)
+    if address.mode == "sentinel":
+        return _sentinel(module, address, options)
+    where: dict[str, Any] = {"unix_socket_path": address.path}
+    if address.path is None:
+        where = dict(zip(("host", "port"), address.hosts[0], strict=True))
+    return lambda: kind(db=address.db, **where, **options)
+
+
+def _cluster(kind: Any, address: Address, options: dict[str, Any]) -> Callable[[], Any]:
+    module: Any = inspect.getmodule(kind)
+    # Redirections and failing over are a cluster's daily life; its client repeats what was moved.
+    options = {name: value for name, value in options.items() if name != "retry"}
+    return lambda: kind(
+        startup_nodes=[module.ClusterNode(host, port) for host, port in address.hosts], **options
+    )
+
+
+def _sentinel(module: Any, address: Address, options: dict[str, Any]) -> Callable[[], Any]:
+    own = [(k[len(_SENTINEL) :], v) for k, v in address.options if k.startswith(_SENTINEL)]
+    timeouts = {name: value for name, value in options.items() if name.startswith("socket_")}
+    own_options = {**timeouts, "retry": options["retry"], **_parameters(module.Redis, own)}
+
+    def make() -> Any:
+        sentinel = module.sentinel.Sentinel(
+            address.hosts, sentinel_kwargs=own_options, db=address.db, **options
+        )
+        return sentinel.master_for(address.service)
+
+    return make
+
+
+def _parameters(kind: Any, pairs: list[tuple[str, str]]) -> dict[str, Any]:
+    known = inspect.signature(kind).parameters
+    unknown = [name for name, _ in pairs if name not in known]
+    if unknown:
+        raise ConfigError(f"Redis has no connection parameter {', '.join(sorted(unknown))}")
+    return {name: _converted(name, text) for name, text in pairs}
+
+
+def _converted(name: str, text: str) -> Any:
+    parsers: dict[str, Any] = URL_QUERY_ARGUMENT_PARSERS
+    convert = parsers.get(name)
+    try:
+        return text if convert is None else convert(text)
+    except (TypeError, ValueError):
+        raise ConfigError(f"the parameter {name} cannot be {text!r:.80}") from None
+
+
+# --- closing
+
+
+def _sentinels(client: Any) -> list[Any]:
+    """Return the clients that a client from a Sentinel asks for its master."""
+    manager = getattr(getattr(client, "connection_pool", None), "sentinel_manager", None)
+    return [] if manager is None else list(manager.sentinels)
+
+
+def _close(client: Any) -> None:
+    for each in (client, *_sentinels(client)):
+        each.close()
+
+
+async def _aclose(client: Any) -> None:
+    for each in (client, *_sentinels(client)):
+        await each.aclose()
+
+
+def _discard(client: Any) -> None:
+    """Hang up for a loop that is closed, or runs elsewhere, and did not end its generators."""
+    for each in (client, *_sentinels(client)):
+        pool = getattr(each, "connection_pool", None)
+        for connection in getattr(pool, "_available_connections", ()):
+            writer = getattr(connection, "_writer", None)
+            found = writer and writer.get_extra_info("socket")
+            if found:
+                found.shutdown(socket.SHUT_RDWR)

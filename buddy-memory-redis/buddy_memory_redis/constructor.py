@@ -1,0 +1,88 @@
+"""The constructor that the synchronous and the asynchronous class share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from buddy.memory.errors import ConfigError
+from buddy.memory.storage.settings import Settings
+from buddy_memory_redis.address import Address
+from buddy_memory_redis.clients import open_clients
+from buddy_memory_redis.link import Link
+from buddy_memory_redis.store import RedisStore
+
+MAX_EXPIRE = 10_000_000_000
+"""Seconds (some 300 years) that ``expire`` may be at most."""
+
+
+class RedisConstructor(Settings):
+    """Memories in Redis or Valkey: by ``client``, ``db_url``, or ``host``, ``port`` and the rest.
+
+    ``prefix`` names the store. ``expire`` is the number of seconds after which a row that is not
+    written again vanishes; None: never. ``client`` is a ready client (a single server's, one from a
+    Sentinel, or a RedisCluster); it is used and never closed. ``db_url`` is as in the README.
+    ``timeout`` is how many seconds a connection or an answer may take; None: for ever.
+    Raises ConfigError; does no I/O.
+    """
+
+    _asynchronous = False
+
+    def __init__(
+        self,
+        prefix: str = "BUDDY_memory",
+        host: str = "localhost",
+        port: int = 6379,
+        db: int = 0,
+        password: str | None = None,
+        ssl: bool = False,
+        expire: int | None = None,
+        *,
+        username: str | None = None,
+        db_url: str | None = None,
+        client: Any = None,
+        timeout: float | None = 10.0,
+    ) -> None:
+        settings = {
+            "prefix": _check_prefix(prefix),
+            "host": host,
+            "port": port,
+            "db": db,
+            "password": password,
+            "ssl": ssl,
+            "expire": _check_expire(expire),
+            "username": username,
+            "db_url": db_url,
+            "client": client,
+            "timeout": timeout,
+        }
+        if db_url is None:
+            address = Address(((host, port),), db=db, tls=ssl)
+        else:
+            address = Address.parse(db_url)
+        address = address.with_user(username, password)
+        clients = open_clients(client, address, timeout, self._asynchronous)
+        super().__init__(RedisStore(Link(clients), prefix, expire), settings)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the class name and the settings, without secrets and live objects."""
+        shown = super().to_dict()
+        if self._settings["db_url"] is not None:
+            for name in ("host", "port", "db", "ssl"):
+                del shown[name]
+        return shown
+
+
+def _check_prefix(prefix: Any) -> str:
+    if not isinstance(prefix, str) or not prefix:
+        raise ConfigError(f"prefix must be a non-empty string, not {prefix!r:.80}")
+    try:
+        prefix.encode()
+    except UnicodeEncodeError:
+        raise ConfigError("prefix must not contain a lone surrogate") from None
+    return prefix
+
+
+def _check_expire(expire: Any) -> int | None:
+    if expire is not None and (type(expire) is not int or not 0 < expire <= MAX_EXPIRE):
+        raise ConfigError(f"expire must be a number of seconds >= 1 or None, not {expire!r:.80}")
+    return expire

@@ -1,0 +1,97 @@
+"""The one place where the driver's errors become ours."""
+
+from __future__ import annotations
+
+import re
+from asyncio import TimeoutError as AsyncTimeoutError
+from collections.abc import Callable
+
+from redis import exceptions as driver
+
+from buddy.memory.errors import (
+    AccessError,
+    MemoryDbError,
+    SchemaError,
+    UnavailableError,
+)
+
+DRIVER_ERRORS: tuple[type[Exception], ...] = (
+    # Not all of them have a common base.
+    *(c for c in vars(driver).values() if isinstance(c, type) and issubclass(c, Exception)),
+    OSError,
+    AsyncTimeoutError,
+)
+"""What a client may raise; anything else is a mistake in a program."""
+
+
+def translate(error: BaseException) -> MemoryDbError:
+    """Return our error for one of the driver's, which becomes its cause."""
+    if isinstance(error, MemoryDbError):
+        return error
+    text = " ".join(str(part) for part in error.args)
+    ours = _by_code(error, text) or _by_class(error, text)
+    ours.__cause__ = error
+    return ours
+
+
+def _unavailable(text: str) -> MemoryDbError:
+    return UnavailableError("Redis", text or "no answer")
+
+
+def _credentials(text: str) -> MemoryDbError:
+    return AccessError(f"Redis refused the credentials: {text}")
+
+
+def _not_permitted(text: str) -> MemoryDbError:
+    """Name the command that the user may not run, or else say what Redis said."""
+    command = re.search(r"run the '([^']+)' command|command '([^']+)'", text)
+    if command:
+        name = (command[1] or command[2]).upper().replace("|", " ")
+        return AccessError(f"This user of Redis may not run {name}: {text}")
+    return AccessError(f"This user of Redis lacks a right: {text}")
+
+
+def _wrong_type(text: str) -> MemoryDbError:
+    return SchemaError(
+        "One of the store's keys holds something else (WRONGTYPE).",
+        "Use another prefix, or find and remove the key that is not ours.",
+    )
+
+
+def _database(text: str) -> MemoryDbError:
+    return SchemaError(f"Redis: {text}.", "Choose a database that the server has.")
+
+
+_CODES: dict[str, Callable[[str], MemoryDbError]] = {
+    "WRONGTYPE": _wrong_type,
+    "NOPERM": _not_permitted,
+    "ACL failure": _not_permitted,
+    "can't run this command": _not_permitted,
+    "unknown command": _not_permitted,
+    "WRONGPASS": _credentials,
+    "NOAUTH": _credentials,
+    "DB index is out of range": _database,
+}
+"""What stands in the text where the driver has no class for it, as inside scripts."""
+
+_CLASSES: dict[type[BaseException], Callable[[str], MemoryDbError]] = {
+    driver.AuthenticationError: _credentials,
+    driver.AuthenticationWrongNumberOfArgsError: _credentials,
+    driver.AuthorizationError: _credentials,
+    driver.NoPermissionError: _not_permitted,
+    driver.OutOfMemoryError: lambda text: _unavailable(f"the server is full: {text}"),
+    driver.ReadOnlyError: lambda text: _unavailable(f"the server is a replica: {text}"),
+}
+
+
+def _by_code(error: BaseException, text: str) -> MemoryDbError | None:
+    code = f"{getattr(error, 'status_code', None) or ''} {text}"
+    return next((make(text) for known, make in _CODES.items() if known in code), None)
+
+
+def _by_class(error: BaseException, text: str) -> MemoryDbError:
+    for known, make in _CLASSES.items():
+        if isinstance(error, known):
+            return make(text)
+    # Everything that is left is the server's or the network's state: loading, failing over, busy.
+    return _unavailable(text or type(error).__name__)

@@ -1,0 +1,144 @@
+"""Commands out, replies in: the same for synchronous and asynchronous clients, and for clusters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import redis.asyncio
+from redis.exceptions import NoScriptError, ResponseError
+
+from buddy.memory.errors import MemoryDbError
+from buddy_memory_redis.errors import DRIVER_ERRORS, translate
+from buddy_memory_redis.scripts import script, text_of
+
+Command = tuple[Any, ...]
+
+_CLUSTERS = (redis.RedisCluster, redis.asyncio.RedisCluster)
+
+_RAW = {"NEVER_DECODE": True}
+"""Replies as bytes, also from a client with decode_responses: a damaged row need not be UTF-8."""
+
+
+class Clients(Protocol):
+    """Where a client comes from; see ``buddy_memory_redis.clients``."""
+
+    def get(self) -> Any:
+        """Return the client to use here and now."""
+
+    def close(self) -> Any:
+        """Close it, if it is ours; may have to be awaited."""
+
+
+def call(name: str, keys: Sequence[bytes], *arguments: Any) -> Command:
+    """Return the command that runs a script; all ``keys`` are in one hash slot."""
+    return ("EVALSHA", script(name).sha, len(keys), *keys, *arguments)
+
+
+class Link:
+    """Sends commands to wherever their keys are, and translates what goes wrong."""
+
+    def __init__(self, clients: Clients) -> None:
+        self._clients = clients
+
+    async def one(self, command: Command) -> Any:
+        """Return the reply to one command. Raises MemoryDbError."""
+        (reply,) = await self.each([command])
+        if isinstance(reply, MemoryDbError):
+            raise reply
+        return reply
+
+    async def all(self, commands: Sequence[Command]) -> list[Any]:
+        """Return the replies to commands that are sent in one go. Raises the first error."""
+        replies = await self.each(commands)
+        for reply in replies:
+            if isinstance(reply, MemoryDbError):
+                raise reply
+        return replies
+
+    async def each(self, commands: Sequence[Command]) -> list[Any]:
+        """Return for each command its reply or its error. Raises when there was no answer at all.
+
+        A server that does not know a script (it was restarted, or is another one behind a proxy)
+        gets its text.
+        """
+        try:
+            replies = await self._send(commands)
+            unknown = [i for i, r in enumerate(replies) if isinstance(r, NoScriptError)]
+            if unknown:
+                again = await self._send([_in_full(commands[i]) for i in unknown])
+                for i, reply in zip(unknown, again, strict=True):
+                    replies[i] = reply
+        except DRIVER_ERRORS as error:
+            raise translate(error) from error
+        return [translate(r) if isinstance(r, Exception) else r for r in replies]
+
+    async def _send(self, commands: Sequence[Command]) -> list[Any]:
+        client = self._clients.get()
+        if isinstance(client, _CLUSTERS):
+            return await _through_client(client, commands)
+        return await _through_connection(client.connection_pool, commands)
+
+    async def keys(self, pattern: str) -> list[bytes]:
+        """Walk the keyspace for strings whose names match; for upgrades only."""
+        try:
+            found = self._clients.get().scan_iter(match=pattern, count=1000, _type="string")
+            names = [key async for key in found] if hasattr(found, "__aiter__") else list(found)
+        except DRIVER_ERRORS as error:
+            raise translate(error) from error
+        return [name.encode() if isinstance(name, str) else name for name in names]
+
+    async def close(self) -> None:
+        """Close the client, if it is ours."""
+        await _value(self._clients.close())
+
+
+async def _through_client(client: Any, commands: Sequence[Command]) -> list[Any]:
+    """Let the client find the node of each command."""
+    pipeline = client.pipeline(transaction=False)
+    for command in commands:
+        pipeline.execute_command(*command, **_RAW)
+    replies: list[Any] = await _value(pipeline.execute(raise_on_error=False))
+    return replies
+
+
+async def _through_connection(pool: Any, commands: Sequence[Command]) -> list[Any]:
+    """Send the commands to the one server: what a pipeline does, at half its cost."""
+    connection = await _value(pool.get_connection())
+    try:
+        await _value(connection.send_packed_command([_packed(commands)]))
+        return [await _reply(connection) for _ in commands]
+    except BaseException:
+        # Replies are still to come; who got this connection next would take them for its own.
+        await _value(connection.disconnect())
+        raise
+    finally:
+        await _value(pool.release(connection))
+
+
+async def _reply(connection: Any) -> Any:
+    try:
+        return await _value(connection.read_response(disable_decoding=True))
+    except ResponseError as error:
+        return error
+
+
+def _packed(commands: Sequence[Command]) -> bytes:
+    """Return commands as they travel (RESP)."""
+    parts: list[bytes] = []
+    for name, *arguments in commands:
+        command = [*name.split(), *arguments]  # "CONFIG GET", as redis-py writes it, is two words.
+        parts.append(b"*%d\r\n" % len(command))
+        for word in command:
+            text = word if isinstance(word, bytes) else str(word).encode()
+            parts.append(b"$%d\r\n%b\r\n" % (len(text), text))
+    return b"".join(parts)
+
+
+async def _value(result: Any) -> Any:
+    # Not inspect.isawaitable, which asks an abstract class and costs as much as packing a command.
+    return await result if hasattr(result, "__await__") else result
+
+
+def _in_full(command: Command) -> Command:
+    return ("EVAL", text_of(command[1]), *command[2:])

@@ -1,0 +1,190 @@
+"""The shelves of a store: the rows of one user, in one hash slot for each user."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, TypeVar
+
+from buddy.memory.storage.record import Corrupt, Kind, Record
+from buddy_memory_redis.directory import Doomed, Entry
+from buddy_memory_redis.keys import Keys
+from buddy_memory_redis.link import Command, Link, call
+from buddy_memory_redis.rows import Put, dump_time, load
+
+T = TypeVar("T")
+
+COMMANDS = 100
+"""Commands in one pipeline at most."""
+
+BYTES = 4 * 1024 * 1024
+"""Payload in one command, more or less."""
+
+IDS = 500
+"""Ids in one command at most: a script holds up the server for as long as it runs."""
+
+
+class Shelves:
+    """The shelves of all users of one store."""
+
+    def __init__(self, link: Link, keys: Keys) -> None:
+        self._link, self._keys = link, keys
+
+    def _call(self, name: str, kind: Kind, user_id: str | None, *arguments: Any) -> Command:
+        return call(name, self._keys.shelf(kind, user_id), *arguments)
+
+    # --- writing
+
+    def put(
+        self,
+        puts: Sequence[Put],
+        tokens: Sequence[bytes],
+        deadline: bytes = b"0",
+        *,
+        lasting_only: bool = False,
+    ) -> Command:
+        """Return the command that writes rows of one user; see put.lua for what it returns."""
+        first = puts[0].write
+        # All of one call were prepared at the same time.
+        arguments: list[Any] = [dump_time(first.now), deadline, int(lasting_only)]
+        for put, token in zip(puts, tokens, strict=True):
+            arguments += _as_arguments(put, token)
+        return self._call("put", first.record.kind, first.record.user_id, *arguments)
+
+    def remove(
+        self,
+        kind: Kind,
+        user_id: str | None,
+        doomed: Sequence[Doomed],
+        expected: int | None = None,
+    ) -> Command:
+        """Return the command that deletes rows of one user; see remove.lua for what it returns."""
+        arguments: list[Any] = []
+        version = "" if expected is None else expected
+        for one in doomed:
+            arguments += (one.id.encode(), version, one.token, one.open)
+        return self._call("remove", kind, user_id, *arguments)
+
+    # --- reading
+
+    async def get(self, kind: Kind, user_id: str | None, id: str) -> Record | Corrupt | None:
+        """Return the row of that user, or None."""
+        return await self.got(kind, user_id, id, await self._link.all(self.look(kind, user_id, id)))
+
+    def look(self, kind: Kind, user_id: str | None, id: str) -> list[Command]:
+        """Return the commands that read one row; ``got`` makes sense of the replies.
+
+        They cost a fraction of a script, which is needed only for a row that has a deadline, since
+        only the server knows its time.
+        """
+        rows, _, deadlines, _ = self._keys.shelf(kind, user_id)
+        name = id.encode()
+        return [("HGET", rows, name), ("ZSCORE", deadlines, name)]
+
+    async def got(
+        self, kind: Kind, user_id: str | None, id: str, replies: Sequence[Any]
+    ) -> Record | Corrupt | None:
+        """Return the row in the replies to ``look``, or None."""
+        text: bytes | None
+        text, deadline = replies
+        if text is not None and deadline is not None:
+            (text,) = await self._link.one(self._call("fetch", kind, user_id, id.encode()))
+        return None if text is None else load(kind, id, user_id, 0, text)
+
+    async def fetch(self, kind: Kind, entries: Sequence[Entry]) -> list[Record | Corrupt | None]:
+        """Return the row of each entry, or None where there is none, in the same order."""
+        texts = await self._by_owner(entries, lambda user, some: self._fetch(kind, user, some))
+        return [
+            None if text is None else load(kind, e.id, e.owner, e.position, text)
+            for e, text in zip(entries, texts, strict=True)
+        ]
+
+    def _fetch(self, kind: Kind, user_id: str | None, entries: Sequence[Entry]) -> Command:
+        return self._call("fetch", kind, user_id, *(entry.id.encode() for entry in entries))
+
+    async def page(
+        self, kind: Kind, user_id: str | None, newest_first: bool, after: Any, limit: int
+    ) -> list[Record | Corrupt]:
+        """Return up to ``limit`` rows of that user in order."""
+        order, start = "desc" if newest_first else "asc", "" if after is None else after
+        found = await self._link.one(self._call("list", kind, user_id, order, start, limit))
+        return [
+            load(kind, found[i].decode(), user_id, int(found[i + 1]), found[i + 2])
+            for i in range(0, len(found), 3)
+        ]
+
+    async def ids(self, kind: Kind, user_id: str | None) -> list[str]:
+        """Return the ids of the first rows of that user, IDS at most."""
+        index = self._keys.shelf(kind, user_id)[1]
+        return [id.decode() for id in await self._link.one(("ZRANGE", index, 0, IDS - 1))]
+
+    async def count(self, kind: Kind, user_id: str | None) -> int:
+        """Count the rows of that user."""
+        return int(await self._link.one(self._call("count", kind, user_id)))
+
+    async def probe(self, kind: Kind, entries: Sequence[Entry], *, fence: bool) -> list[bytes]:
+        """Return for each entry the position of its row, or GONE.
+
+        With ``fence``, an insert on the token of a missing row, or on an earlier one, is refused
+        from now on.
+        """
+        return await self._by_owner(
+            entries,
+            lambda user, some: self._call(
+                "probe",
+                kind,
+                user,
+                *(a for e in some for a in (e.id.encode(), e.token, int(fence))),
+            ),
+        )
+
+    async def _by_owner(self, entries: Sequence[Entry], command: Any) -> list[Any]:
+        """Send one command for each owner, in pipelines of bounded size; return a reply for each
+        entry, in the order of the entries."""
+        groups = grouped(range(len(entries)), lambda i: entries[i].owner)
+        replies: list[Any] = [None] * len(entries)
+        for start in range(0, len(groups), COMMANDS):
+            some = groups[start : start + COMMANDS]
+            answers = await self._link.all(
+                [command(user, [entries[i] for i in members]) for user, members in some]
+            )
+            for (_, members), answer in zip(some, answers, strict=True):
+                for i, reply in zip(members, answer, strict=True):
+                    replies[i] = reply
+        return replies
+
+
+def _as_arguments(put: Put, token: bytes) -> tuple[Any, ...]:
+    write, record = put.write, put.write.record
+    return (
+        record.id.encode(),
+        "" if write.if_version is None else write.if_version,
+        token,
+        dump_time(record.created_at),
+        dump_time(record.updated_at),
+        put.text,
+    )
+
+
+def bounded(puts: Iterable[Put], rows: int, size: int) -> Iterator[list[Put]]:
+    """Yield the writes in lists of at most so many rows, and about so many bytes."""
+    some: list[Put] = []
+    total = 0
+    for put in puts:
+        some.append(put)
+        total += len(put.text)
+        if len(some) == rows or total > size:
+            yield some
+            some, total = [], 0
+    if some:
+        yield some
+
+
+def grouped(items: Iterable[T], by: Any) -> list[tuple[Any, list[T]]]:
+    """Return the items of each group, in order, IDS at most; a larger group comes several times."""
+    groups: dict[Any, list[list[T]]] = {}
+    for item in items:
+        lists = groups.setdefault(by(item), [[]])
+        if len(lists[-1]) == IDS:
+            lists.append([])
+        lists[-1].append(item)
+    return [(key, members) for key, lists in groups.items() for members in lists]

