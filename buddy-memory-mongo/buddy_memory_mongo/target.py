@@ -29,7 +29,7 @@ class Target(NamedTuple):
     client_options: dict[str, Any]
 
     @classmethod
-    def parse(cls, db_url: str | None, db_name: str) -> Target:
+    def parse(cls, db_url: Any, db_name: str) -> Target:
         """Return the target of ``db_url``; ``db_name`` counts where its path names no database."""
         if db_url is None:
             db_url = "mongodb://localhost"
