@@ -15,14 +15,17 @@ _MAX_INT = 2**63 - 1
 
 def prepare(draft: Draft, now: datetime, if_version: int | None = None) -> Write:
     """Return the write for what a caller handed in (rules R1, R2, R8), before any I/O."""
-    created = check_time(draft.created_at, "created_at")
-    updated = check_time(draft.updated_at, "updated_at")
+    kind, id, user_id, given, created, updated = draft
+    # Usually no times are given, and a bulk write prepares very many rows.
+    if created is not None or updated is not None:
+        updated = check_time(updated, "updated_at")
+        created = check_time(created, "created_at") or updated
     record = Record(
-        draft.kind,
-        check_id(draft.id),
-        check_user(draft.user_id),
-        payload.encode(draft.payload, draft.kind.value),
-        created or updated or now,
+        kind,
+        check_id(id),
+        check_user(user_id),
+        payload.encode(given, kind.value),
+        created or now,
         updated or now,
     )
     return Write(record, now, if_version)
@@ -41,6 +44,8 @@ def check_user(user_id: Any) -> str | None:
 
 
 def _check_key(key: Any, name: str) -> str:
+    if type(key) is str and key.isascii() and "\0" not in key:
+        return key
     if not isinstance(key, str):
         raise InvalidMemoryError(f"must be a string, not {type(key).__name__}", name)
     if "\0" in key:
