@@ -271,7 +271,7 @@ def test_through_a_proxy_that_hides_the_cluster(cluster: servers.RedisCluster, p
 @pytest.fixture
 def sentinels() -> Iterator[tuple[servers.RedisServer, servers.RedisServer, Callable[[], None]]]:
     """A Sentinel that watches a primary with a replica; the function makes it fail over."""
-    primary = servers.RedisServer(servers.valkey(), *servers.DURABLE)
+    primary = servers.RedisServer(servers.valkey(), "--repl-diskless-sync-delay", "0")
     replica = servers.RedisServer(
         servers.valkey(), "--replicaof", f"127.0.0.1 {primary.port}", *servers.DURABLE
     )
@@ -306,7 +306,7 @@ def test_sentinel(sentinels: Any, prefix: str) -> None:
     url = f"redis+sentinel://127.0.0.1:{sentinel.port}/main/0?prefix={prefix}"
     with RedisMemoryDb.from_url(url) as db:
         row = db.upsert_memory(MemoryRow({"n": 1}, "a", "ann"))
-        with primary.client() as client:
+        with primary.client(socket_timeout=60) as client:
             client.set("last", 1)
             assert client.wait(1, 30_000) == 1  # The replica has it, and all that was before.
         fail_over()

@@ -77,6 +77,7 @@ def test_a_write_decides_how_long_a_row_lives(valkey: RedisServer, prefix: str) 
         keys = sorted(all_keys(client, prefix) - {"}/meta"})
         names = [f"buddy-memory/{{{prefix}{key}" for key in keys]
         assert all(0 < client.pttl(name) <= 100_000 for name in names)
+        assert db.read_memory("a") is not None
         db.upsert_memory(MemoryRow({"n": 2}, "a", "ann"))
         left = all_keys(client, prefix)
         assert not [key for key in left if key.endswith("deadlines")]

@@ -17,6 +17,7 @@ from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from time import monotonic, sleep
+from typing import Any
 
 import redis
 
@@ -60,23 +61,34 @@ class RedisServer:
 
     def __init__(self, program: str, *arguments: str) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="buddy-redis-"))
-        self.port = free_port()
+        self._command = [program, *arguments, "--dir", str(self.folder), "--bind", "127.0.0.1"]
+        self._command += ["--logfile", str(self.folder / "log")]
+        for _ in range(5):  # Somebody else may take the port before the server does.
+            self.port = free_port()
+            self.process = self._start()
+            if self.process.poll() is None:
+                break
         self.url = f"redis://127.0.0.1:{self.port}/0"
-        self._command = [program, *arguments, "--port", str(self.port), "--dir", str(self.folder)]
-        self._command += ["--bind", "127.0.0.1", "--logfile", str(self.folder / "log")]
-        self.process = self._start()
 
     def _start(self) -> subprocess.Popen[bytes]:
+        """Start the server and return when it answers, or when it ended."""
         process = subprocess.Popen(
-            self._command, env=_environment(self.folder), stdout=subprocess.DEVNULL
+            [*self._command, "--port", str(self.port)],
+            env=_environment(self.folder),
+            stdout=subprocess.DEVNULL,
         )
         deadline = monotonic() + START_SECONDS
-        while True:
-            with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
-                return process
-            assert process.poll() is None, (self.folder / "log").read_text()
-            assert monotonic() < deadline, "the server does not answer"
+        while process.poll() is None and not self._answers(process.pid):
+            assert monotonic() < deadline, (self.folder / "log").read_text()
             sleep(0.01)
+        return process
+
+    def _answers(self, pid: int) -> bool:
+        """Tell whether the process on our port is ours, and answers."""
+        with suppress(redis.RedisError), self.client(retry=None) as client:
+            info: Any = client.info("server")
+            return bool(info["process_id"] == pid)
+        return False
 
     def client(self, **options: object) -> redis.Redis:
         """Return a client of this server; the caller closes it."""

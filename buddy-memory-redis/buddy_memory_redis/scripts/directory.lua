@@ -62,7 +62,7 @@ local function settle(list, first, last)
   if #ids == 0 then return end
   for i, value in ipairs(redis.call('HMGET', owners, unpack(ids))) do
     local id, token, position = ids[i], list[first + 3 * i - 2], list[first + 3 * i - 1]
-    if value and false then
+    if value and string.match(value, '^%d+') ~= token then
       if position == '' then redis.call('SADD', pending, id) end
     elseif value and position == '' then
       forget(id)
