@@ -9,8 +9,11 @@ and the directory keeps account of them:
 
 That it is done is told to the directory with the next intent, at no cost (``ended``). Until then,
 or for ever when the client dies, the id stays in ``pending``: exactly the ids there may lack a row.
-Whoever meets one looks at the shelf; where the row is missing, a fence on the shelf shuts out the
-deed that may still be on its way, and then the claim is taken back.
+Whoever meets one looks at the shelf and settles it.
+
+Where intents on one id overlap, the later one wins: its deed raises a *fence* on the shelf, which
+refuses the deeds of earlier intents, and those begin anew. Whoever settles what others left raises
+it too. So only the last intent may say how it ended, and what it says stays true.
 """
 
 from __future__ import annotations
@@ -35,12 +38,14 @@ class Claim(NamedTuple):
     """What the directory says about an id.
 
     ``status`` is "new", "own", "other" or "none" (see claim.lua); ``token`` is empty where no
-    intent was declared; ``owner`` is set for "other".
+    intent was declared; ``owner`` is set for "other"; ``open`` is b"1" when an earlier intent on
+    the id may still be under way.
     """
 
     status: str
     token: bytes = b""
     owner: str | None = None
+    open: bytes = b"0"
 
 
 class Entry(NamedTuple):
@@ -53,7 +58,7 @@ class Entry(NamedTuple):
 
 
 class Doomed(NamedTuple):
-    """An id that is going to be deleted; ``open`` is b"1" when a write of it may be on its way."""
+    """An id that is going to be deleted; ``open`` is as in Claim."""
 
     id: str
     token: bytes
@@ -161,7 +166,8 @@ def _claim(text: bytes) -> Claim:
     if status == b"other":
         token, owner = _token_and_owner(rest)
         return Claim("other", token, owner)
-    return Claim(status.decode(), rest)
+    token, _, open = rest.partition(b" ")
+    return Claim(status.decode(), token, None, open or b"0")
 
 
 def _token_and_owner(value: bytes) -> tuple[bytes, str | None]:

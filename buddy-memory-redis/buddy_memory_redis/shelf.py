@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from buddy.memory.storage.record import Corrupt, Kind, Record
-from buddy_memory_redis.directory import Doomed, Entry
+from buddy_memory_redis.directory import Claim, Doomed, Entry
 from buddy_memory_redis.keys import Keys
 from buddy_memory_redis.link import Command, Link, call
 from buddy_memory_redis.rows import Put, dump_time, load
@@ -37,7 +37,7 @@ class Shelves:
     def put(
         self,
         puts: Sequence[Put],
-        tokens: Sequence[bytes],
+        claims: Sequence[Claim],
         deadline: bytes = b"0",
         *,
         lasting_only: bool = False,
@@ -46,8 +46,8 @@ class Shelves:
         first = puts[0].write
         # All of one call were prepared at the same time.
         arguments: list[Any] = [dump_time(first.now), deadline, int(lasting_only)]
-        for put, token in zip(puts, tokens, strict=True):
-            arguments += _as_arguments(put, token)
+        for put, claim in zip(puts, claims, strict=True):
+            arguments += _as_arguments(put, claim)
         return self._call("put", first.record.kind, first.record.user_id, *arguments)
 
     def remove(
@@ -124,8 +124,8 @@ class Shelves:
     async def probe(self, kind: Kind, entries: Sequence[Entry], *, fence: bool) -> list[bytes]:
         """Return for each entry the position of its row, or GONE.
 
-        With ``fence``, an insert on the token of a missing row, or on an earlier one, is refused
-        from now on.
+        With ``fence``, inserts and deletions on that token or an earlier one are refused from now
+        on: what was found stays so, unless somebody begins anew.
         """
         return await self._by_owner(
             entries,
@@ -133,7 +133,8 @@ class Shelves:
                 "probe",
                 kind,
                 user,
-                *(a for e in some for a in (e.id.encode(), e.token, int(fence))),
+                int(fence),
+                *(a for e in some for a in (e.id.encode(), e.token)),
             ),
         )
 
@@ -153,12 +154,13 @@ class Shelves:
         return replies
 
 
-def _as_arguments(put: Put, token: bytes) -> tuple[Any, ...]:
+def _as_arguments(put: Put, claim: Claim) -> tuple[Any, ...]:
     write, record = put.write, put.write.record
     return (
         record.id.encode(),
         "" if write.if_version is None else write.if_version,
-        token,
+        claim.token,
+        claim.open,
         dump_time(record.created_at),
         dump_time(record.updated_at),
         put.text,

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Any
 
 from buddy.memory.errors import AccessError, ConflictError, MemoryDbError
 from buddy.memory.storage.record import Corrupt, Kind, Record, Write
 from buddy.memory.storage.store import Store
 from buddy_memory_redis.advice import warn_about_losses
-from buddy_memory_redis.directory import GONE, Directory, Doomed, owner_in
+from buddy_memory_redis.directory import GONE, Directory, Doomed, Entry, owner_in
 from buddy_memory_redis.keys import Keys
 from buddy_memory_redis.legacy import upgrade
 from buddy_memory_redis.link import Link
 from buddy_memory_redis.rows import dump
 from buddy_memory_redis.shelf import BYTES, COMMANDS, IDS, Shelves, bounded, grouped
-from buddy_memory_redis.writing import Claimed, Writing, verify
+from buddy_memory_redis.writing import ATTEMPTS, Claimed, Writing, too_many, verify
 
 ROWS = 1000
 """Rows in one reply at most."""
@@ -26,6 +25,9 @@ WINDOW = 10_000
 
 REMEMBERED = 10_000
 """Ids whose owners are kept at hand."""
+
+MANY = 100
+"""Ids that may lack a row: more than these are settled when rows are counted."""
 
 SETTLED_AFTER = 1_000_000
 """µs after which a missing row is taken for a leftover and not for one that is just coming."""
@@ -151,16 +153,25 @@ class RedisStore(Store):
         ghosts = [entry for entry, row in zip(entries, rows, strict=True) if row is None]
         leftovers = [entry for entry in ghosts if now - int(entry.token) > SETTLED_AFTER]
         if leftovers:
-            with suppress(AccessError):  # Who may only read gets the rows all the same.
-                await verify(self._directory, self._shelves, kind, leftovers)
+            await self._heal(kind, leftovers)
         last = entries[-1].position if len(entries) == limit else None
         return [row for row in rows if row is not None], last
+
+    async def _heal(self, kind: Kind, entries: Sequence[Entry]) -> list[Entry]:
+        """Settle what others left; return the entries that have a row."""
+        try:
+            return await verify(self._directory, self._shelves, kind, entries)
+        except AccessError:  # Who may only read gets an answer all the same.
+            return await verify(self._directory, self._shelves, kind, entries, fence=False)
 
     async def count(self, kind: Kind, user_id: str | None) -> int:
         if user_id is not None:
             return await self._shelves.count(kind, user_id)
         count, pending = await self._directory.tally(kind)
-        there = await verify(self._directory, self._shelves, kind, pending, fence=False)
+        if len(pending) <= MANY:
+            there = await verify(self._directory, self._shelves, kind, pending, fence=False)
+        else:
+            there = await self._heal(kind, pending)
         return count - (len(pending) - len(there))
 
     # --- deleting
@@ -168,31 +179,41 @@ class RedisStore(Store):
     async def delete(
         self, kind: Kind, id: str, user_id: str | None, if_version: int | None
     ) -> bool:
-        (doomed,) = await self._directory.intend(kind, [id], user_id)
-        if doomed is None:
-            if if_version:
-                raise ConflictError(id, if_version, 0)
-            return False
-        self._owners.pop((kind, id), None)
-        command = self._shelves.remove(kind, doomed.owner, [doomed], if_version)
-        (outcome,) = await self._link.one(command)
-        if outcome.startswith(b"conflict"):
-            raise ConflictError(id, if_version or 0, int(outcome.split()[1]))
-        self._directory.ended(kind, id, doomed.token, GONE)
-        return bool(outcome == b"gone")
+        for _ in range(ATTEMPTS):
+            (doomed,) = await self._directory.intend(kind, [id], user_id)
+            if doomed is None:
+                if if_version:
+                    raise ConflictError(id, if_version, 0)
+                return False
+            self._owners.pop((kind, id), None)
+            command = self._shelves.remove(kind, doomed.owner, [doomed], if_version)
+            (outcome,) = await self._link.one(command)
+            if outcome.startswith(b"conflict"):
+                raise ConflictError(id, if_version or 0, int(outcome.split()[1]))
+            if outcome != b"late":
+                self._directory.ended(kind, id, doomed.token, GONE)
+                return bool(outcome == b"gone")
+        raise too_many(id)
 
     async def delete_many(self, kind: Kind, ids: Sequence[str], user_id: str | None) -> int:
         deleted = 0
         for start in range(0, len(ids), IDS):
             some = ids[start : start + IDS]
-            intents = await self._directory.intend(kind, some, user_id)
-            deleted += await self._remove(kind, [doomed for doomed in intents if doomed])
+            for _ in range(ATTEMPTS):
+                intents = await self._directory.intend(kind, some, user_id)
+                gone, some = await self._remove(kind, [one for one in intents if one])
+                deleted += gone
+                if not some:
+                    break
+            else:
+                raise too_many(some[0])
         await self._directory.tell(kind)
         return deleted
 
-    async def _remove(self, kind: Kind, doomed: Sequence[Doomed]) -> int:
-        """Delete rows whose deletion was declared; return how many there were."""
-        deleted = 0
+    async def _remove(self, kind: Kind, doomed: Sequence[Doomed]) -> tuple[int, list[str]]:
+        """Delete rows whose deletion was declared; return how many there were, and the ids of which
+        the deletion has to be declared again."""
+        gone, late = 0, list[str]()
         self._owners.clear()
         groups = grouped(doomed, lambda one: one.owner)
         for start in range(0, len(groups), COMMANDS):
@@ -200,10 +221,14 @@ class RedisStore(Store):
             replies = await self._link.all(
                 [self._shelves.remove(kind, owner, group) for owner, group in some]
             )
-            deleted += sum(reply.count(b"gone") for reply in replies)
-            for one in (one for _, group in some for one in group):
-                self._directory.ended(kind, one.id, one.token, GONE)
-        return deleted
+            for (_, group), reply in zip(some, replies, strict=True):
+                gone += reply.count(b"gone")
+                for one, outcome in zip(group, reply, strict=True):
+                    if outcome == b"late":
+                        late.append(one.id)
+                    else:
+                        self._directory.ended(kind, one.id, one.token, GONE)
+        return gone, late
 
     async def delete_all(self, kind: Kind, user_id: str | None) -> int:
         deleted = 0
@@ -218,6 +243,6 @@ class RedisStore(Store):
             # A row that the directory does not know, after a loss of its keys, goes all the same.
             pairs = zip(ids, intents, strict=True)
             doomed = [one or Doomed(id, b"0", user_id, b"0") for id, one in pairs]
-            deleted += await self._remove(kind, doomed)
+            deleted += (await self._remove(kind, doomed))[0]
         await self._directory.tell(kind)
         return deleted

@@ -47,7 +47,7 @@ class Writing:
     async def try_update(self, put: Put, *, claim: bool) -> list[Claimed]:
         """Write a row in one round trip if it is there and never expires. Otherwise return the
         claim that was made in the same round trip, for ``apply``, unless not ``claim``."""
-        update = self._shelves.put([put], [b""], lasting_only=True)
+        update = self._shelves.put([put], [Claim("own")], lasting_only=True)
         if claim:
             first = self._directory.claim([put], 0, touch=False)
             reply, (outcome,) = await self._link.all([first, update])
@@ -73,7 +73,7 @@ class Writing:
             if not todo:
                 return
             claimed = ()
-        raise UnavailableError("Redis", f"{todo[0].write.record.id!r} is being written by too many")
+        raise too_many(todo[0].write.record.id)
 
     async def _claim(self, puts: list[Put]) -> list[Claimed]:
         claimed: list[Claimed] = []
@@ -114,7 +114,7 @@ class Writing:
         replies = await self._link.each(
             [
                 self._shelves.put(
-                    [one.put for one in some], [one.claim.token for one in some], some[0].deadline
+                    [one.put for one in some], [one.claim for one in some], some[0].deadline
                 )
                 for some in batch
             ]
@@ -172,6 +172,11 @@ def _batches(granted: list[Claimed]) -> Iterator[list[list[Claimed]]]:
         yield batch
 
 
+def too_many(id: str) -> UnavailableError:
+    """Return the error for an id on which others got in between again and again."""
+    return UnavailableError("Redis", f"{id!r} is being written by too many")
+
+
 async def verify(
     directory: Directory,
     shelves: Shelves,
@@ -180,12 +185,11 @@ async def verify(
     *,
     fence: bool = True,
 ) -> list[Entry]:
-    """Return the entries that have a row. With ``fence``, take back the claims of the others."""
+    """Return the entries that have a row. With ``fence``, settle them all for good."""
     positions = await shelves.probe(kind, entries, fence=fence)
     there = [e for e, position in zip(entries, positions, strict=True) if position != GONE]
-    for entry, position in zip(entries, positions, strict=True):
-        if fence or position != GONE:
+    if fence:
+        for entry, position in zip(entries, positions, strict=True):
             directory.ended(kind, entry.id, entry.token, position)
-    if fence and len(there) < len(entries):
         await directory.tell(kind)
     return there

@@ -113,6 +113,7 @@ def test_an_insert_is_repaired_by_repeating_it(valkey_url: str, prefix: str, com
 
 INTRUDERS: dict[str, Callable[[RedisMemoryDb], Any]] = {
     "the same user": lambda db: db.upsert_memory(MemoryRow({"n": 7}, "new", "ann")),
+    "a settled update": lambda db: db.upsert_memories([MemoryRow({"n": 7}, "old", "ann")]),
     "another user": lambda db: db.upsert_memory(MemoryRow({"n": 7}, "new", "bob")),
     "deletion": lambda db: db.delete_memory("new"),
     "deletion of the old": lambda db: db.delete_memory("old"),

@@ -2,9 +2,10 @@
 -- ARGV: ttl in ms or 0; whether to declare an intent also for ids that are owned already;
 --       the version expected, or ''; n; n times (id, token, position) to settle; then (id, user)s
 -- Returns the deadline in ms or 0, then for each id
---   "new token"         claimed          "own token"   was this user's, the intent is declared
---   "own"               was this user's  "other token user"   is not
+--   "new token"         claimed          "own token open"     this user's, the intent is declared
+--   "own"               this user's      "other token user"   another's
 --   "none"              is free, and was left so because another version than 0 is expected
+-- where open is 1 when an earlier intent may still be under way
 local ttl, touch, expected, settled = tonumber(ARGV[1]), ARGV[2] == '1', ARGV[3], tonumber(ARGV[4])
 local deadline = ttl > 0 and text(now + ttl) or '0'
 local replies = {deadline}
@@ -31,7 +32,8 @@ local function claim(id, user, value)
   elseif owner ~= user then
     return 'other ' .. token .. ' ' .. owner
   elseif touch or ttl > 0 or (had_deadlines and redis.call('ZSCORE', deadlines, id)) then
-    return 'own ' .. intend(id, user)
+    local open = redis.call('SISMEMBER', pending, id)
+    return 'own ' .. intend(id, user) .. ' ' .. text(open)
   end
   return 'own'
 end

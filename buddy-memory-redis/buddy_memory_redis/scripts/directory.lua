@@ -62,11 +62,10 @@ local function settle(list, first, last)
   if #ids == 0 then return end
   for i, value in ipairs(redis.call('HMGET', owners, unpack(ids))) do
     local id, token, position = ids[i], list[first + 3 * i - 2], list[first + 3 * i - 1]
-    if value and string.match(value, '^%d+') ~= token then
-      if position == '' then redis.call('SADD', pending, id) end
-    elseif value and position == '' then
+    local is_last = value and string.match(value, '^%d+') == token
+    if is_last and position == '' then
       forget(id)
-    elseif value then
+    elseif is_last then
       ended[#ended + 1] = id
       -- A row that was inserted stands where its claim put it.
       if position ~= token then redis.call('ZADD', index, position, id) end

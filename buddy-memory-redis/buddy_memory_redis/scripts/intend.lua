@@ -1,7 +1,7 @@
 -- Declare the intent to delete, the first step of a deletion.
 -- ARGV: the user whose ids are meant, or '' for any; n; n times (id, token, position) to settle; ids
 -- Returns for each id "open token user", or false when it is free or another user's; open is 1 when
--- a write of it may still be on its way
+-- an earlier intent may still be under way
 local meant, replies, first = ARGV[1], {}, 3 + 3 * tonumber(ARGV[2])
 
 local function intend(id, owner)

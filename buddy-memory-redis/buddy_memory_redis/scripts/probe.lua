@@ -1,13 +1,10 @@
--- Ask whether claimed rows are there. ARGV: (id, token, '1' to fence off a late insert)s
+-- Ask whether claimed rows are there. ARGV: '1' to shut out deeds that may still be on their way;
+-- then (id, token)s
 -- Returns for each the position, or '' when there is no row
 local replies = {}
-for i = 1, #ARGV, 3 do
-  local position = ''
-  if live(ARGV[i]) then
-    position = redis.call('ZSCORE', index, ARGV[i]) or '0'
-  elseif ARGV[i + 2] == '1' then
-    raise_fence(ARGV[i + 1])
-  end
-  replies[#replies + 1] = position
+for i = 2, #ARGV, 2 do
+  local position = live(ARGV[i]) and redis.call('ZSCORE', index, ARGV[i])
+  replies[#replies + 1] = position or ''
+  if ARGV[1] == '1' then raise_fence(ARGV[i + 1]) end
 end
 return replies

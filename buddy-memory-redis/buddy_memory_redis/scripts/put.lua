@@ -1,14 +1,14 @@
 -- Write rows: the second step of a write, and the first attempt at an update.
 -- ARGV: the time as seconds.microseconds; the deadline in ms or 0; whether rows that expire are left
---       to the longer way ('1'); then (id, expected version or '', token or '', created, updated,
---       payload)s, where only a token allows to insert
+--       to the longer way ('1'); then (id, expected version or '', token or '', open, created,
+--       updated, payload)s. Only a token allows to insert; where open is '1', an earlier deed on
+--       this id is shut out by a fence
 -- Returns for each the head that is now stored, or "missing", "fenced", "conflict version"
 local now_s, now_u = string.match(ARGV[1], '^(-?%d+)%.(%d+)$')
 local deadline, lasting_only = ARGV[2], ARGV[3] == '1'
-local fenced_until = tonumber(redis.call('GET', fence) or '0')
 
--- What is to be written: for the index, for the rows, and the ids.
-local places, texts, written = {}, {}, {}
+-- What is to be written: for the index, for the rows, and the ids; and the fences to be raised.
+local places, texts, written, fences = {}, {}, {}, {}
 
 -- The time of the update, which moves on even when the clock does not.
 local function moved(updated)
@@ -29,7 +29,7 @@ end
 
 local function insert(id, token, created, updated, payload)
   if token == '' then return 'missing' end
-  if tonumber(token) <= fenced_until then return 'fenced' end
+  if is_late(token) then return 'fenced' end
   places[#places + 1] = token
   places[#places + 1] = id
   return write(id, '1 ' .. token .. ' ' .. created .. ' ' .. updated, payload)
@@ -41,7 +41,7 @@ local function update(id, value, created, payload)
   return write(id, header .. moved(was_updated), payload)
 end
 
-local function put(value, id, expected, token, created, updated, payload)
+local function put(value, id, expected, token, open, created, updated, payload)
   if not value and token == '' then return 'missing' end
   if value and lasting_only and had_deadlines and redis.call('ZSCORE', deadlines, id) then
     return 'missing'
@@ -50,6 +50,7 @@ local function put(value, id, expected, token, created, updated, payload)
     local version = text(value and head(id, value) or 0)
     if expected ~= version then return 'conflict ' .. version end
   end
+  if open == '1' then fences[#fences + 1] = token end
   if value then return update(id, value, created, payload) end
   return insert(id, token, created, updated, payload)
 end
@@ -66,14 +67,14 @@ end
 
 drop_due()
 local ids, replies = {}, {}
-for i = 4, #ARGV, 6 do ids[#ids + 1] = ARGV[i] end
+for i = 4, #ARGV, 7 do ids[#ids + 1] = ARGV[i] end
 for n, value in ipairs(live_all(ids)) do
-  local i = 6 * n - 2
-  replies[n] =
-    put(value, ids[n], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4], ARGV[i + 5])
+  local i = 7 * n - 3
+  replies[n] = put(value, unpack(ARGV, i, i + 6))
 end
 if #places > 0 then redis.call('ZADD', index, unpack(places)) end
 if #texts > 0 then redis.call('HSET', rows, unpack(texts)) end
+for _, token in ipairs(fences) do raise_fence(token) end
 if deadline ~= '0' or had_deadlines then
   set_deadlines()
   finish(true)

@@ -1,19 +1,21 @@
 -- Delete rows, the second step of a deletion.
--- ARGV: (id, expected version or '', token, '1' to fence off a write that is still on its way)s
--- Returns for each "gone", "missing" or "conflict version"
+-- ARGV: (id, expected version or '', token, '1' to shut out an earlier deed on this id)s
+-- Returns for each "gone", "missing", "conflict version", or "late" when a later deed was quicker
 local function remove(id, expected, token, open)
+  if token ~= '0' and is_late(token) then return 'late' end
   local value = live(id)
   local version = value and head(id, value) or 0
   if expected ~= '' and expected ~= text(version) then return 'conflict ' .. text(version) end
   drop(id)
-  if open == '1' then raise_fence(token) end
   return value and 'gone' or 'missing'
 end
 
-local replies = {}
+local replies, fences = {}, {}
 drop_due()
 for i = 1, #ARGV, 4 do
   replies[#replies + 1] = remove(ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3])
+  if ARGV[i + 3] == '1' then fences[#fences + 1] = ARGV[i + 2] end
 end
+for _, token in ipairs(fences) do raise_fence(token) end
 finish(false)
 return replies

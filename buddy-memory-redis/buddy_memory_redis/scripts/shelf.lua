@@ -3,7 +3,7 @@
 -- rows       hash    id -> "version position created updated\n" and the payload as JSON
 -- index      zset    id -> position
 -- deadlines  zset    id -> when the row expires, in ms
--- fence      string  inserts on a claim with this token or a smaller one come too late
+-- fence      string  a token: inserts and deletions on this intent or an earlier one come too late
 
 local rows, index, deadlines, fence = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local lifetimes = {rows, index, deadlines}
@@ -49,9 +49,16 @@ local function head(id, value)
   return 0, redis.call('ZSCORE', index, id) or '0', nil, nil
 end
 
--- Who is shut out claims anew. Ten minutes are far more than what lies between the steps of a write.
+local fenced_until = tonumber(redis.call('GET', fence) or '0')
+
+local function is_late(token)
+  return tonumber(token) <= fenced_until
+end
+
+-- Who is shut out begins anew. Ten minutes are far more than what lies between the steps of a write.
 local function raise_fence(token)
-  if tonumber(token) > tonumber(redis.call('GET', fence) or '0') then
+  if not is_late(token) then
+    fenced_until = tonumber(token)
     -- A full server refuses only what a script writes first, and this is to make room.
     redis.call('HDEL', rows, '')
     redis.call('SET', fence, token, 'EX', 600)
