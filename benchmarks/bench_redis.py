@@ -6,12 +6,9 @@ python benchmarks/bench_redis.py [--foreign 0,1000000] [--url redis://…]
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
-import sys
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from datetime import datetime, timezone
 from itertools import count
 from pathlib import Path
@@ -19,23 +16,13 @@ from typing import Any
 
 import redis
 from measure import HEAD, Case, Result, machine, measure, save
+from scenario import USERS, payload, throughput
 
 from buddy.memory.v2.db.redis import AsyncRedisMemoryDb, RedisMemoryDb
 from buddy.memory.v2.db.schema import MemoryRow
 
-ROOT = Path(__file__).resolve().parent.parent
-USERS = 1000
 ROWS = 20_000
 TARGET = "≤ 1.3"
-
-
-def payload(n: int) -> dict[str, Any]:
-    return {
-        "memory": f"The user said for the {n}th time that they like tea and walks by the river",
-        "topics": ["tea", "walks"],
-        "last_updated": "2026-01-01T00:00:00+00:00",
-        "score": n / 7,
-    }
 
 
 class ByHand:
@@ -166,40 +153,6 @@ def cases(url: str, foreign: int) -> Iterator[Case]:
     hand.client.close()
 
 
-def throughput(url: str, writes: int = 4000) -> str:
-    """Return upserts per second of 8 threads, and of 64 tasks of one event loop."""
-    db, fresh = RedisMemoryDb("bench", db_url=url), count()
-
-    def row() -> MemoryRow:
-        n = next(fresh)
-        return MemoryRow(payload(n), f"t-{n}", f"user-{n % USERS}")
-
-    def threads() -> None:
-        with ThreadPoolExecutor(8) as pool:
-            list(pool.map(lambda _: db.upsert_memory(row()), range(writes)))
-
-    async def tasks() -> None:
-        async with AsyncRedisMemoryDb("bench", db_url=url) as async_db:
-            numbers = iter(range(writes))
-
-            async def worker() -> None:
-                for _ in numbers:
-                    await async_db.upsert_memory(row())
-
-            await asyncio.gather(*[worker() for _ in range(64)])
-
-    def rate(run: Callable[[], object]) -> float:
-        start = time.perf_counter()
-        run()
-        return writes / (time.perf_counter() - start)
-
-    pairs = [(rate(threads), rate(lambda: asyncio.run(tasks()))) for _ in range(5)]
-    db.drop_table()
-    db.close()
-    sync, concurrent = (sorted(side)[2] for side in zip(*pairs, strict=True))
-    return f"upserts per second: {sync:,.0f} by 8 threads, {concurrent:,.0f} by 64 tasks"
-
-
 def run(url: str, foreign: list[int]) -> tuple[list[Result], str]:
     """Measure beside so many keys of others, print as it goes, and return the results."""
     with redis.Redis.from_url(url) as client:
@@ -211,7 +164,9 @@ def run(url: str, foreign: list[int]) -> tuple[list[Result], str]:
         for number in foreign:
             _fill(client, number)
             results += measure(cases(url, number))
-        print(throughput(url))
+        with RedisMemoryDb("bench", db_url=url) as db:
+            print(throughput(db, lambda: AsyncRedisMemoryDb("bench", db_url=url)))
+            db.drop_table()
     return results, where
 
 
@@ -233,7 +188,6 @@ def main() -> None:
     if arguments.url:
         results, where = run(arguments.url, foreign)
     else:
-        sys.path.insert(0, str(ROOT))
         from tests.servers.redis import RedisServer, valkey
 
         server = RedisServer(valkey(), "--save", "")

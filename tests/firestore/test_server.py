@@ -71,6 +71,7 @@ def test_illegal_document_ids_are_refused(client: Any, id: str) -> None:
 def test_legal_document_ids_are_taken(client: Any, id: str) -> None:
     """LIMITS: anything else is legal."""
     send(client, update(client, f"c/{id}"))
+    assert client.document(f"c/{id}").get().exists
 
 
 @pytest.mark.parametrize("name", ["", "__x__", "x" * 1501])
