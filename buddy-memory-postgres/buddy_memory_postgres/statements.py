@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from buddy.memory.storage.sql.statements import NEW_ROW, Statements, compiled
-from buddy.memory.storage.sql.store import NewRow
+from buddy.memory.storage.sql.writes import NewRow
 
 
 class PostgresStatements(Statements):

@@ -10,7 +10,7 @@ from sqlalchemy.engine.interfaces import Dialect
 from buddy.memory.errors import AccessError, InvalidMemoryError
 from buddy.memory.storage.record import Kind, Write
 from buddy.memory.storage.sql import Connector, SqlStore
-from buddy.memory.storage.sql.store import NewRow
+from buddy.memory.storage.sql.writes import NewRow
 from buddy_memory_postgres import ddl
 from buddy_memory_postgres.dialect import PostgresDialect
 from buddy_memory_postgres.statements import PostgresStatements, document

@@ -16,7 +16,7 @@ from sqlalchemy.pool import SingletonThreadPool
 
 from buddy.memory.errors import AccessError, ConfigError, UnavailableError
 from buddy.memory.storage.sql import SqlStore, SyncConnector
-from buddy.memory.storage.sql.store import NoTable
+from buddy.memory.storage.sql.guarded import NoTable
 from buddy_memory_sqlite.dialect import SqliteDialect
 from buddy_memory_sqlite.engine import BUSY_SECONDS, Opened
 from buddy_memory_sqlite.upgrade import upgrade

@@ -1,0 +1,157 @@
+"""How SqlStore writes: one row, or many in one transaction."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+from buddy.memory.errors import (
+    ConflictError,
+    CorruptMemoryError,
+    OwnerMismatchError,
+    TooLargeError,
+)
+from buddy.memory.storage.record import TICK, Record, Write
+from buddy.memory.storage.sql.connect import Work
+from buddy.memory.storage.sql.guarded import GuardedStore
+from buddy.memory.storage.sql.statements import NEW_ROW
+
+NewRow = tuple[str, str | None, Any, Any, Any]
+"""Values in the order of NEW_ROW: id, user_id, payload, created_at, updated_at."""
+
+
+class WritingStore(GuardedStore):
+    """The writes of a Store; a backend overrides how many rows go at once."""
+
+    async def put(self, write: Write) -> Record:
+        new = self._new_row(write)
+        work: Work[Any] = lambda cursor: self._put(cursor, write, new)  # noqa: E731
+        return self._stored(write, new, await self._write(self._connector.run, work))
+
+    async def put_many(self, writes: Sequence[Write]) -> list[Record]:
+        new = [self._new_row(write) for write in writes]
+
+        work: Work[dict[str, Any]] = lambda cursor: self._put_all(cursor, writes, new)  # noqa: E731
+        return await self._put_in_transaction(writes, new, work)
+
+    async def restore(self, writes: Sequence[Write]) -> list[Record]:
+        new = [self._new_row(write) for write in writes]
+        set_version = self._statements[writes[0].record.kind].set_version()
+        later = {w.record.id: w.record.version for w in writes if w.record.version > 1}
+
+        def work(cursor: Any) -> dict[str, Any]:
+            stored = self._put_all(cursor, writes, new)
+            # A row is new here exactly when it came back with version 1.
+            moved = [(id, n) for id, n in later.items() if stored[id][-1] == 1]
+            values = [{"p_seq": stored[id][1], "p_version": version} for id, version in moved]
+            if values:
+                cursor.executemany(set_version.sql, [set_version.bind(v) for v in values])
+            return {**stored, **{id: (*stored[id][:-1], version) for id, version in moved}}
+
+        return await self._put_in_transaction(writes, new, work)
+
+    async def _put_in_transaction(
+        self, writes: Sequence[Write], new: list[NewRow], work: Work[dict[str, Any]]
+    ) -> list[Record]:
+        tries = itertools.count()
+
+        def careful(cursor: Any) -> dict[str, Any]:
+            if next(tries):
+                self._wait_for_others(cursor, writes)
+            return work(cursor)
+
+        rows: dict[str, Any] = await self._write(self._connector.transaction, careful)
+        return [
+            self._stored(write, row, rows[write.record.id])
+            for write, row in zip(writes, new, strict=True)
+        ]
+
+    def _wait_for_others(self, cursor: Any, writes: Sequence[Write]) -> None:
+        """Keep a bulk write that was undone from being undone again; does nothing by default."""
+
+    def _put_all(self, cursor: Any, writes: Sequence[Write], new: list[NewRow]) -> dict[str, Any]:
+        """Upsert the rows as ``merge`` describes; return what ``_put`` returns by id."""
+        stored = self._put_rows(cursor, writes[0], new)
+        for write, row in zip(writes, new, strict=True):
+            if write.record.id not in stored:  # Refused, or the clock is behind.
+                stored[write.record.id] = self._put(cursor, write, row)
+        return stored
+
+    def _put_rows(self, cursor: Any, first: Write, new: list[NewRow]) -> dict[str, Any]:
+        """Upsert the rows, many with each statement; return what came back by id."""
+        size, statements = self._dialect.bulk_rows, self._statements[first.record.kind]
+        now = {"p_now": self._dialect.dump_time(first.now)}
+        stored: dict[str, Any] = {}
+        for start in range(0, len(new), size):
+            rows = new[start : start + size]
+            statement = statements.upsert_rows(len(rows))
+            cursor.execute(
+                statement.sql, (*itertools.chain.from_iterable(rows), *statement.bind(now))
+            )
+            stored.update((row[0], row) for row in cursor.fetchall())
+        return stored
+
+    def _put(self, cursor: Any, write: Write, new: NewRow) -> Any:
+        """Upsert one row as ``merge`` describes; return its id, seq, times and version."""
+        now = self._dialect.dump_time(write.now)
+        values = dict(zip(NEW_ROW, new, strict=True), p_now=now, p_if_version=write.if_version)
+        statements = self._statements[write.record.kind]
+        if write.if_version is None:
+            statement = statements.upsert()
+        elif write.if_version == 0:
+            statement = statements.insert_only()
+        else:
+            statement = statements.update_version()
+        while True:
+            cursor.execute(statement.sql, statement.bind(values))
+            # All rows and not the first: an autocommit happens when the statement has ended, and
+            # what goes wrong then has to be raised here.
+            rows = cursor.fetchall()
+            if rows:
+                return rows[0]
+            values["p_now"] = self._refused(cursor, write, values["p_now"])
+
+    def _refused(self, cursor: Any, write: Write, now: Any) -> Any:
+        """Raise what kept the write from happening, or return the time to try again with."""
+        id, expected = write.record.id, write.if_version
+        state = self._statements[write.record.kind].state("user_id" in self._dialect.identity)
+        cursor.execute(state.sql, state.bind({"p_id": id, "p_user_id": write.record.user_id}))
+        user_id, version, updated_at = cursor.fetchone() or (write.record.user_id, 0, None)
+        if user_id != write.record.user_id:
+            raise OwnerMismatchError(id)
+        if expected is not None and expected != version:
+            raise ConflictError(id, expected, version)
+        if version == 0:
+            return now  # Deleted between the two statements.
+        try:
+            stored_at = self._dialect.load_time(updated_at)
+        except (TypeError, ValueError) as error:
+            raise CorruptMemoryError(id, f"updated_at: {error}") from None
+        return self._dialect.dump_time(max(stored_at + TICK, write.now))
+
+    def _new_row(self, write: Write) -> NewRow:
+        """Return the values of NEW_ROW."""
+        record, time = write.record, self._dialect.dump_time
+        created = time(record.created_at)
+        # Usually both are the time of the call, and formatting is work.
+        updated = created if record.updated_at is record.created_at else time(record.updated_at)
+        return record.id, record.user_id, self._dump(record.payload), created, updated
+
+    def _dump(self, payload: dict[str, Any]) -> Any:
+        dumped, limit = self._dialect.dump(payload), self._dialect.max_bytes
+        if isinstance(dumped, str) and len(dumped) * 4 > limit:
+            size = len(dumped.encode())
+            if size > limit:
+                raise TooLargeError(size, limit)
+        return dumped
+
+    def _stored(self, write: Write, new: NewRow, row: Any) -> Record:
+        """Return the record of a write from what the statement returned."""
+        _id, seq, created_at, updated_at, version = row
+        kind, id, user_id, payload, created, updated, _, _ = write.record
+        if created_at != new[3]:
+            created = self._dialect.load_time(created_at)
+        if updated_at != new[4]:
+            updated = self._dialect.load_time(updated_at)
+        return Record(kind, id, user_id, payload, created, updated, version, seq)
