@@ -150,7 +150,7 @@ _TEXTS: dict[str, Callable[[str], MemoryDbError]] = {
     r'database ".*" does not exist|no such database': _wrong_config,
     r"invalid (connection option|port number|integer value|[a-z_]+ value)": _wrong_config,
     r"unsupported startup parameter|unrecognized configuration parameter": _wrong_config,
-    r"does not support SSL|(certificate|private key) file": _wrong_config,
+    r"does not support SSL|SSL required|(certificate|private key) file": _wrong_config,
     r"definition of service|service file": _wrong_config,
 }
 """By what stands in the message, in this order."""

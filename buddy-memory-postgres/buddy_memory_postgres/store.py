@@ -11,7 +11,7 @@ from buddy.memory.errors import AccessError, InvalidMemoryError
 from buddy.memory.storage.record import Kind, Write
 from buddy.memory.storage.sql import Connector, SqlStore
 from buddy.memory.storage.sql.writes import NewRow
-from buddy_memory_postgres import ddl
+from buddy_memory_postgres import ddl, facts
 from buddy_memory_postgres.dialect import PostgresDialect
 from buddy_memory_postgres.statements import PostgresStatements, document
 
@@ -71,6 +71,10 @@ class PostgresStore(SqlStore):
             raise error
         script: str = await self._attempt(self._connector.look, write_script)
         raise AccessError(str(error), script) from error.__cause__
+
+    async def facts(self) -> dict[str, str]:
+        name, schema = self._tables.name, self._tables.schema
+        return await self._attempt(self._connector.look, lambda c: facts.ask(c, name, schema))
 
     # --- many rows
 

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import psycopg
 import pytest
 from psycopg import sql
 
+from buddy.memory.errors import AccessError, ConfigError
 from buddy.memory.testing import Subject
 from buddy.memory.testing.expect import at_once
 from buddy.memory.testing.pytest_face import Conformance
 from buddy.memory.v2.db.postgres import AsyncPostgresMemoryDb, PostgresMemoryDb
 from buddy.memory.v2.db.schema import MemoryRow
+from tests.servers.certificate import write_certificate
 from tests.servers.pgbouncer import PgBouncer
 
 
@@ -110,3 +114,50 @@ def test_no_session_state_is_left(bouncer_url: str, admin: psycopg.Connection, s
             assert found.fetchall() == []
     temporary = admin.execute("SELECT count(*) FROM pg_class WHERE relpersistence = 't'")
     assert temporary.fetchone() == (0,)
+
+
+# --- TLS, which PgBouncer speaks and the wheel's PostgreSQL does not
+
+
+@pytest.fixture(scope="module")
+def tls(postgres_url: str) -> Iterator[tuple[str, Path]]:
+    """The URL of a bouncer that takes nothing but TLS, and the certificate of its authority."""
+    with TemporaryDirectory() as folder:
+        certificate, key = write_certificate(Path(folder), "127.0.0.1")
+        bouncer = PgBouncer(
+            postgres_url,
+            client_tls_sslmode="require",
+            client_tls_cert_file=certificate,
+            client_tls_key_file=key,
+        )
+        yield bouncer.url, certificate
+        bouncer.stop()
+
+
+def test_tls_through_the_url(tls: tuple[str, Path], schema: str) -> None:
+    """A certificate verified by the URL's parameters leads to a session that is encrypted."""
+    url, certificate = tls
+    verified = f"{url}?sslmode=verify-full&sslrootcert={certificate}"
+    with PostgresMemoryDb("notes", schema, verified) as db:
+        db.upsert_memory(MemoryRow({"a": 1}, "a"))
+        assert db.facts()["TLS"] == "on"
+
+    async def read() -> MemoryRow | None:
+        async with AsyncPostgresMemoryDb("notes", schema, verified) as db:
+            return await db.read_memory("a")
+
+    assert getattr(asyncio.run(read()), "memory", None) == {"a": 1}
+
+
+def test_a_certificate_that_is_not_trusted(tls: tuple[str, Path], tmp_path: Path) -> None:
+    """Another authority's certificate is an AccessError, and no TLS at all is refused."""
+    url, _ = tls
+    other, _ = write_certificate(tmp_path, "127.0.0.1")
+    strict = PostgresMemoryDb("notes", db_url=f"{url}?sslmode=verify-full&sslrootcert={other}")
+    with strict as db, pytest.raises(AccessError, match="certificate"):
+        db.ping()
+    with (
+        PostgresMemoryDb("notes", db_url=f"{url}?sslmode=disable") as db,
+        pytest.raises(ConfigError, match="SSL required"),
+    ):
+        db.ping()

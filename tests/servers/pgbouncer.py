@@ -45,9 +45,12 @@ def available() -> bool:
 
 
 class PgBouncer:
-    """Few server sessions, so that the transactions of one client change between them."""
+    """Few server sessions, so that the transactions of one client change between them.
 
-    def __init__(self, server_url: str) -> None:
+    ``more`` are settings of PgBouncer; the files that they name must be readable for everybody.
+    """
+
+    def __init__(self, server_url: str, **more: object) -> None:
         server = conninfo_to_dict(server_url)
         self.folder = Path(tempfile.mkdtemp(prefix="buddy-pgbouncer-"))
         self.folder.chmod(0o755)
@@ -56,7 +59,8 @@ class PgBouncer:
         (self.folder / "users").write_text(f'"{server["user"]}" "{server["password"]}"\n')
         settings = self.folder / "pgbouncer.ini"
         values = {"host": server["host"], "port": server["port"]}
-        settings.write_text(SETTINGS.format(own_port=port, folder=self.folder, **values))
+        text = SETTINGS.format(own_port=port, folder=self.folder, **values)
+        settings.write_text(text + "".join(f"{name} = {value}\n" for name, value in more.items()))
         self.url = server_url.replace(f":{server['port']}/", f":{port}/")
         with (self.folder / "log").open("wb") as log:
             self.process = subprocess.Popen(
