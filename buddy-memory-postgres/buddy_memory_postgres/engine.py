@@ -13,7 +13,6 @@ from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import event
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.engine.interfaces import Dialect
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.util import greenlet_spawn
 
 from buddy.memory.config import redact
@@ -59,6 +58,8 @@ def open_sync(db_url: str | None, db_engine: Any, pool_size: int, prepare: bool 
 
 def open_async(db_url: str | None, db_engine: Any, pool_size: int, prepare: bool | None) -> Opened:
     """As ``open_sync``, for asyncio: each event loop gets an engine of its own."""
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
     if db_engine is not None:
         _check_engine(db_engine, AsyncEngine)
         connector = SyncConnector(db_engine.sync_engine, BEGIN)
@@ -171,6 +172,8 @@ def _per_loop(options: Options) -> PerLoop[_LoopEngine]:
 
 
 def _loop_engine(options: Options) -> _LoopEngine:
+    from sqlalchemy.ext.asyncio import create_async_engine
+
     engine = _make(create_async_engine, *options).sync_engine
     connections: WeakSet[psycopg.AsyncConnection[Any]] = WeakSet()
     event.listen(engine, "connect", lambda _, record: connections.add(record.driver_connection))

@@ -7,6 +7,7 @@ for us, which the bytes of one small file tell.
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 import sys
@@ -45,10 +46,22 @@ def scan() -> list[Claim]:
 
 def _claims(distribution: Any) -> Iterator[Claim]:
     kinds = {PLUGINS: "plugin", **{group: kind for kind, group in GROUPS.items()}}
-    name = distribution.metadata["Name"].lower().replace("_", "-").replace(".", "-")
+    name, version = _owner(distribution)
     for entry in distribution.entry_points:
         if entry.group in kinds:
-            yield Claim(kinds[entry.group], entry.name, entry.value, name, distribution.version)
+            yield Claim(kinds[entry.group], entry.name, entry.value, name, version)
+
+
+def _owner(distribution: Any) -> tuple[str, str]:
+    """Return its normal name and its version.
+
+    ``distribution.metadata`` would import a mail parser and have it read the whole README too.
+    """
+    text = distribution.read_text("METADATA") or distribution.read_text("PKG-INFO")
+    head = itertools.takewhile(str.strip, text.splitlines())
+    fields = dict(line.split(": ", 1) for line in head if ": " in line)
+    name = fields["Name"].strip().lower().replace("_", "-").replace(".", "-")
+    return name, fields["Version"].strip()
 
 
 def _candidates() -> Iterator[Any]:

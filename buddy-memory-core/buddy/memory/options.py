@@ -9,7 +9,6 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Mapping
-from difflib import get_close_matches
 from typing import Any, TypeVar
 from urllib.parse import unquote_plus
 
@@ -89,6 +88,8 @@ def _parameters(cls: type[Any]) -> dict[str, inspect.Parameter]:
 
 
 def _refuse_near_miss(cls: type[Any], name: str) -> None:
+    from difflib import get_close_matches
+
     near = get_close_matches(name.lower().replace("-", "_"), _parameters(cls), 1, cutoff=0.84)
     if near and near[0] != name:
         raise ConfigError(f"{cls.__name__} has no option {name!r}; did you mean {near[0]!r}?")

@@ -1,4 +1,4 @@
-"""How the rows of the API turn into drafts and back from records."""
+"""How the rows of the API turn into drafts and back from records; v1's are in ``db.stored``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from buddy.memory.errors import InvalidMemoryError
-from buddy.memory.row import MemoryRow as MemoryRowV1
 from buddy.memory.storage.record import Draft, Kind, Record
 from buddy.memory.v2.db.schema import MemoryRow, SummaryRow
 
@@ -23,7 +22,8 @@ class Shape(Generic[RowT]):
     row: Callable[[Record], RowT]
 
 
-def _check(row: Any, wanted: type) -> None:
+def check_row(row: Any, wanted: type) -> None:
+    """Raise InvalidMemoryError when this is not a row of the class ``wanted``."""
     if not isinstance(row, wanted):
         given = f"{type(row).__module__}.{type(row).__qualname__}"
         raise InvalidMemoryError(
@@ -31,24 +31,8 @@ def _check(row: Any, wanted: type) -> None:
         )
 
 
-def _draft_v1(row: MemoryRowV1) -> Draft:
-    _check(row, MemoryRowV1)
-    return Draft(Kind.MEMORY, row.id, row.user_id, row.memory, row.created_at, row.updated_at)
-
-
-def _row_v1(record: Record) -> MemoryRowV1:
-    return MemoryRowV1(
-        record.payload,
-        record.user_id,
-        record.created_at,
-        record.updated_at,
-        record.id,
-        record.version,
-    )
-
-
 def _draft_v2(row: MemoryRow) -> Draft:
-    _check(row, MemoryRow)
+    check_row(row, MemoryRow)
     return Draft(Kind.MEMORY, row.id, row.user_id, row.memory, row.created_at, row.last_updated)
 
 
@@ -64,7 +48,7 @@ def _row_v2(record: Record) -> MemoryRow:
 
 
 def _draft_summary(row: SummaryRow) -> Draft:
-    _check(row, SummaryRow)
+    check_row(row, SummaryRow)
     return Draft(Kind.SUMMARY, row.id, row.user_id, row.summary, row.created_at, row.last_updated)
 
 
@@ -79,6 +63,5 @@ def _row_summary(record: Record) -> SummaryRow:
     )
 
 
-V1_MEMORY = Shape(Kind.MEMORY, _draft_v1, _row_v1)
 V2_MEMORY = Shape(Kind.MEMORY, _draft_v2, _row_v2)
 SUMMARY = Shape(Kind.SUMMARY, _draft_summary, _row_summary)
