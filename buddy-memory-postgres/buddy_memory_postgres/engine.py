@@ -17,9 +17,9 @@ from sqlalchemy.util import greenlet_spawn
 
 from buddy.memory.config import redact
 from buddy.memory.errors import ConfigError
-from buddy.memory.storage.clients import PerLoop
+from buddy.memory.storage.clients import PerLoop, share
 from buddy.memory.storage.sql import AsyncConnector, Connector, SyncConnector
-from buddy.memory.storage.sql.engines import acquire, protect_from_fork, share
+from buddy.memory.storage.sql.engines import acquire, protect_from_fork
 from buddy_memory_postgres.fresh import watch
 
 POOL_SIZE = 10

@@ -1,18 +1,59 @@
-"""Drivers' clients that must not outlive what they are bound to: a process, or an event loop."""
+"""Drivers' clients: shared by the objects that want the same one, and never outliving what they
+are bound to: a process, or an event loop."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable
 from contextlib import suppress
 from threading import Lock
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 C = TypeVar("C")
 
 _abandoned: list[Any] = []
 """Clients that belong to the parent of this process: neither used, closed nor collected here."""
+
+
+class _Shared(NamedTuple):
+    thing: Any
+    holders: list[None]
+
+
+_lock = Lock()
+_shared: dict[Hashable, _Shared] = {}
+
+
+def share(key: Hashable, make: Callable[[], C]) -> tuple[C, Callable[[], bool]]:
+    """Return the one thing for ``key``, made if there is none, and the function that gives it back
+    and tells whether that was the last holder.
+
+    An agent framework opens a store per agent: a client for each would be too many connections.
+    """
+    with _lock:
+        if key not in _shared:
+            _shared[key] = _Shared(make(), [])
+        entry = _shared[key]
+        entry.holders.append(None)
+
+    def give_back() -> bool:
+        with _lock:
+            entry.holders.pop()
+            if not entry.holders:
+                _shared.pop(key, None)
+            return not entry.holders
+
+    return entry.thing, give_back
+
+
+def _after_fork_in_child() -> None:
+    global _lock
+    _lock = Lock()  # Another thread of the parent may have held it.
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
 class PerProcess(Generic[C]):
