@@ -185,3 +185,15 @@ def test_a_server_that_goes_down_in_the_middle(url: str) -> None:
         assert (result.same, result.new, result.complete) == (BATCH, 2_500 - BATCH, True)
         assert destination.read_memories() == source.read_memories()
     server.stop()
+
+
+def test_the_kit_by_url(run: Run, there: str) -> None:
+    """The conformance kit runs on every backend by its URL, and leaves the user's store alone."""
+    with open_memory_db(there) as db:
+        mine = db.upsert_memory(MemoryRow({"text": "mine"}, "1", "ann"))
+    ran = run("conformance", there, "--rule", "R9", "--rule", "R15", "--json")
+    assert ran.code == 0, ran.out
+    assert {n["passed"] > 0 for n in ran.json["rules"].values()} == {True}
+    assert ran.json["not_dropped"] == []
+    with open_memory_db(there) as db:
+        assert db.read_memories() == [mine]

@@ -33,6 +33,7 @@ _COMMANDS = {
     "import": "move",
     "copy": "move",
     "upgrade": "upgrade",
+    "conformance": "conformance",
     "completion": "completion",
 }
 """Commands in the order of the help, with their modules: each is imported when it is needed."""

@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 from buddy.memory.errors import UnsupportedError
 from buddy.memory.storage.record import Kind
+from buddy.memory.testing.explain import explain
 from buddy.memory.testing.subject import Rows, Subject, Trial
 
 
@@ -33,6 +34,8 @@ class Check:
 
     def run(self, subject: Subject) -> None:
         """Raise AssertionError when the fact does not hold, NotVerified when it cannot be tried."""
+        if not __debug__:
+            raise RuntimeError("the checks are assertions: run Python without -O")
         for need in self.needs:
             if not getattr(subject, need):
                 raise NotVerified(f"the subject does not say: {need}")
@@ -41,6 +44,8 @@ class Check:
             if self.only and trial.is_async != (self.only == "async"):
                 return
             self.body(trial)
+        except AssertionError as error:
+            raise AssertionError(explain(error)) from error
         finally:
             trial.close()
 
@@ -101,16 +106,19 @@ def run_checks(
     make_subject: Callable[[], Subject], checks: Iterable[Check] | None = None
 ) -> list[Outcome]:
     """Run the checks (all of them), each on a fresh Subject; never raises for a failed one."""
-    return [_run(check, make_subject()) for check in (CHECKS if checks is None else checks)]
+    return [run_check(check, make_subject()) for check in (CHECKS if checks is None else checks)]
 
 
-def _run(check: Check, subject: Subject) -> Outcome:
+def run_check(check: Check, subject: Subject) -> Outcome:
+    """Run one check; never raises for a failed one."""
     try:
         check.run(subject)
     except NotVerified as reason:
         return Outcome(check, "not verified", str(reason))
     except UnsupportedError as reason:
         return Outcome(check, "not supported", str(reason))
+    except AssertionError as error:
+        return Outcome(check, "failed", str(error))
     except Exception as error:
         return Outcome(check, "failed", f"{type(error).__name__}: {error}")
     return Outcome(check, "passed")
