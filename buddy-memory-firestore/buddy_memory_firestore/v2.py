@@ -24,8 +24,8 @@ TIMEOUT = 15.0
 """Seconds that a call may take, repetitions included, unless told otherwise."""
 
 
-class _Constructor(Settings):
-    """What both classes take.
+class FirestoreConstructor(Settings):
+    """Memories in Firestore, in native mode.
 
     ``collection_name`` names the collection of memories; summaries are kept in
     ``{collection_name}_summaries``. ``client`` is used as it is and never closed; without one the
@@ -59,8 +59,8 @@ class _Constructor(Settings):
         return construct(cls, {**found, **options})
 
 
-class FirestoreMemoryDb(_Constructor, StoredMemoryDb):
-    """Version 2 on Firestore. See the README for the arguments."""
+class FirestoreMemoryDb(FirestoreConstructor, StoredMemoryDb):
+    """Version 2 on Firestore; the arguments are those of FirestoreConstructor."""
 
     def __init__(
         self,
@@ -82,8 +82,8 @@ class FirestoreMemoryDb(_Constructor, StoredMemoryDb):
         )
 
 
-class AsyncFirestoreMemoryDb(_Constructor, AsyncStoredMemoryDb):
-    """Version 2 on Firestore, for asyncio. See the README for the arguments."""
+class AsyncFirestoreMemoryDb(FirestoreConstructor, AsyncStoredMemoryDb):
+    """FirestoreMemoryDb for asyncio; ``client`` is an AsyncClient."""
 
     def __init__(
         self,
