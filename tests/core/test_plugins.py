@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from buddy.memory import open_memory_db, plugins
+from buddy.memory import open_async_memory_db, open_memory_db, plugins
 from buddy.memory.errors import ConfigError, CorruptMemoryError, InvalidMemoryError
 from buddy.memory.hookspecs import Operation, hookimpl
 from buddy.memory.payload import from_json, to_json
@@ -23,6 +23,7 @@ from buddy.memory.storage.inmemory import InMemoryStore
 from buddy.memory.storage.record import Record
 from buddy.memory.storage.store import Store
 from buddy.memory.testing import CHECKS, Subject, run_checks
+from buddy.memory.v2.db.base import MemoryDb
 from buddy.memory.v2.db.schema import MemoryRow, SummaryRow
 from buddy.memory.v2.db.stored import AsyncStoredMemoryDb, StoredMemoryDb
 
@@ -222,6 +223,136 @@ def test_a_failing_observer_never_fails_the_call(
     assert "failed in buddy_memory_opened" in caplog.text
 
 
+def test_what_a_write_returns_is_what_readers_see() -> None:
+    """After a transform without a way back, the returned row is the one that a read shows."""
+
+    class Redacts:
+        @hookimpl
+        def buddy_memory_before_write(self, record: Record) -> Record:
+            return record._replace(payload={**record.payload, "phone": "…"})
+
+    with registered(Redacts()):
+        db = StoredMemoryDb(InMemoryStore())
+        row = db.upsert_memory(MemoryRow({"name": "Ann", "phone": "555"}, "a"))
+        bulk = db.upsert_memories([MemoryRow({"phone": "777"}, "b")])
+        assert row.memory == {"name": "Ann", "phone": "…"}
+        assert db.read_memories() == [*bulk, row]
+
+
+def test_a_write_that_could_not_be_read_again_stores_nothing() -> None:
+    """Where the transforms cannot undo each other, the write fails before it stores."""
+    with registered(Wraps()):
+        db = StoredMemoryDb(InMemoryStore())
+
+        class Destroys:
+            @hookimpl(trylast=True)
+            def buddy_memory_before_write(self, record: Record) -> Record:
+                return record._replace(payload={})
+
+        with registered(Destroys()):
+            broken = StoredMemoryDb(db._policy.store.inner)  # type: ignore[attr-defined]
+            with pytest.raises(InvalidMemoryError, match=r"unreadable.*KeyError"):
+                broken.upsert_memory(MemoryRow({}, "a"))
+            with pytest.raises(InvalidMemoryError, match=r"unreadable.*KeyError"):
+                broken.upsert_memories([MemoryRow({}, "a")])
+        assert db.count_memories() == 0
+
+
+def test_a_transform_changes_nothing_in_place() -> None:
+    """What a transform does to the payload it was given goes nowhere."""
+
+    class InPlace:
+        @hookimpl
+        def buddy_memory_before_write(self, record: Record) -> None:
+            record.payload["bad"] = {1}
+
+        @hookimpl
+        def buddy_memory_after_read(self, record: Record) -> None:
+            record.payload.clear()
+
+    with registered(InPlace()):
+        db = StoredMemoryDb(InMemoryStore())
+        assert db.upsert_memory(MemoryRow({"a": 1}, "a")).memory == {"a": 1}
+        assert [row.memory for row in db.read_memories()] == [{"a": 1}]
+
+
+def test_an_operation_on_several_rows_names_them() -> None:
+    """An observer learns the ids and owners of a bulk write, the ids of a bulk delete, and the
+    ids that a page showed."""
+    seen: list[Operation] = []
+
+    class Sees:
+        @hookimpl
+        def buddy_memory_operation(self, operation: Operation) -> None:
+            seen.append(operation)
+
+    with registered(Sees()):
+        db = StoredMemoryDb(InMemoryStore())
+        db.upsert_memories([MemoryRow({}, "a", "ann"), MemoryRow({}, "b"), MemoryRow({}, "c")])
+        db.read_memories(limit=2)
+        db.delete_memories(["c", "a"])
+    put, page, delete = seen
+    assert (put.ids, put.user_ids) == (["a", "b", "c"], ["ann", None])
+    assert page.ids == ["c", "b"]
+    assert delete.ids == ["c", "a"]
+
+
+class Eight(MemoryDb):
+    """A backend that implements the abstract methods itself."""
+
+    def create(self) -> None: ...
+    def table_exists(self) -> bool:
+        return True
+
+    def drop_table(self) -> None: ...
+    def clear(self) -> bool:
+        return True
+
+    def memory_exists(self, memory: MemoryRow) -> bool:
+        return False
+
+    def read_memories(
+        self, user_id: str | None = None, limit: int | None = None, sort: str | None = None
+    ) -> list[MemoryRow]:
+        return []
+
+    def upsert_memory(self, memory: MemoryRow, *, if_version: int | None = None) -> MemoryRow:
+        return memory
+
+    def delete_memory(
+        self, memory_id: str, *, user_id: str | None = None, if_version: int | None = None
+    ) -> bool:
+        return False
+
+
+def test_a_database_that_transforms_do_not_reach_is_refused(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A backend without a Store is not opened beside a plugin that transforms payloads; beside an
+    observer it is, with a warning."""
+    for opened in (open_memory_db, open_async_memory_db):
+        with registered(Wraps()), pytest.raises(ConfigError, match=r"Eight has no Store.*Wraps"):
+            opened(f"{__name__}:Eight")
+        with registered(Observes()):
+            opened(f"{__name__}:Eight")
+        assert "no plugin observes the operations of Eight" in caplog.text
+        caplog.clear()
+    with registered(Wraps()):
+        assert asyncio.run(open_async_memory_db("sqlite").read_memories()) == []
+
+
+def test_a_plugin_is_registered_once() -> None:
+    """Registering a plugin again is refused and leaves the first registration; so is taking out
+    one that is not there."""
+    observer = Observes()
+    with registered(observer):
+        with pytest.raises(ConfigError, match="registered already"):
+            plugins.register(observer, "again")
+        assert plugins.active() is not None
+    with pytest.raises(ConfigError, match="not registered"):
+        plugins.unregister(observer)
+
+
 def test_a_config_string_is_rewritten_before_it_is_opened(tmp_path: Path) -> None:
     """A plugin can turn a config string into another one, and is told of what was opened."""
 
@@ -240,9 +371,10 @@ def test_a_config_string_is_rewritten_before_it_is_opened(tmp_path: Path) -> Non
 
     vault = Vault()
     with registered(vault):
-        db = open_memory_db("vault://memory")
-        assert vault.opened is db
-        db.close()
+        for config in ("vault://memory", {"url": "vault://memory"}):
+            db = open_memory_db(config)
+            assert vault.opened is db
+            db.close()
         with pytest.raises(ConfigError, match="failed on the config string: KeyError"):
             open_memory_db("vault://broken")
     assert (tmp_path / "a.db").exists() is False
@@ -288,6 +420,7 @@ except BackendLoadError as error:
     [
         ("", {}, "HookedStore"),
         ("raise SystemExit", {}, "'audit' of acme-audit could not be loaded: SystemExit"),
+        ("raise SystemExit", {}, "BUDDY_MEMORY_BLOCK=acme-audit opens without it"),
         ("raise SystemExit", {"BUDDY_MEMORY_BLOCK": "acme-audit"}, "SqliteStore"),
     ],
 )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ import pytest
 from buddy.memory import open_async_memory_db, open_memory_db
 from buddy.memory.db.base import MemoryDb as MemoryDbV1
 from buddy.memory.db.stored import StoredMemoryDb as StoredMemoryDbV1
+from buddy.memory.discovery import Claim, scan
 from buddy.memory.errors import (
     AmbiguousBackendError,
     BackendLoadError,
@@ -130,6 +133,7 @@ def test_an_entry_point_makes_a_backend_known(site: Path) -> None:
     [
         ("import not_there_at_all", "not_there_at_all"),
         ("raise SystemExit(3)", "SystemExit: 3"),
+        ("class E(Exception):\n    __str__ = None\nraise E", "loaded: E"),
         ("raise RuntimeError('boom')", "RuntimeError: boom"),
         ("1/0", "ZeroDivisionError"),
         ("x = (", "SyntaxError"),
@@ -168,6 +172,133 @@ def test_two_claims_on_one_name_are_ambiguous(site: Path, monkeypatch: pytest.Mo
     monkeypatch.delenv("BUDDY_MEMORY_BLOCK")
     registry.register("both", Registered)
     assert registry.lookup("both") is Registered
+
+
+def test_a_name_has_one_owner_for_sync_and_async(
+    site: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who claims only the synchronous class of a first-party name gets none of the other half: the
+    name is ambiguous for both, and the preferred distribution runs in threads."""
+    plugin(site, "acme-sqlite", "[buddy.memory.v2.db]\nsqlite = acme_s:Db\n", acme_s=GOOD)
+    registry = Registry()
+    for kind in ("v2", "async"):
+        with pytest.raises(AmbiguousBackendError, match="acme-sqlite"):
+            registry.lookup("sqlite", kind)
+    assert registry.lookup("sqlite", "v1").__module__ == "buddy_memory_sqlite.v1"
+    monkeypatch.setenv("BUDDY_MEMORY_PREFER", "SQLite = Acme_SQLite")
+    assert registry.lookup("sqlite").__module__ == "acme_s"
+    with pytest.raises(BackendLoadError, match=r"acme-sqlite.*synchronous"):
+        registry.lookup("sqlite", "async")
+    monkeypatch.setenv("BUDDY_MEMORY_PREFER", "sqlite=buddy-memory-sqlite")
+    registry.register("sqlite", Registered)
+    with pytest.raises(BackendLoadError, match="synchronous class is registered"):
+        registry.lookup("sqlite", "async")
+
+
+def test_a_stranger_does_not_take_a_first_party_name_for_want_of_metadata(
+    site: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A claim to a first-party name is ambiguous also where ours has no metadata to claim it by;
+    where ours is not installed at all, the claim stands."""
+    claims = [
+        Claim("v2", "sqlite", "acme_db:Db", "acme", "1"),
+        Claim("v2", "redis", "acme_db:Db", "acme", "1"),
+    ]
+    (site / "acme_db.py").write_text(GOOD)
+    monkeypatch.setattr("buddy.memory.registry.scan", lambda: claims)
+    with pytest.raises(AmbiguousBackendError, match=r"acme .* buddy-memory-sqlite"):
+        Registry().lookup("sqlite")
+    monkeypatch.setattr("buddy.memory.registry.find_spec", lambda name: None)
+    assert Registry().lookup("redis").__module__ == "acme_db"
+    monkeypatch.setenv("BUDDY_MEMORY_BLOCK", "ACME, Buddy.Memory_SQLite")
+    with pytest.raises(UnknownBackendError, match="shuts out acme, buddy-memory-sqlite"):
+        Registry().lookup("sqlite")
+
+
+def test_a_distribution_that_is_there_twice_counts_once(
+    site: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of two copies of a distribution the first on the path counts, of two versions in one folder
+    the newer, and one that pip could not remove not at all."""
+    entries = "[buddy.memory.v2.db]\n{} = gone_{}:Db\n"
+    first, second = site / "first", site / "second"
+    plugin(first, "acme-memory", entries.format("acme", 2))
+    plugin(second, "acme-memory", entries.format("acme", 1))
+    plugin(second, "Acme.Other", entries.format("other", 1))
+    other = second / "acme_other-1.1.dist-info"
+    other.mkdir()
+    (other / "entry_points.txt").write_text(entries.format("other", 2))
+    plugin(second, "~cme-memory", entries.format("ghost", 1))
+    monkeypatch.syspath_prepend(str(second))
+    monkeypatch.syspath_prepend(str(first))
+    listed = Registry().backends()
+    assert listed["acme"].classes == {"v2": "gone_2:Db"}
+    assert listed["other"] == ("other", {"v2": "gone_2:Db"}, "acme-other", "1.1")
+    assert "ghost" not in listed
+
+
+def test_an_entry_point_is_read_as_the_specification_says(site: Path) -> None:
+    """Blanks, comments, extras and upper case are understood; a line that is wrong is alone."""
+    text = """\ufeff# ours
+[ buddy.memory.v2.db ]
+  ACME  =  acme_case : Db  [extra]
+; a comment
+no pair
+= nothing
+[console_scripts]
+other = x:y
+"""
+    plugin(site, "acme-case", text, acme_case=GOOD)
+    registry = Registry()
+    assert registry.lookup("Acme").__module__ == "acme_case"
+    assert [c.name for c in registry.claims() if c.distribution == "acme-case"] == ["acme"]
+
+
+def test_any_entry_of_the_path_is_survived(
+    site: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """No object on sys.path, file, folder or archive that is none stops a scan."""
+    rubbish = tmp_path_factory.mktemp("rubbish")
+    (rubbish / "old-1.0.egg-info").write_text("a file, as distutils wrote it")
+    (rubbish / "odd-1.0.dist-info" / "entry_points.txt").mkdir(parents=True)
+    (rubbish / "app.zip").write_bytes(b"no zip")
+    odd: list[Any] = [rubbish, b"bytes", None, 7, [], "nul\0", "", "/not/there"]
+    odd += [str(rubbish), str(rubbish / "app.zip"), str(rubbish / "app.zip" / "inner")]
+    monkeypatch.setattr(sys, "path", [*odd, *sys.path])
+    assert Registry().lookup("sqlite")
+
+
+def test_the_registry_serves_threads(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Threads may look up, list, register and refresh at once; the entry points are scanned once
+    for as many lookups as come before a refresh."""
+    plugin(site, "acme-memory", "[buddy.memory.v2.db]\nmany = acme_m:Db\n", acme_m=GOOD)
+    scans: list[int] = []
+
+    def counted() -> list[Claim]:
+        scans.append(1)
+        return scan()
+
+    monkeypatch.setattr("buddy.memory.registry.scan", counted)
+    registry = Registry()
+    start = Barrier(8)
+
+    def look(n: int) -> None:
+        start.wait()
+        for i in range(50):
+            assert registry.lookup("many").__module__ == "acme_m"
+            registry.register(f"name-{n}-{i}", Registered)
+            assert f"name-{n}-{i}" in registry.backends()
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(look, range(8)))
+        assert len(scans) == 1
+
+        def refresh(n: int) -> None:
+            registry.refresh()
+            assert registry.lookup("many").__module__ == "acme_m"
+
+        list(pool.map(refresh, range(8)))
+    assert 2 <= len(scans) <= 9
 
 
 def test_one_entry_seen_twice_is_one(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,13 +1,15 @@
 """The hooks: what a plugin may implement.
 
 A plugin is a module or object whose functions are marked with ``hookimpl``; an entry point in the
-group ``buddy.memory.plugins`` names it. Hooks of several plugins run in the order of the entry
-points' names unless ``hookimpl(tryfirst=True)`` or ``trylast=True`` says otherwise; after a read
-the transforms run in the opposite order, so that each undoes what it did.
+group ``buddy.memory.plugins`` names it. Hooks of several plugins run in this order: those that were
+registered in code, the latest first, then the installed ones by the names of their entry points;
+``hookimpl(tryfirst=True)`` and ``trylast=True`` move one. After a read the transforms run in the
+opposite order, so that each undoes what it did.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
@@ -26,7 +28,13 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 @dataclass
 class Operation:
     """One call to a Store. ``name`` is that of the Store's method; ``kind`` is None for calls on
-    the store as a whole. ``rows``, known at the end, counts rows written, read or deleted."""
+    the store as a whole.
+
+    ``id`` and ``user_id`` are those of the call; a ``user_id`` of None stands for all users, or in
+    a ``put`` for a row without one. ``ids`` are the rows of a call on several: from the start for
+    writes and ``delete_many``, at the end for a ``page``. ``user_ids`` are the owners of the rows
+    that such a write brings. ``rows``, known at the end, counts rows written, read or deleted.
+    """
 
     backend: str
     name: str
@@ -34,6 +42,8 @@ class Operation:
     id: str | None = None
     user_id: str | None = None
     rows: int | None = None
+    ids: Sequence[str] = ()
+    user_ids: Sequence[str | None] = ()
 
 
 class Specs:
@@ -54,7 +64,9 @@ class Specs:
     def buddy_memory_before_write(self, record: Record) -> Record | None:
         """Return the record to store instead, or None to leave it. Only its payload may differ.
 
-        An error fails the call as InvalidMemoryError, before anything of it is stored.
+        ``record`` is a copy: changing it in place changes nothing. It is followed at once by
+        ``buddy_memory_after_read``, whose outcome is what the call returns as the stored row.
+        An error in either fails the call as InvalidMemoryError, before anything of it is stored.
         """
         return None
 
@@ -62,7 +74,8 @@ class Specs:
     def buddy_memory_after_read(self, record: Record) -> Record | None:
         """Return the record to show instead, or None to leave it. Only its payload may differ.
 
-        An error makes this one row unreadable (rule R16).
+        It has to depend on kind, id, user_id and payload only: what is read may be newer than what
+        was written. An error makes this one row unreadable (rule R16).
         """
         return None
 

@@ -1,18 +1,20 @@
 """Plugins: found by entry points or registered in code, and none of them costs anything when there
 is none: a store is wrapped only when a plugin exists at the time it is opened.
 
-A plugin that cannot be loaded fails the opening of every database, since it may be the one that
-encrypts; BUDDY_MEMORY_BLOCK=distribution takes it out.
+Whatever could leave a payload untransformed fails: a plugin that cannot be loaded fails the opening
+of every database, since it may be the one that encrypts, and so does a database that the transforms
+of a plugin would not reach. BUDDY_MEMORY_BLOCK=distribution takes a plugin out.
 """
 
 from __future__ import annotations
 
 import logging
-from importlib import import_module
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
+from buddy.memory.discovery import Claim
 from buddy.memory.errors import BackendLoadError, ConfigError, MemoryDbError
+from buddy.memory.resolve import describe, resolve
 
 if TYPE_CHECKING:
     import pluggy
@@ -22,43 +24,49 @@ if TYPE_CHECKING:
 logger = logging.getLogger("buddy.memory")
 
 _lock = RLock()
+_in_code: list[tuple[object, str | None]] = []
+_installed: list[Claim] = []
 _manager: pluggy.PluginManager | None = None
-_scanned = False
 
 
 def register(plugin: object, name: str | None = None) -> str:
-    """Add a plugin in code; return its name. Databases that are open already do not see it.
+    """Add a plugin in code; return its name, as errors show it.
 
-    Raises ConfigError for a hook that does not exist, or a name that is taken.
+    Databases that are open already do not see it. It runs before the installed ones, and before
+    those that were registered earlier. Raises ConfigError for a hook that does not exist, a
+    plugin that is there already, or a name that is taken.
     """
     with _lock:
-        manager = _made()
-        try:
-            name = manager.register(plugin, name)
-            manager.check_pending()
-        except Exception as error:
-            if manager.is_registered(plugin):
-                manager.unregister(plugin)
-            raise ConfigError(f"this is no plugin: {error}") from error
-        if name is None:
-            raise ConfigError("this plugin is blocked")
+        manager = _manager or _empty()
+        name = _add(manager, plugin, name or _free_name(manager, plugin))
+        _in_code.append((plugin, name))
+        _use(manager)
         return name
 
 
 def unregister(plugin: object) -> None:
-    """Take out a plugin that was added in code."""
+    """Take out a plugin that was added in code; ConfigError when it was not."""
     with _lock:
-        _made().unregister(plugin)
+        if _manager is None or not any(known is plugin for known, _ in _in_code):
+            raise ConfigError("this plugin was not registered in code")
+        _manager.unregister(plugin)
+        _in_code[:] = [(known, name) for known, name in _in_code if known is not plugin]
 
 
 def active() -> pluggy.PluginManager | None:
-    """Return the manager when there is any plugin, else None. Loads entry points the first time."""
-    global _scanned
-    if not _scanned:
+    """Return the manager when there is any plugin, else None.
+
+    Loads installed plugins the first time, and again after ``refresh()`` or a change of
+    BUDDY_MEMORY_BLOCK.
+    """
+    from buddy.memory.registry import default
+
+    claims = sorted((c for c in default.claims() if c.kind == "plugin"), key=_order)
+    if claims != _installed:
+        # Imported without the lock: an import waits for other imports, and these for the lock.
+        plugins = [_imported(claim) for claim in claims]
         with _lock:
-            if not _scanned:
-                _load_entry_points()
-                _scanned = True
+            _rebuild(claims, plugins)
     return _manager if _manager is not None and _manager.get_plugins() else None
 
 
@@ -89,11 +97,16 @@ def rewrite(config: str) -> str:
 
 
 def announce(db: Any) -> None:
-    """Tell the plugins that a database was opened; what goes wrong there is logged."""
+    """Tell the plugins that a database was opened; what goes wrong there is logged.
+
+    Raises ConfigError for a database without a Store where a plugin transforms payloads: they
+    would be stored as they are.
+    """
     manager = active()
     if manager is None:
         return
-    for implementation in manager.hook.buddy_memory_opened.get_hookimpls():
+    _check_reach(db, manager)
+    for implementation in reversed(manager.hook.buddy_memory_opened.get_hookimpls()):
         try:
             implementation.function(*([db] if "db" in implementation.argnames else []))
         except Exception:
@@ -102,31 +115,92 @@ def announce(db: Any) -> None:
             )
 
 
-def _made() -> pluggy.PluginManager:
-    global _manager
-    if _manager is None:
-        from pluggy import PluginManager
+def _check_reach(db: Any, manager: pluggy.PluginManager) -> None:
+    from buddy.memory.storage.settings import Settings
 
-        from buddy.memory.hookspecs import PROJECT, Specs
+    if isinstance(getattr(db, "sync_db", db), Settings):
+        return
+    hook, name = manager.hook, type(db).__name__
+    transforms = hook.buddy_memory_before_write.get_hookimpls()
+    transforms += hook.buddy_memory_after_read.get_hookimpls()
+    if transforms:
+        names = ", ".join(sorted({implementation.plugin_name for implementation in transforms}))
+        raise ConfigError(
+            f"{name} has no Store, so what it stores would not pass the plugin {names}. "
+            "Use another backend, or shut the plugin out by BUDDY_MEMORY_BLOCK."
+        )
+    if hook.buddy_memory_operation.get_hookimpls():
+        logger.warning("no plugin observes the operations of %s: it has no Store", name)
 
-        _manager = PluginManager(PROJECT)
-        _manager.add_hookspecs(Specs)
-    return _manager
+
+def _empty() -> pluggy.PluginManager:
+    from pluggy import PluginManager
+
+    from buddy.memory.hookspecs import PROJECT, Specs
+
+    manager = PluginManager(PROJECT)
+    manager.add_hookspecs(Specs)
+    return manager
 
 
-def _load_entry_points() -> None:
-    from buddy.memory.registry import default
+def _add(manager: pluggy.PluginManager, plugin: object, name: str | None) -> str:
+    if manager.is_registered(plugin):
+        raise ConfigError(f"this plugin is registered already, as {manager.get_name(plugin)}")
+    try:
+        added = manager.register(plugin, name)
+        manager.check_pending()
+    except Exception as error:
+        if manager.is_registered(plugin):
+            manager.unregister(plugin)
+        raise ConfigError(f"this is no plugin: {error}") from error
+    if added is None:
+        raise ConfigError("this plugin is blocked")
+    return added
 
-    # The last one registered is called first, so the first name goes last.
-    for claim in sorted((c for c in default.claims() if c.kind == "plugin"), reverse=True):
-        module, _, attributes = claim.value.partition(":")
+
+def _free_name(manager: pluggy.PluginManager, plugin: object) -> str:
+    """Return what a plugin without a name is called; pluggy would take a number."""
+    name = base = getattr(plugin, "__name__", None) or type(plugin).__name__
+    number = 1
+    while manager.has_plugin(name):
+        number += 1
+        name = f"{base} {number}"
+    return name
+
+
+def _order(claim: Claim) -> tuple[str, str]:
+    return claim.name, claim.distribution
+
+
+def _imported(claim: Claim) -> object:
+    try:
+        return resolve(claim.value)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        raise _failed(claim, error) from error
+
+
+def _failed(claim: Claim, error: BaseException) -> BackendLoadError:
+    remedy = f"It is a plugin; BUDDY_MEMORY_BLOCK={claim.distribution} opens without it."
+    return BackendLoadError(claim.name, claim.distribution, f"{describe(error)}. {remedy}")
+
+
+def _rebuild(claims: list[Claim], plugins: list[object]) -> None:
+    """Put a new manager in place of the old one, or leave that as it is."""
+    manager = _empty()
+    # pluggy calls first what was registered last.
+    for claim, plugin in reversed(list(zip(claims, plugins, strict=True))):
         try:
-            plugin: Any = import_module(module.strip())
-            for attribute in filter(None, attributes.strip().split(".")):
-                plugin = getattr(plugin, attribute)
-            register(plugin, claim.name)
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:
-            reason = f"{type(error).__name__}: {error}"
-            raise BackendLoadError(claim.name, claim.distribution, reason) from error
+            _add(manager, plugin, f"{claim.name} of {claim.distribution}")
+        except ConfigError as error:
+            raise _failed(claim, error) from error
+    for plugin, name in _in_code:
+        _add(manager, plugin, name)
+    _use(manager)
+    _installed[:] = claims
+
+
+def _use(manager: pluggy.PluginManager) -> None:
+    global _manager
+    _manager = manager

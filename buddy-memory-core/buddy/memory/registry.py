@@ -3,27 +3,23 @@
 Importing this module scans and imports nothing. One name's lookup imports that backend only.
 
 ``BUDDY_MEMORY_PREFER=name=distribution,…`` settles a name that several distributions claim;
-``BUDDY_MEMORY_BLOCK=distribution,…`` makes the registry blind for a distribution.
+``BUDDY_MEMORY_BLOCK=distribution,…`` makes the registry blind for a distribution. Both are read at
+every lookup.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from importlib import import_module
+from importlib.util import find_spec
 from threading import RLock
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast, overload
 
 from buddy.memory import config as configs
-from buddy.memory.discovery import GROUPS, Claim, scan
-from buddy.memory.errors import (
-    AmbiguousBackendError,
-    BackendLoadError,
-    ConfigError,
-    UnknownBackendError,
-)
+from buddy.memory.discovery import GROUPS, Claim, blocked, scan, settle
+from buddy.memory.errors import BackendLoadError, ConfigError, UnknownBackendError
 from buddy.memory.first_party import FIRST_PARTY
+from buddy.memory.resolve import SynchronousClassError, check_class, load
 
 if TYPE_CHECKING:
     from buddy.memory.db.base import MemoryDb as MemoryDbV1
@@ -38,10 +34,6 @@ class Backend(NamedTuple):
     classes: Mapping[str, str]
     distribution: str
     version: str | None
-
-
-class SynchronousClassError(BackendLoadError):
-    """An asynchronous class was asked for and a synchronous one is there: run it in threads."""
 
 
 class Registry:
@@ -73,15 +65,18 @@ class Registry:
         }
         for claim in sorted(c for c in self.claims() if c.kind in GROUPS):
             old = known.get(claim.name)
-            classes = {**(old.classes if old else {}), claim.kind: claim.value}
             owners = {claim.distribution}
             if old is not None and old.version is not None:
                 owners |= set(old.distribution.split(", "))
+            classes = {**(old.classes if old else {}), claim.kind: claim.value}
             owner = ", ".join(sorted(owners))
             known[claim.name] = Backend(claim.name, classes, owner, claim.version)
-        for (kind, name), backend in self._registered.items():
+        with self._lock:
+            registered = list(self._registered.items())
+        for (kind, name), backend in registered:
             value = backend if isinstance(backend, str) else _path(backend)
-            known[name] = Backend(name, {kind: value}, "register()", "")
+            classes = {**(known[name].classes if name in known else {}), kind: value}
+            known[name] = Backend(name, classes, "register()", "")
         return MappingProxyType(dict(sorted(known.items())))
 
     def lookup(self, name: str, kind: str = "v2") -> type[Any]:
@@ -91,7 +86,8 @@ class Registry:
         """
         _check_kind(kind)
         if ":" in name:
-            return _load(name, name, "the config string", kind)
+            return load(name, name, "the config string", kind)
+        name = name.lower()
         for candidate in dict.fromkeys((name, name.partition("+")[0])):
             found = self._find(candidate, kind)
             if found is not None:
@@ -101,46 +97,53 @@ class Registry:
     def _find(self, name: str, kind: str) -> type[Any] | None:
         registered = self._registered.get((kind, name))
         if isinstance(registered, str):
-            return _load(name, registered, "register()", kind)
+            return load(name, registered, "register()", kind)
         if registered is not None:
-            return _check_class(name, registered, "register()", kind)
-        claims = [c for c in self.claims() if c.kind == kind and c.name.lower() == name]
-        if claims:
-            claim = _settle(name, claims)
-            return _load(name, claim.value, claim.distribution, kind)
-        entry = FIRST_PARTY.get(name)
-        if entry is None or kind not in entry.classes or entry.distribution in _blocked():
+            return check_class(name, registered, "register()", kind)
+        if kind == "async" and ("v2", name) in self._registered:
+            raise SynchronousClassError(name, "register()", "its synchronous class is registered")
+        siblings = ("v1",) if kind == "v1" else ("v2", "async")
+        claims = [c for c in self.claims() if c.name == name and c.kind in siblings]
+        ours = _unlisted(name, kind, claims)
+        claim = settle(name, kind, [*claims, *ours])
+        if claim is None:
             return None
         try:
-            return _load(name, entry.classes[kind], entry.distribution, kind)
+            return load(name, claim.value, claim.distribution, kind)
         except BackendLoadError as error:
-            cause = error.__cause__
-            package = entry.classes[kind].partition(".")[0]
-            if isinstance(cause, ModuleNotFoundError) and cause.name == package:
+            if claim in ours and _is_absence(error, claim):
                 return None  # Not installed: said better by UnknownBackendError.
             raise
 
     def claims(self) -> list[Claim]:
         """Return what installed distributions claim; scans once."""
+        shut_out = blocked()
+        return [claim for claim in self._scanned() if claim.distribution not in shut_out]
+
+    def _scanned(self) -> list[Claim]:
         with self._lock:
             if self._claims is None:
                 self._claims = scan()
-            blocked = _blocked()
-            return [claim for claim in self._claims if claim.distribution not in blocked]
+            return self._claims
 
     def _unknown(self, name: str, kind: str) -> UnknownBackendError:
         from difflib import get_close_matches
 
         known = {n for n, backend in self.backends().items() if kind in backend.classes}
-        entry = FIRST_PARTY.get(name) or FIRST_PARTY.get(name.partition("+")[0])
-        if entry is not None and kind in entry.classes:
+        base = name.partition("+")[0]
+        entry = FIRST_PARTY.get(name) or FIRST_PARTY.get(base)
+        claimants = {c.distribution for c in self._scanned() if c.name in (name, base)}
+        shut_out = blocked() & (claimants | ({entry.distribution} if entry else set()))
+        if shut_out:
+            hint = f"BUDDY_MEMORY_BLOCK shuts out {', '.join(sorted(shut_out))}."
+        elif entry is not None and kind in entry.classes:
             hint = f"Install it: pip install {entry.distribution}."
         elif entry is not None:
             hint = f"It has {' and '.join(entry.classes)} classes only."
         else:
             near = get_close_matches(name, known, 1)
             hint = f"Did you mean {near[0]!r}?" if near else ""
-        return UnknownBackendError(name, f"{kind} backend", known, hint)
+        return UnknownBackendError(name, f"{kind} backend", known - {name}, hint)
 
 
 def _check_kind(kind: str) -> str:
@@ -149,59 +152,33 @@ def _check_kind(kind: str) -> str:
     return kind
 
 
-def _settle(name: str, claims: list[Claim]) -> Claim:
-    preferred = dict(
-        pair.split("=", 1) for pair in _listed("BUDDY_MEMORY_PREFER") if "=" in pair
-    ).get(name)
-    chosen = [c for c in claims if c.distribution == preferred] or claims
-    if len({(c.value, c.distribution) for c in chosen}) > 1:
-        raise AmbiguousBackendError(name, sorted(f"{c.distribution} ({c.value})" for c in chosen))
-    return chosen[0]
+def _unlisted(name: str, kind: str, claims: list[Claim]) -> list[Claim]:
+    """Return our own claim to the name where no metadata make it; at most one.
+
+    Where nobody claims the name, the table answers. Where a stranger does, ours must not give way
+    for want of metadata if it can be imported.
+    """
+    entry = FIRST_PARTY.get(name)
+    if entry is None or kind not in entry.classes or entry.distribution in blocked():
+        return []
+    ours = Claim(kind, name, entry.classes[kind], entry.distribution, "")
+    if any(claim.distribution == ours.distribution for claim in claims):
+        return []
+    return [ours] if not claims or find_spec(_package(ours)) else []
 
 
-def _load(name: str, path: str, distribution: str, kind: str) -> type[Any]:
-    module, _, attributes = path.partition(":")
-    try:
-        found: Any = import_module(module.strip())
-        for attribute in attributes.strip().split("."):
-            found = getattr(found, attribute)
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # A plugin may raise anything, SystemExit too; it fails alone.
-        raise BackendLoadError(name, distribution, f"{type(error).__name__}: {error}") from error
-    return _check_class(name, found, distribution, kind)
+def _is_absence(error: BackendLoadError, claim: Claim) -> bool:
+    """Tell whether the backend itself is not there, and not something that it imports."""
+    cause = error.__cause__
+    return isinstance(cause, ModuleNotFoundError) and cause.name == _package(claim)
 
 
-def _check_class(name: str, found: Any, distribution: str, kind: str) -> type[Any]:
-    base = _base(kind)
-    if isinstance(found, type) and issubclass(found, base):
-        return found
-    if kind == "async" and isinstance(found, type) and issubclass(found, _base("v2")):
-        raise SynchronousClassError(name, distribution, "it is synchronous")
-    wanted = f"{base.__module__}.{base.__qualname__}"
-    raise BackendLoadError(name, distribution, f"{found!r:.120} is no subclass of {wanted}")
-
-
-def _base(kind: str) -> type[Any]:
-    if kind == "v1":
-        from buddy.memory.db.base import MemoryDb as V1
-
-        return V1
-    from buddy.memory.v2.db.base import AsyncMemoryDb, MemoryDb
-
-    return AsyncMemoryDb if kind == "async" else MemoryDb
+def _package(claim: Claim) -> str:
+    return claim.value.partition(".")[0]
 
 
 def _path(cls: type[Any]) -> str:
     return f"{cls.__module__}:{cls.__qualname__}"
-
-
-def _listed(variable: str) -> list[str]:
-    return [item.strip() for item in os.environ.get(variable, "").split(",") if item.strip()]
-
-
-def _blocked() -> list[str]:
-    return _listed("BUDDY_MEMORY_BLOCK")
 
 
 default = Registry()
@@ -242,10 +219,14 @@ def open_async_memory_db(config: str | Mapping[str, Any], **options: Any) -> Asy
         return ThreadedMemoryDb(_open(target, "v2", options))
 
 
-def _parse(config: str | Mapping[str, Any]) -> configs.Target:
+def _parse(config: object) -> configs.Target:
     from buddy.memory import plugins
 
-    return configs.parse(plugins.rewrite(config) if isinstance(config, str) else config)
+    if isinstance(config, str):
+        return configs.parse(plugins.rewrite(config))
+    if isinstance(config, Mapping) and isinstance(config.get("url"), str):
+        return configs.parse({**config, "url": plugins.rewrite(config["url"])})
+    return configs.parse(config)
 
 
 def _open(target: configs.Target, kind: str, options: Mapping[str, Any]) -> Any:

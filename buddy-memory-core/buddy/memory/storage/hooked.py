@@ -55,23 +55,29 @@ class HookedStore(Store):
         record = write.record
         for plugin, transform in self._before_write:
             try:
-                record = _checked(record, transform(record))
+                record = _transformed(record, transform)
             except Exception as error:
                 reason = f"the plugin {plugin} refused the row: {type(error).__name__}"
                 raise InvalidMemoryError(reason, record.kind.value) from error
         return write._replace(record=record)
 
-    def _shown(self, found: Record | Corrupt) -> Record | Corrupt:
-        if isinstance(found, Corrupt):
-            return found
-        record = found
+    def _shown(self, record: Record) -> Record | Corrupt:
         for plugin, transform in self._after_read:
             try:
-                record = _checked(record, transform(record))
+                record = _transformed(record, transform)
             except Exception as error:
                 reason = f"the plugin {plugin} cannot read it: {type(error).__name__}"
                 return Corrupt(record.id, record.user_id, record.position, reason)
         return record
+
+    def _shown_as(self, write: Write) -> dict[str, Any]:
+        """Return the payload that readers will see of a transformed write, before it is stored."""
+        shown = self._shown(write.record)
+        if isinstance(shown, Corrupt):
+            raise InvalidMemoryError(
+                f"would be unreadable: {shown.reason}", write.record.kind.value
+            )
+        return shown.payload
 
     # --- the primitives
 
@@ -106,9 +112,11 @@ class HookedStore(Store):
     async def put(self, write: Write) -> Record:
         plain = write.record
         with self._observed("put", plain.kind, plain.id, plain.user_id) as operation:
-            stored = await self.inner.put(self._written(write))
+            write = self._written(write)
+            payload = self._shown_as(write)
+            stored = await self.inner.put(write)
             operation.rows = 1
-            return stored._replace(payload=plain.payload)
+            return stored._replace(payload=payload)
 
     async def put_many(self, writes: Sequence[Write]) -> list[Record]:
         return await self._put_all("put_many", self.inner.put_many, writes)
@@ -123,18 +131,21 @@ class HookedStore(Store):
         writes: Sequence[Write],
     ) -> list[Record]:
         with self._observed(name, writes[0].record.kind) as operation:
-            stored = await put([self._written(write) for write in writes])
+            operation.ids = [write.record.id for write in writes]
+            operation.user_ids = list(dict.fromkeys(write.record.user_id for write in writes))
+            written = [self._written(write) for write in writes]
+            payloads = [self._shown_as(write) for write in written]
+            stored = await put(written)
             operation.rows = len(stored)
             return [
-                row._replace(payload=write.record.payload)
-                for row, write in zip(stored, writes, strict=True)
+                row._replace(payload=payload) for row, payload in zip(stored, payloads, strict=True)
             ]
 
     async def get(self, kind: Kind, id: str, user_id: str | None) -> Record | Corrupt | None:
         with self._observed("get", kind, id, user_id) as operation:
             found = await self.inner.get(kind, id, user_id)
             operation.rows = int(found is not None)
-            return None if found is None else self._shown(found)
+            return self._shown(found) if isinstance(found, Record) else found
 
     async def has(self, kind: Kind, id: str, user_id: str | None) -> bool:
         with self._observed("has", kind, id, user_id):
@@ -154,7 +165,8 @@ class HookedStore(Store):
                 kind, user_id, newest_first=newest_first, after=after, limit=limit
             )
             operation.rows = len(rows)
-            return [self._shown(row) for row in rows]
+            operation.ids = [row.id for row in rows]
+            return [self._shown(row) if isinstance(row, Record) else row for row in rows]
 
     async def count(self, kind: Kind, user_id: str | None) -> int:
         with self._observed("count", kind, None, user_id):
@@ -170,6 +182,7 @@ class HookedStore(Store):
 
     async def delete_many(self, kind: Kind, ids: Sequence[str], user_id: str | None) -> int:
         with self._observed("delete_many", kind, None, user_id) as operation:
+            operation.ids = ids
             operation.rows = await self.inner.delete_many(kind, ids, user_id)
             return operation.rows
 
@@ -189,8 +202,10 @@ def _functions(caller: pluggy.HookCaller, argument: str) -> list[tuple[str, Call
     return [(i.plugin_name, adapted(i)) for i in reversed(caller.get_hookimpls())]
 
 
-def _checked(old: Record, new: Record | None) -> Record:
-    """Return what a transform made, which may differ in the payload only."""
+def _transformed(old: Record, transform: Callable[[Record], Record | None]) -> Record:
+    """Return what a transform makes of a record; it may differ in the payload only."""
+    # The transform gets a copy, so that what it does in place goes nowhere unchecked.
+    new = transform(old._replace(payload=payload.encode(old.payload, old.kind.value)))
     if new is None:
         return old
     if new._replace(payload=old.payload) != old:

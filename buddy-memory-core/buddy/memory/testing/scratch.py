@@ -15,12 +15,8 @@ from buddy.memory import config as configs
 from buddy.memory import plugins
 from buddy.memory.discovery import GROUPS
 from buddy.memory.errors import BackendLoadError, ConfigError, UnknownBackendError
-from buddy.memory.registry import (
-    SynchronousClassError,
-    default,
-    open_async_memory_db,
-    open_memory_db,
-)
+from buddy.memory.registry import default, open_async_memory_db, open_memory_db
+from buddy.memory.resolve import SynchronousClassError
 from buddy.memory.testing.check import Check, Outcome, run_check
 from buddy.memory.testing.subject import AsyncView, Subject, Trial
 
