@@ -7,7 +7,7 @@ there is none, an update if nobody else wrote since.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -118,6 +118,9 @@ class FirestoreStore(Store):
                 "Call upgrade(), which moves them.",
             )
         self._looked = True
+
+    def older(self) -> AsyncIterator[list[Record | Corrupt]]:
+        return upgrade.older(self)
 
     async def upgrade(self) -> None:
         if await upgrade.is_needed(self):

@@ -6,15 +6,13 @@ only within its user.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from google.cloud.firestore_v1 import types
 
-from buddy.memory import payload
-from buddy.memory.errors import InvalidMemoryError
 from buddy.memory.storage import clock, legacy
-from buddy.memory.storage.record import Kind, Record
+from buddy.memory.storage.record import Corrupt, Kind, Record
 from buddy_memory_firestore import calls as protocol
 from buddy_memory_firestore.calls import NO_FIELDS
 from buddy_memory_firestore.documents import Position, to_document
@@ -69,15 +67,40 @@ async def run(store: FirestoreStore) -> None:
     await store.calls.commit([await store.marking(CURRENT)])
 
 
+async def older(store: FirestoreStore) -> AsyncIterator[list[Record | Corrupt]]:
+    """Yield pages of the old rows in the order of creation, each under a name of its own."""
+    if not await is_needed(store):
+        return  # What follows would look below each row of today.
+    rows = sorted([row async for row in _old_rows(store)])
+    taken: set[str] = set()
+    for start in range(0, len(rows), _PAGE):
+        paths = [row.path for row in rows[start : start + _PAGE]]
+        found = await store.calls.get(paths)
+        page: list[Record | Corrupt] = []
+        for path in paths:
+            if path in found:
+                row = _read(path, found[path])
+                row = row._replace(id=next(n for n in _names(row, path) if n not in taken))
+                taken.add(row.id)
+                page.append(row)
+        yield page
+
+
 async def _old_rows(store: FirestoreStore) -> AsyncIterator[_Old]:
     collection = store.collections[Kind.MEMORY]
     async for user in _all(store, "", collection, NO_FIELDS):
         path = user.name.partition("/documents/")[2]
         async for document in _all(store, path, _BELOW, ["created_at"]):
             if document.HasField("create_time"):
-                value = _plain(document).get("created_at")
-                created = float(value) if isinstance(value, (int, float)) else 0.0
-                yield _Old(created, document.name.partition("/documents/")[2])
+                yield _Old(_age(document), document.name.partition("/documents/")[2])
+
+
+def _age(document: Any) -> float:
+    try:
+        created = legacy.read_time(_plain(document).get("created_at"))
+    except ValueError:
+        created = None
+    return created.timestamp() if created else 0.0
 
 
 async def _all(
@@ -97,19 +120,14 @@ async def _move(store: FirestoreStore, path: str, order: int) -> bool:
     old = (await store.calls.get([path])).get(path)
     if old is None:
         return True  # Moved by somebody else.
-    fields = _plain(old)
-    id = _text(fields.get("id")) or path.rpartition("/")[2]
-    user_id = _text(fields.get("user_id"))
-    if await store.look(Kind.MEMORY, id) is not None:
-        id = f"{id}@{user_id}"  # Another user's row has this id.
-        if await store.look(Kind.MEMORY, id) is not None:
-            id = f"{id}@{path}"
-    record = _record(id, user_id, fields, order)
-    new_path = store.path(Kind.MEMORY, id)
-    new = protocol.Write(update=to_document(await store.calls.name(new_path), new_path, record))
-    if record.payload == {} and "memory" in old.fields:
-        # Unreadable, or empty: kept as it stands.
-        new.update.fields["memory"].CopyFrom(old.fields["memory"])
+    row = _read(path, old)
+    for id in _names(row, path):
+        row = row._replace(id=id)
+        if await store.look(Kind.MEMORY, id) is None:
+            break
+    new_path = store.path(Kind.MEMORY, row.id)
+    name = await store.calls.name(new_path)
+    new = protocol.Write(update=_document_of_today(name, new_path, row, order, old.fields))
     new.current_document.exists = False
     gone = protocol.Write(delete=old.name)
     gone.current_document.update_time.CopyFrom(old.update_time)
@@ -120,29 +138,30 @@ async def _move(store: FirestoreStore, path: str, order: int) -> bool:
     return True
 
 
-def _record(id: str, user_id: str | None, fields: dict[str, Any], order: int) -> Record:
+def _document_of_today(
+    name: str, path: str, row: Record | Corrupt, order: int, fields: Mapping[str, Any]
+) -> Any:
+    """Return what to write for an old row; the fields of an unreadable one stay as they stand."""
+    place = Position(order, document_id(row.id))
+    if isinstance(row, Record):
+        return to_document(name, path, row._replace(position=place))
     now = clock.utc_now()
-    created = legacy.read_time(fields.get("created_at"))
-    updated = legacy.read_time(fields.get("updated_at"))
-    try:
-        memory = payload.encode(fields.get("memory"))
-    except InvalidMemoryError:
-        memory = {}
-    place = Position(order, document_id(id))
-    return Record(
-        Kind.MEMORY,
-        id,
-        user_id,
-        memory,
-        created or updated or now,
-        updated or created or now,
-        1,
-        place,
-    )
+    document = to_document(name, path, Record(Kind.MEMORY, row.id, None, {}, now, now, 1, place))
+    for field in legacy.FIELDS[1:]:
+        if field in fields:
+            document.fields[field].CopyFrom(fields[field])
+    return document
 
 
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) and value else None
+def _read(path: str, document: Any) -> Record | Corrupt:
+    fields = _plain(document)
+    fields["id"] = fields.get("id") or path.rpartition("/")[2]
+    return legacy.read_row(map(fields.get, legacy.FIELDS))
+
+
+def _names(row: Record | Corrupt, path: str) -> tuple[str, str, str]:
+    """Return ids to choose from: another user's row may have the first one."""
+    return row.id, f"{row.id}@{row.user_id}", f"{row.id}@{path}"
 
 
 def _plain(document: Any) -> dict[str, Any]:

@@ -61,7 +61,7 @@ class Layout:
             "id": {"$type": "string"},
             "memory": {"$exists": True},
             "_version": {"$exists": True},
-            "created_at": {"$type": "number"},
+            "created_at": {"$not": {"$type": "date"}},
         }
 
     def refusal(self, stranger: Document) -> MemoryDbError:

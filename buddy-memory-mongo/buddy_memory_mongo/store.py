@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from time import monotonic
 from typing import Any
 
@@ -26,7 +26,7 @@ from buddy_memory_mongo.connection import Connection, Transaction, Work
 from buddy_memory_mongo.errors import NAME, Duplicate, translate
 from buddy_memory_mongo.layout import Layout
 from buddy_memory_mongo.positions import Positions
-from buddy_memory_mongo.upgrade import upgrade
+from buddy_memory_mongo.upgrade import older, upgrade
 
 LOOK_AGAIN_SECONDS = 60.0
 """How long a look at the indexes counts. Somebody else may drop the collection, and a write would
@@ -166,6 +166,9 @@ class MongoStore(Store):
                 f"The collection {layout.collection!r} holds documents of somebody else too.",
                 "It was not dropped; clear() deletes what belongs to this store.",
             )
+
+    def older(self) -> AsyncIterator[list[Record | Corrupt]]:
+        return older(self, self._layouts[Kind.MEMORY])
 
     async def upgrade(self) -> None:
         layout = self._layouts[Kind.MEMORY]

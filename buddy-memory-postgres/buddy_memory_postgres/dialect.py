@@ -68,6 +68,8 @@ class PostgresDialect(SqlDialect):
         return jsonb.dump(value)
 
     def load(self, value: Any) -> dict[str, Any]:
+        if not isinstance(value, str):
+            raise TypeError(f"a payload was expected, not {value!r}")
         return jsonb.load(value)
 
     def dump_time(self, time: datetime) -> datetime:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
-from datetime import datetime
+from collections.abc import AsyncIterator
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from buddy.memory.errors import ConflictError, InvalidMemoryError, OwnerMismatchError
+from buddy.memory.errors import ConflictError, OwnerMismatchError, TooLargeError
 from buddy.memory.storage import clock, legacy
-from buddy.memory.storage.checks import prepare
-from buddy.memory.storage.record import Draft, Kind, Record, Write
+from buddy.memory.storage.record import Corrupt, Record, Write
 from buddy_memory_redis.link import Link
 from buddy_memory_redis.rows import dump
 
@@ -28,8 +28,24 @@ class Old(NamedTuple):
 
     key: bytes
     text: bytes
-    draft: Draft
+    row: Record | Corrupt
     ttl: int
+
+
+async def older(link: Link, prefix: str) -> AsyncIterator[list[Old]]:
+    """Yield pages of the old rows, oldest first. Walks the keyspace and reads each row twice."""
+    ages: list[tuple[datetime, bytes]] = []
+    keys = await link.keys(f"{_glob(prefix)}:*")
+    for start in range(0, len(keys), AT_ONCE):
+        found = await _read(link, prefix, keys[start : start + AT_ONCE])
+        ages += [(_age(old.row), old.key) for old in found]
+    ages.sort()
+    for start in range(0, len(ages), AT_ONCE):
+        yield await _read(link, prefix, [key for _, key in ages[start : start + AT_ONCE]])
+
+
+def _age(row: Record | Corrupt) -> datetime:
+    return row.created_at if isinstance(row, Record) else datetime.max.replace(tzinfo=timezone.utc)
 
 
 async def upgrade(store: RedisStore, link: Link, prefix: str) -> None:
@@ -38,13 +54,12 @@ async def upgrade(store: RedisStore, link: Link, prefix: str) -> None:
     An old key is removed when its row is stored, and only while it holds what was read. What is
     no memory of this prefix, or cannot be read, stays where it is.
     """
-    keys = await link.keys(f"{_glob(prefix)}:*")
-    found: list[Old] = []
-    for start in range(0, len(keys), AT_ONCE):
-        found += await _read(link, prefix, keys[start : start + AT_ONCE])
-    for old in sorted(found, key=_age):
-        if await _move(store, old):
-            await link.one(("EVAL", _REMOVE_UNCHANGED, 1, old.key, old.text))
+    async for page in older(link, prefix):
+        for old in page:
+            if isinstance(old.row, Corrupt):
+                logger.warning("left alone what is no readable memory: %r", old.key)
+            elif await _move(store, old, old.row):
+                await link.one(("EVAL", _REMOVE_UNCHANGED, 1, old.key, old.text))
 
 
 _REMOVE_UNCHANGED = """
@@ -61,43 +76,36 @@ def _glob(prefix: str) -> str:
 async def _read(link: Link, prefix: str, keys: list[bytes]) -> list[Old]:
     commands = [command for key in keys for command in (("GET", key), ("PTTL", key))]
     replies = await link.all(commands)
-    found = []
-    for key, text, ttl in zip(keys, replies[::2], replies[1::2], strict=True):
-        draft = _draft(key, text, prefix) if isinstance(text, bytes) else None
-        if isinstance(text, bytes) and draft is not None:
-            found.append(Old(key, text, draft, max(int(ttl), 0)))
-    return found
+    return [
+        Old(key, text, _row(key, text, prefix), max(int(ttl), 0))
+        for key, text, ttl in zip(keys, replies[::2], replies[1::2], strict=True)
+        if isinstance(text, bytes)
+    ]
 
 
-def _draft(key: bytes, text: bytes, prefix: str) -> Draft | None:
-    """Return the row, or None, with a warning, when it is none of this prefix."""
+def _row(key: bytes, text: bytes, prefix: str) -> Record | Corrupt:
+    """Return the memory in a text, or Corrupt when it is none of this prefix."""
+    name = key.decode(errors="backslashreplace")
     try:
-        row: Any = json.loads(text)
-        payload = legacy.read_payload(row["memory"])
-        id = row["id"]
-    except (ValueError, TypeError, KeyError, RecursionError):
-        row = payload = id = None
-    if payload is None or f"{prefix}:{id}".encode(errors="replace") != key:
-        logger.warning("left alone what is no readable memory: %r", key)
-        return None
-    created, updated = (legacy.read_time(row.get(name)) for name in ("created_at", "updated_at"))
-    return Draft(Kind.MEMORY, id, row.get("user_id"), payload, created, updated or created)
+        fields: Any = json.loads(text)
+    except (ValueError, RecursionError):
+        return Corrupt(name, None, None, "it is no JSON")
+    id = fields.get("id") if isinstance(fields, dict) else None
+    if id is None or f"{prefix}:{id}".encode(errors="replace") != key:
+        return Corrupt(name, None, None, "it is no memory with the id that its key says")
+    row = legacy.read_row(map(fields.get, legacy.FIELDS))
+    return row._replace(id=name) if isinstance(row, Corrupt) else row
 
 
-def _age(old: Old) -> tuple[float, bytes]:
-    created = old.draft.created_at
-    return (created.timestamp() if isinstance(created, datetime) else 0.0), old.key
-
-
-async def _move(store: RedisStore, old: Old) -> bool:
+async def _move(store: RedisStore, old: Old, row: Record) -> bool:
     """Store an old row unless a newer one is there; tell whether the old key may go."""
+    write = Write(row, clock.utc_now(), 0)
     try:
-        write = prepare(old.draft, clock.utc_now(), 0)
         try:
             await store.writing(old.ttl).apply([dump(write)])
         except ConflictError:
             await _take_later_update(store, write)
-    except (OwnerMismatchError, InvalidMemoryError) as error:
+    except (OwnerMismatchError, TooLargeError) as error:
         logger.warning("left the old memory %r where it is: %s", old.key, error)
         return False
     return True

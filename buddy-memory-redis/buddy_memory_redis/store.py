@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from buddy.memory.errors import AccessError, ConflictError, MemoryDbError
@@ -11,7 +11,7 @@ from buddy.memory.storage.store import Store
 from buddy_memory_redis.advice import warn_about_losses
 from buddy_memory_redis.directory import GONE, Directory, Doomed, Entry, owner_in
 from buddy_memory_redis.keys import Keys
-from buddy_memory_redis.legacy import upgrade
+from buddy_memory_redis.legacy import older, upgrade
 from buddy_memory_redis.link import Link
 from buddy_memory_redis.rows import dump
 from buddy_memory_redis.shelf import BYTES, COMMANDS, IDS, Shelves, bounded, grouped
@@ -67,6 +67,10 @@ class RedisStore(Store):
 
     async def close(self) -> None:
         await self._link.close()
+
+    async def older(self) -> AsyncIterator[list[Record | Corrupt]]:
+        async for page in older(self._link, self._prefix):
+            yield [old.row for old in page]
 
     async def upgrade(self) -> None:
         await upgrade(self, self._link, self._prefix)

@@ -37,6 +37,14 @@ class SqliteDialect(SqlDialect):
     def insert(self) -> Callable[[sa.Table], Any]:
         return sqlite.insert
 
+    def as_read_damaged(self, column: sa.Column[Any]) -> Any:
+        # Text as the bytes that it is made of; numbers, which a column of any type may hold, stay.
+        is_text = sa.func.typeof(column) == "text"
+        return sa.case((is_text, sa.cast(column, sa.LargeBinary)), else_=column)
+
+    def older_key(self, table: sa.Table) -> Any:
+        return sa.literal_column("rowid", sa.Integer())
+
     def translate(self, error: Exception) -> MemoryDbError | Fault | None:
         if isinstance(error, exc.TimeoutError):
             return UnavailableError(self.name, "no connection of the pool came free in time")

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
-from buddy.memory import payload
 from buddy.memory.errors import SchemaError
 from buddy.memory.storage import clock, legacy
-from buddy.memory.storage.record import Kind
+from buddy.memory.storage.record import Kind, Record
+from buddy.memory.storage.sql.older import PAGE, OlderTable
 from buddy.memory.storage.sql.tables import Tables, is_older
 from buddy_memory_sqlite.dialect import SqliteDialect
-
-_COLUMNS = ("id", "user_id", "memory", "created_at", "updated_at")
 
 
 def upgrade(connection: sa.Connection, tables: Tables) -> None:
     """Rebuild an older table of memories with the columns of today. Runs inside a write lock.
 
-    Every row is kept with its id, owner and times; one whose payload is unreadable is kept as it
-    stands and stays unreadable. Software that reads the five old columns can still read them.
+    Every row is kept with its id, owner and times; one that is unreadable is kept as it stands and
+    stays unreadable. Software that reads the five old columns, and JSON in them, can still do so.
     """
     table = tables.by_kind[Kind.MEMORY]
     inspector = sa.inspect(connection)
@@ -31,42 +27,54 @@ def upgrade(connection: sa.Connection, tables: Tables) -> None:
     columns = {column["name"] for column in inspector.get_columns(table.name)}
     if not is_older(columns):
         return
-    extra = columns - {*_COLUMNS, "seq", "version"}
+    extra = columns - {*legacy.FIELDS, "seq", "version"}
     if extra:
         raise SchemaError(
             f"An upgrade would lose columns of the table {table.name!r} that are not ours: "
-            f"{', '.join(sorted(extra))}."
+            f"{', '.join(sorted(extra))}.",
+            "Read it with iter_older_memories() and write the memories elsewhere.",
         )
     quote = connection.dialect.identifier_preparer.quote
     old = f"{table.name}__before_upgrade"
     connection.exec_driver_sql(f"ALTER TABLE {quote(table.name)} RENAME TO {quote(old)}")
     connection.execute(sa.schema.CreateTable(table))
-    # Names are quoted by the dialect, and values are parameters.
-    columns_sql = ", ".join(_COLUMNS)
-    rows = connection.exec_driver_sql(
-        f"SELECT {columns_sql} FROM {quote(old)} ORDER BY created_at, rowid"  # noqa: S608
-    )
-    insert = f"INSERT INTO {quote(table.name)} ({columns_sql}) VALUES (?, ?, ?, ?, ?)"  # noqa: S608
-    for row in _converted(rows):
-        connection.exec_driver_sql(insert, row)
+    _copy(connection, quote(old), quote(table.name))
+    _convert(connection, table, old)
     connection.exec_driver_sql(f"DROP TABLE {quote(old)}")
     for index in table.indexes:
         connection.execute(sa.schema.CreateIndex(index))
 
 
-def _converted(rows: Any) -> Iterator[tuple[Any, ...]]:
-    now = clock.utc_now()
-    for id, user_id, memory, created_at, updated_at in rows:
-        created, updated = legacy.read_time(created_at), legacy.read_time(updated_at)
-        readable = legacy.read_payload(memory)
-        yield (
-            id,
-            user_id,
-            memory if readable is None else payload.to_json(readable),
-            _text(created or updated or now),
-            _text(updated or created or now),
-        )
+def _copy(connection: sa.Connection, old: str, new: str) -> None:
+    """Copy every row as it stands; what the new table must have and is missing gets a value."""
+    connection.exec_driver_sql(
+        f"INSERT INTO {new} ({', '.join(legacy.FIELDS)}) "  # noqa: S608  (names are quoted)
+        "SELECT id, user_id, coalesce(memory, 'null'), coalesce(created_at, updated_at, :now), "
+        f"coalesce(updated_at, created_at, :now) FROM {old} ORDER BY created_at, rowid",
+        {"now": _dialect.dump_time(clock.utc_now())},
+    )
 
 
-def _text(time: datetime) -> Any:
-    return SqliteDialect().dump_time(time)
+def _convert(connection: sa.Connection, table: sa.Table, old: str) -> None:
+    """Bring the rows that can be read into the form of today."""
+    older = OlderTable(table.to_metadata(sa.MetaData(), name=old), _dialect)
+    keys = older.keys(connection)
+    update = sa.update(table).where(table.c.id == sa.bindparam("row_id"))
+    update = update.values({name: sa.bindparam(name) for name in legacy.FIELDS[2:]})
+    for start in range(0, len(keys), PAGE):
+        rows = older.rows(connection, keys[start : start + PAGE])
+        values = [_values(row) for row in rows if isinstance(row, Record)]
+        if values:
+            connection.execute(update, values)
+
+
+def _values(row: Record) -> dict[str, Any]:
+    return {
+        "row_id": row.id,
+        "memory": _dialect.dump(row.payload),
+        "created_at": row.created_at.replace(tzinfo=None),
+        "updated_at": row.updated_at.replace(tzinfo=None),
+    }
+
+
+_dialect = SqliteDialect()

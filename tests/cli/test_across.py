@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
-from uuid import uuid4
 
-import psycopg
 import pytest
-from pymongo import MongoClient
 
 from buddy.memory import open_memory_db
 from buddy.memory.errors import UnavailableError
@@ -18,85 +14,7 @@ from buddy.memory.transfer.loading import BATCH
 from buddy.memory.v2.db.base import MemoryDb
 from buddy.memory.v2.db.schema import MemoryRow
 from tests.cli.conftest import Run, everything
-from tests.firestore_server.process import FirestoreServer
-from tests.servers import redis as redis_servers
-from tests.servers.mongo import MongoServer
 from tests.servers.postgres import PostgresServer
-
-
-@pytest.fixture(scope="session")
-def postgres_server() -> Iterator[str]:
-    if given := os.environ.get("BUDDY_TEST_POSTGRES_URL"):
-        yield given
-        return
-    server = PostgresServer()
-    yield server.url()
-    server.stop()
-
-
-@pytest.fixture(scope="session")
-def mongo_server() -> Iterator[str]:
-    if given := os.environ.get("BUDDY_TEST_MONGO_URL"):
-        yield given
-        return
-    server = MongoServer()
-    yield server.url
-    server.stop()
-
-
-@pytest.fixture(scope="session")
-def redis_server() -> Iterator[str]:
-    if given := os.environ.get("BUDDY_TEST_REDIS_URL"):
-        yield given
-        return
-    server = redis_servers.RedisServer(redis_servers.valkey(), *redis_servers.DURABLE)
-    yield server.url
-    server.stop()
-
-
-@pytest.fixture(scope="session")
-def firestore_server() -> Iterator[str]:
-    if given := os.environ.get("FIRESTORE_EMULATOR_HOST"):
-        yield given
-        return
-    with FirestoreServer() as server:
-        yield server.address
-
-
-@pytest.fixture
-def postgres(postgres_server: str) -> Iterator[str]:
-    """A schema of this test's own."""
-    schema = f"cli_{uuid4().hex[:12]}"
-    yield f"{postgres_server}?table_name=memory&schema={schema}"
-    with psycopg.connect(postgres_server, autocommit=True) as connection:
-        connection.execute(f'DROP SCHEMA IF EXISTS "{schema}" CASCADE')  # type: ignore[arg-type]
-
-
-@pytest.fixture
-def mongo(mongo_server: str) -> Iterator[str]:
-    """A database of this test's own."""
-    name = f"cli_{uuid4().hex[:12]}"
-    address, _, query = mongo_server.partition("?")
-    yield f"{address.rstrip('/')}/{name}?{query}"
-    with MongoClient(mongo_server) as client:  # type: MongoClient[dict[str, object]]
-        client.drop_database(name)
-
-
-@pytest.fixture
-def redis(redis_server: str) -> Iterator[str]:
-    """A prefix of this test's own."""
-    url = f"{redis_server}?prefix=cli_{uuid4().hex[:12]}"
-    yield url
-    with open_memory_db(url) as db:
-        db.drop_table()
-
-
-@pytest.fixture
-def firestore(firestore_server: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A collection of this test's own."""
-    monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", firestore_server)
-    return f"firestore://test-project/(default)?collection_name=cli{uuid4().hex[:12]}"
-
 
 BACKENDS = ("postgres", "mongo", "redis", "firestore")
 

@@ -120,6 +120,7 @@ def test_upgrade(process: Run, old: str) -> None:
     ran = process("upgrade", old)
     assert ran.code == exits.INTERRUPTED
     assert "made by an older release" in ran.out
+    assert "200 memories of older software can be read" in ran.out
     assert process("ls", old).code == exits.DATA
     ran = process("upgrade", old, stdin=b"y\n")
     assert "The layout is current" in ran.out

@@ -147,10 +147,10 @@ class SchemaError(MemoryDbError):
 
 
 class CorruptMemoryError(MemoryDbError):
-    """A stored row cannot be decoded; ``id`` names it."""
+    """A stored row cannot be decoded; ``id`` names it, ``reason`` tells what is wrong."""
 
     def __init__(self, id: str, reason: str) -> None:
-        self.id = id
+        self.id, self.reason = id, reason
         super().__init__(f"The stored row {id!r} cannot be decoded: {reason}", id, reason)
 
 

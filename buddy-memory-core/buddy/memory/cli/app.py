@@ -14,9 +14,9 @@ import click
 
 from buddy.memory.cli import exits
 from buddy.memory.cli.output import Warnings, tell
-from buddy.memory.cli.text import plain
+from buddy.memory.cli.text import plain, remedy
 from buddy.memory.config import redact
-from buddy.memory.errors import AccessError, MemoryDbError, SchemaError
+from buddy.memory.errors import AccessError, MemoryDbError
 
 _COMMANDS = {
     "backends": "backends",
@@ -105,5 +105,5 @@ def _show(error: MemoryDbError, *, as_json: bool) -> None:
     tell(f"error: {plain(text)}", "bold red")
     if statement:
         tell(statement)
-    if isinstance(error, SchemaError) and "upgrade()" in text:
-        tell("Here that is: buddy-memory upgrade URL")
+    if hint := remedy(text):
+        tell(hint)

@@ -63,6 +63,14 @@ def payload_bytes(payload: dict[str, Any]) -> int:
     return len(canonical_json(payload))
 
 
+def remedy(text: str) -> str:
+    """Return which command does what an error's text tells to call; "" when there is none."""
+    copied = "buddy-memory copy --from-legacy URL NEW_URL"
+    if "upgrade()" in text:
+        return f"Here that is: buddy-memory upgrade URL. To leave it as it is: {copied}"
+    return f"Here that is: {copied}" if "iter_older_memories()" in text else ""
+
+
 def many(number: int, noun: str, plural: str = "") -> str:
     """Return for example "1 row" or "2,000 rows"."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"

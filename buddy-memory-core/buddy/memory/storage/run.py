@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -21,3 +21,15 @@ def run(coroutine: Coroutine[Any, Any, T]) -> T:
         return result
     coroutine.close()
     raise RuntimeError("a store that awaits an event loop was used through the synchronous API")
+
+
+def iterate(items: AsyncIterator[T]) -> Iterator[T]:
+    """Yield what an asynchronous generator of a synchronous store yields."""
+
+    async def step() -> list[T]:
+        async for item in items:
+            return [item]
+        return []
+
+    while some := run(step()):
+        yield from some

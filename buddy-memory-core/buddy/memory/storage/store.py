@@ -14,7 +14,7 @@ means that the backend answered (rule R7).
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from buddy.memory.errors import MemoryDbError
@@ -125,6 +125,14 @@ class Store(ABC):
         that decide whether acknowledged writes survive. Asks the backend; no secrets.
         """
         return {}
+
+    async def older(self) -> AsyncIterator[list[Record | Corrupt]]:
+        """Yield pages of the memories that older software left here and ``upgrade`` would bring up,
+        oldest first, with distinct ids. Changes nothing; yields nothing where there are none.
+        """
+        nothing: tuple[list[Record | Corrupt], ...] = ()
+        for page in nothing:
+            yield page
 
     async def upgrade(self) -> None:
         """Bring a place made by an older release up to date; nothing where there is no older one.

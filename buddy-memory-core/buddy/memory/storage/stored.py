@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
+from buddy.memory.errors import CorruptMemoryError
 from buddy.memory.storage.contract import PAGE_SIZE, MemoryContract
-from buddy.memory.storage.run import run
+from buddy.memory.storage.record import Corrupt
+from buddy.memory.storage.run import iterate, run
 from buddy.memory.storage.settings import Settings
 from buddy.memory.storage.shapes import SUMMARY, Shape
 from buddy.memory.v2.db.schema import SummaryRow
@@ -122,6 +124,16 @@ class StoredContract(Settings, MemoryContract[RowT]):
     def restore_summaries(self, summaries: Iterable[SummaryRow]) -> list[SummaryRow]:
         """As ``restore_memories``."""
         return self._restore(SUMMARY, summaries)
+
+    def iter_older_memories(self) -> Iterator[RowT | CorruptMemoryError]:
+        """Yield the memories that older software left here and ``upgrade`` would bring up, oldest
+        first, without changing anything; one that cannot be read as the error that names it."""
+        for page in iterate(self._policy.store.older()):
+            for item in page:
+                if isinstance(item, Corrupt):
+                    yield CorruptMemoryError(item.id, item.reason)
+                else:
+                    yield self._shape.row(item)
 
     def facts(self) -> dict[str, str]:
         """Return what the backend tells of itself: its version, the settings that matter."""

@@ -12,7 +12,7 @@ where it can (see ``StoredContract.restore_memories``). A call that was interrup
 what is there already is skipped. The file's format is in ``buddy.memory.transfer.lines``.
 """
 
-from buddy.memory.transfer.errors import DestinationError, FileError
+from buddy.memory.transfer.errors import DestinationError, FileError, SourceError
 from buddy.memory.transfer.export import Exported, export_file
 from buddy.memory.transfer.loading import Loaded, load
 from buddy.memory.transfer.moves import copy, import_file
@@ -22,6 +22,7 @@ __all__ = [
     "Exported",
     "FileError",
     "Loaded",
+    "SourceError",
     "copy",
     "export_file",
     "import_file",

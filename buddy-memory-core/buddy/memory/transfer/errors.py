@@ -17,5 +17,9 @@ class FileError(MemoryDbError, ValueError):
         super().__init__(f"{place}: {reason}", name, reason, line)
 
 
+class SourceError(MemoryDbError):
+    """There is nothing at the source to be copied, or not in the form that was asked for."""
+
+
 class DestinationError(MemoryDbError):
     """The destination cannot take these rows as it is; nothing was written."""

@@ -53,6 +53,10 @@ class Loaded:
     refused: int = 0
     """Left out: the destination cannot store the row."""
     refused_rows: list[dict[str, str]] = field(default_factory=list[dict[str, str]])
+    unreadable: int = 0
+    """Left out: the source has the row, and it cannot be decoded."""
+    unreadable_rows: list[dict[str, str]] = field(default_factory=list[dict[str, str]])
+    """Some of these, of older software; those of a current store were logged."""
     restarted_versions: int = 0
     """Written with version 1, because the destination cannot take versions over."""
     phase: str = "writing"
@@ -72,7 +76,8 @@ class Loaded:
     @property
     def complete(self) -> bool:
         """Whether every row of the source is in the destination now, and was found there."""
-        return self.verified and not (self.mismatches or self.differing or self.refused)
+        missing = self.differing or self.refused or self.unreadable
+        return self.verified and not (self.mismatches or missing)
 
 
 def load(

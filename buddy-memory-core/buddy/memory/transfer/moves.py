@@ -7,8 +7,9 @@ from typing import Any
 
 from buddy.memory.storage.record import Kind, Record
 from buddy.memory.transfer import files, lines
-from buddy.memory.transfer.errors import FileError
-from buddy.memory.transfer.loading import Loaded, Source, load
+from buddy.memory.transfer.errors import FileError, SourceError
+from buddy.memory.transfer.loading import SHOWN, Loaded, Source, load
+from buddy.memory.transfer.older import Older
 from buddy.memory.transfer.rows import counts, records
 from buddy.memory.v2.db.base import MemoryDb
 
@@ -16,16 +17,59 @@ MAX_LINE = 64 * 1024 * 1024
 """The longest line that is read, in bytes; no backend stores a row of that size."""
 
 
-def copy(source: MemoryDb, destination: MemoryDb, **options: Any) -> Loaded:
-    """Bring every readable row of ``source`` into ``destination``; the options are those of
+def copy(
+    source: MemoryDb, destination: MemoryDb, *, from_legacy: bool = False, **options: Any
+) -> Loaded:
+    """Bring every readable row of ``source`` into ``destination``; the other options are those of
     ``load``. Rows that are written meanwhile may be missed: copy again.
 
-    Raises UnsupportedError, before anything is written, when the source holds summaries and the
-    destination keeps none.
+    With ``from_legacy``, bring the memories that older software left at the source, which is not
+    changed. Raises SourceError when there is nothing of the kind, and UnsupportedError, before
+    anything is written, when the source holds summaries and the destination keeps none.
     """
-    if counts(source)[Kind.SUMMARY]:
+    if from_legacy:
+        return _copy_older(source, destination, options)
+    there = counts(source)
+    if not any(there.values()):
+        _check_exists(source)
+    if there[Kind.SUMMARY]:
         destination.count_summaries()  # Raises where summaries have no place.
-    return load(Source(lambda: records(source)), destination, **options)
+    result = load(Source(lambda: records(source)), destination, **options)
+    # Rows may have come meanwhile: there are never fewer than none.
+    result.unreadable = max(0, sum(there.values()) - result.rows)
+    return result
+
+
+def _copy_older(source: MemoryDb, destination: MemoryDb, options: dict[str, Any]) -> Loaded:
+    older = Older(source)
+    if not older.any() and not older.unreadable:
+        if source.table_exists():
+            raise SourceError(
+                "The source holds no memories of older software: its layout is current. Leave out "
+                "--from-legacy (from_legacy=True)."
+            )
+        raise SourceError(_NOTHING)
+    result = load(Source(older.read), destination, **options)
+    result.unreadable = len(older.unreadable)
+    result.unreadable_rows = [
+        {"id": id, "reason": reason} for id, reason in list(older.unreadable.items())[:SHOWN]
+    ]
+    return result
+
+
+_NOTHING = "There is nothing at the source: no tables of this name. Is its name right?"
+
+
+def _check_exists(source: MemoryDb) -> None:
+    """Raise SourceError unless the source was ever made: a wrong name is no success."""
+    if source.table_exists():
+        return
+    if Older(source).any():
+        raise SourceError(
+            "The source holds memories of older software. Copy them with --from-legacy "
+            "(from_legacy=True), or call upgrade() first."
+        )
+    raise SourceError(_NOTHING)
 
 
 def import_file(db: MemoryDb, name: str, **options: Any) -> Loaded:

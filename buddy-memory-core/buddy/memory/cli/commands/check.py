@@ -13,7 +13,7 @@ import click
 from buddy.memory.cli import exits, installation
 from buddy.memory.cli.output import console, emit
 from buddy.memory.cli.parameters import json_option, url_argument
-from buddy.memory.cli.text import many, plain
+from buddy.memory.cli.text import many, plain, remedy
 from buddy.memory.config import redact
 from buddy.memory.errors import MemoryDbError, SchemaError, UnsupportedError
 from buddy.memory.registry import open_memory_db
@@ -91,9 +91,7 @@ _UNTRIED = {
 
 def _failed(name: str, error: MemoryDbError) -> Finding:
     detail = redact(" ".join(str(error).split()))
-    if isinstance(error, SchemaError) and "upgrade()" in detail:
-        detail += " Here that is: buddy-memory upgrade URL"
-    return Finding(name, "failed", detail, exits.code_of(error))
+    return Finding(name, "failed", f"{detail} {remedy(detail)}".rstrip(), exits.code_of(error))
 
 
 def _ping(db: MemoryDb) -> str:
@@ -115,8 +113,12 @@ def _create(db: MemoryDb) -> str:
 
 
 def _tables(db: MemoryDb) -> str:
+    from buddy.memory.transfer.older import Older
+
     there = db.table_exists()
     db.read_memories(limit=1)  # Raises where the layout is not of today.
+    if Older(db).any():  # Where they do not stand in the way, and nothing else tells of them.
+        raise SchemaError("There are memories of older software.", "Call upgrade().")
     try:
         db.read_summaries(limit=1)
     except UnsupportedError:

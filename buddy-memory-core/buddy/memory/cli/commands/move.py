@@ -86,6 +86,9 @@ def import_command(
 @click.command("copy")
 @click.argument("source", shell_complete=complete_url)
 @click.argument("destination", shell_complete=complete_url)
+@click.option(
+    "--from-legacy", is_flag=True, help="The source is a store of older software; see below."
+)
 @merge_option
 @overwrite_option
 @dry_run_option
@@ -97,16 +100,19 @@ def copy_command(
     """Copy everything into another database and verify it.
 
     Rows that are there already are skipped, so a copy that was interrupted is repeated.
+
+    With --from-legacy the source is what other software, or an older release,
+    left in tables of the same name; it is read and not changed. "upgrade" brings
+    such a store up to date in place instead.
     """
     from buddy.memory.transfer import copy
     from buddy.memory.transfer.rows import counts
 
     with opened(source) as src, opened(destination) as dst:
-        total = sum(counts(src).values())
+        total = None if options["from_legacy"] else sum(counts(src).values())
         with Progress("copying", total) as progress, _continuing(progress):
             result = copy(src, dst, progress=progress.update, **options)
-    unreadable = max(0, total - result.rows)
-    _report(ctx, result, progress, options["dry_run"], as_json, unreadable)
+    _report(ctx, result, progress, options["dry_run"], as_json)
 
 
 class _continuing:
@@ -125,31 +131,26 @@ class _continuing:
 
 
 def _report(
-    ctx: click.Context,
-    result: Loaded,
-    progress: Progress,
-    dry_run: bool,
-    as_json: bool,
-    unreadable: int = 0,
+    ctx: click.Context, result: Loaded, progress: Progress, dry_run: bool, as_json: bool
 ) -> None:
     if as_json:
         facts = asdict(result)
         del facts["phase"]  # Always "done".
-        facts |= {"unreadable": unreadable, "complete": result.complete and not unreadable}
+        facts["complete"] = result.complete
         emit({**facts, "dry_run": dry_run, "seconds": progress.seconds})
     else:
-        for line in _lines(result, progress, dry_run, unreadable):
+        for line in _lines(result, progress, dry_run):
             say(line)
-    if unreadable or result.differing or result.refused or result.mismatches:
+    if result.unreadable or result.differing or result.refused or result.mismatches:
         ctx.exit(exits.NO)
 
 
-def _lines(result: Loaded, progress: Progress, dry_run: bool, unreadable: int) -> list[str]:
+def _lines(result: Loaded, progress: Progress, dry_run: bool) -> list[str]:
     wrote = "would write" if dry_run else "wrote"
     read = f"read {many(result.memories, 'memory', 'memories')} and "
     read += f"{many(result.summaries, 'summary', 'summaries')} in {progress.rate()}"
     lines = [read, f"{wrote} {many(result.new, 'new row')}"]
-    lines += _exceptions(result, unreadable)
+    lines += _exceptions(result)
     if dry_run:
         return [*lines, "dry run: nothing was written"]
     if result.mismatches:
@@ -163,7 +164,11 @@ def _lines(result: Loaded, progress: Progress, dry_run: bool, unreadable: int) -
     return [*lines, checked]
 
 
-def _exceptions(result: Loaded, unreadable: int) -> list[str]:
+def _named(rows: list[dict[str, str]]) -> list[str]:
+    return [f"  {one_line(row['id'], 100)}: {one_line(row['reason'])}" for row in rows[:10]]
+
+
+def _exceptions(result: Loaded) -> list[str]:
     lines: list[str] = []
     if result.same:
         lines.append(f"skipped {many(result.same, 'row')}: there already, with equal content")
@@ -175,9 +180,12 @@ def _exceptions(result: Loaded, unreadable: int) -> list[str]:
         lines[-1] += f"another user: {ids}{'…' if result.differing > 5 else ''}"
     if result.refused:
         lines.append(f"left out {many(result.refused, 'row')} that the destination cannot store:")
-        lines += [f"  {plain(r['id'])}: {one_line(r['reason'])}" for r in result.refused_rows[:10]]
-    if unreadable:
-        lines.append(f"left out {many(unreadable, 'row')} that cannot be read (named above)")
+        lines += _named(result.refused_rows)
+    if result.unreadable:
+        named = result.unreadable_rows
+        lines.append(f"left out {many(result.unreadable, 'row')} that cannot be read")
+        lines[-1] += ":" if named else " (named above)"
+        lines += _named(named)
     if result.restarted_versions:
         rows = many(result.restarted_versions, "row")
         lines.append(f"note: versions start again at 1 for {rows}; this backend counts its own")

@@ -1,18 +1,18 @@
-"""``upgrade``: bring the tables of an older release up to date."""
+"""``upgrade``: bring the tables of an older release, or of other software, up to date."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from buddy.memory.cli import exits
 from buddy.memory.cli.output import emit, say
 from buddy.memory.cli.parameters import confirm, json_option, opened, url_argument, yes_option
-from buddy.memory.cli.text import many
-from buddy.memory.errors import SchemaError
+from buddy.memory.cli.text import many, one_line
 
 if TYPE_CHECKING:
+    from buddy.memory.transfer.older import Older
     from buddy.memory.v2.db.base import MemoryDb
 
 
@@ -26,36 +26,73 @@ def upgrade_command(ctx: click.Context, url: str, yes: bool, as_json: bool) -> N
 
     That includes tables of other software with the same layout.
     Every row is kept with its id, owner and times; rows that cannot be read are named and left as
-    they are. Safe to repeat. Make a backup first: the layout is changed in place.
+    they are. Safe to repeat. Make a backup first: the layout is changed in place. To leave the
+    old store as it is, use "copy --from-legacy".
     """
     with opened(url) as db:
-        state = _state(db)
+        before = _older(db)
+        found, wrong = before.rows + len(before.unreadable), _wrong(db)
         if not as_json:
-            say(state)
-        confirm("Bring it up to date in place?", yes)
-        db.upgrade()
-        result = _count(db)
+            _show(before, wrong)
+        if found or wrong:
+            confirm("Bring it up to date in place?", yes)
+            db.upgrade()
+        result = {"older": found, **_result(db)}
     if as_json:
-        emit({"before": state, **result})
+        emit(result)
     else:
         say(f"The layout is current: {many(result['readable'], 'row')} can be read.")
         if result["unreadable"]:
-            say(f"{many(result['unreadable'], 'row')} cannot, and stand as they stood (see above).")
-    ctx.exit(exits.NO if result["unreadable"] else exits.OK)
+            say(f"{many(result['unreadable'], 'row')} cannot, and stand as they stood.")
+        if result["left"]:
+            say(f"{many(result['left'], 'row')} stayed where they are (see above).")
+    ctx.exit(exits.NO if result["unreadable"] or result["left"] else exits.OK)
 
 
-def _state(db: MemoryDb) -> str:
-    if not db.table_exists():
-        return "There are no tables: there is nothing to bring up to date."
+def _wrong(db: MemoryDb) -> str:
+    """Return why the store cannot be read as it is; "" when it can."""
+    from buddy.memory.errors import SchemaError
+    from buddy.memory.storage.stored import StoredContract
+
+    if not isinstance(db, StoredContract):
+        return f"What there is to do, {type(db).__name__} knows."
     try:
         db.read_memories(limit=1)
     except SchemaError as error:
+        if "upgrade()" not in str(error):
+            raise  # It is none of ours.
         return str(error)
-    return "The layout of the tables is current; older rows in it, if any, will be converted."
+    return ""
 
 
-def _count(db: MemoryDb) -> dict[str, Any]:
+def _older(db: MemoryDb) -> Older:
+    """Return what older software left, looked at and not changed."""
+    from buddy.memory.transfer.older import Older
+
+    older = Older(db)
+    for _ in older.read():
+        pass
+    return older
+
+
+def _show(before: Older, wrong: str) -> None:
+    if wrong:
+        say(wrong)
+    if before.rows:
+        say(f"{many(before.rows, 'memory', 'memories')} of older software can be read.")
+    if before.unreadable:
+        say(f"{many(len(before.unreadable), 'row')} cannot be read, and will stay as they stand:")
+        for id, reason in list(before.unreadable.items())[:10]:
+            say(f"  {one_line(id, 100)}: {one_line(reason)}")
+
+
+def _result(db: MemoryDb) -> dict[str, int]:
     from buddy.memory.transfer.rows import counts, records
 
     readable = sum(1 for _ in records(db))
-    return {"readable": readable, "unreadable": max(0, sum(counts(db).values()) - readable)}
+    after = _older(db)
+    return {
+        "readable": readable,
+        "unreadable": max(0, sum(counts(db).values()) - readable),
+        "left": after.rows + len(after.unreadable),
+    }

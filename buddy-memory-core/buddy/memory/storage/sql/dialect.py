@@ -87,6 +87,10 @@ class SqlDialect(ABC):
         """Return how it is selected after a row made the driver fail (``Fault.NOT_TEXT``)."""
         return sa.cast(column, sa.LargeBinary)
 
+    def older_key(self, table: sa.Table) -> Any:
+        """Return the column by which the rows of an older table are told apart, in their order."""
+        return table.c.id
+
     def dump(self, value: dict[str, Any]) -> Any:
         """Return a payload as the driver takes it."""
         return payload.to_json(value)

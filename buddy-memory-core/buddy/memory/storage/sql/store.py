@@ -6,11 +6,13 @@ does differently); see buddy-memory-sqlite for a complete one.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from functools import partial
 from typing import Any
 
 from buddy.memory.errors import ConflictError
 from buddy.memory.storage.record import Corrupt, Kind, Record
+from buddy.memory.storage.sql.older import PAGE, OlderTable
 from buddy.memory.storage.sql.writes import WritingStore
 
 
@@ -81,6 +83,13 @@ class SqlStore(WritingStore):
             return Record(kind, id, user_id, dialect.load(payload), created, updated, version, seq)
         except (TypeError, ValueError) as error:
             return Corrupt(str(id), user_id, seq, f"{type(error).__name__}: {error}")
+
+    async def older(self) -> AsyncIterator[list[Record | Corrupt]]:
+        table = OlderTable(self._tables.by_kind[Kind.MEMORY], self._dialect)
+        keys: list[Any] = await self._unless_missing(self._connector.look, table.keys, [])
+        for start in range(0, len(keys), PAGE):
+            read = partial(table.rows, keys=keys[start : start + PAGE])
+            yield await self._unless_missing(self._connector.look, read, [])
 
     # --- deleting
 

@@ -7,6 +7,7 @@ from hashlib import sha256
 import sqlalchemy as sa
 
 from buddy.memory.errors import ConfigError, SchemaError
+from buddy.memory.storage import legacy
 from buddy.memory.storage.record import Kind
 from buddy.memory.storage.sql.dialect import SqlDialect
 
@@ -77,8 +78,7 @@ def check_columns(table: sa.Table, columns: set[str]) -> None:
 
 def is_older(columns: set[str]) -> bool:
     """Tell whether these are the columns of a memory table from before versions and positions."""
-    ours = {"id", "user_id", Kind.MEMORY.value, "created_at", "updated_at"}
-    return columns >= ours and not columns >= ours | {"seq", "version"}
+    return columns >= {*legacy.FIELDS} and not columns >= {*legacy.FIELDS, "seq", "version"}
 
 
 def _table(kind: Kind, name: str, metadata: sa.MetaData, dialect: SqlDialect) -> sa.Table:

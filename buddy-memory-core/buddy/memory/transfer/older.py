@@ -1,0 +1,37 @@
+"""The memories that older software left in a store, as they can be read without changing it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from buddy.memory.errors import CorruptMemoryError
+from buddy.memory.storage.record import Record
+from buddy.memory.storage.stored import StoredContract
+from buddy.memory.transfer.rows import record
+from buddy.memory.v2.db.base import MemoryDb
+
+
+class Older:
+    """What ``read`` found the last time it was at its end: how many ``rows`` it yielded, and what
+    was wrong with those that it could not, by id (in Redis: by key)."""
+
+    def __init__(self, db: MemoryDb) -> None:
+        self._db = db
+        self.rows = 0
+        self.unreadable: dict[str, str] = {}
+
+    def read(self) -> Iterator[Record]:
+        """Yield the readable ones, oldest first. A plugin that is no Store has none."""
+        self.rows, self.unreadable = 0, {}
+        if not isinstance(self._db, StoredContract):
+            return
+        for row in self._db.iter_older_memories():
+            if isinstance(row, CorruptMemoryError):
+                self.unreadable[row.id] = row.reason
+            else:
+                self.rows += 1
+                yield record(row)
+
+    def any(self) -> bool:
+        """Tell whether there is a readable one."""
+        return any(True for _ in self.read())
