@@ -139,4 +139,4 @@ class Store(ABC):
 
         Safe to repeat and to run twice at once.
         """
-        return  # Not abstract: most backends never had another layout.
+        await self.ping()  # Most never had another layout; a silent backend still raises (R7).
