@@ -1,19 +1,17 @@
 """Payloads: what a row's JSON object may hold, and the one form in which it is stored (rule R8).
 
-============================  =========================================
-Python                        stored as
-============================  =========================================
-dict (or any Mapping)         object; keys are strings
-list, tuple                   array
-str, bool, None               themselves
-int                           number, -2**63 … 2**63 - 1
-float                         number, finite
-datetime, date                ISO 8601 string (``isoformat()``)
-UUID, Decimal                 string (``str()``), Decimal finite
-Enum                          its value
-dataclass instance            object of its fields
-pydantic model                object (``model_dump()``)
-============================  =========================================
+| Python                     | stored as                               |
+|----------------------------|-----------------------------------------|
+| dict (or any Mapping)      | object; keys are strings                |
+| list, tuple                | array                                   |
+| str, bool, None            | themselves                              |
+| int                        | number, ``-2**63`` … ``2**63 - 1``      |
+| float                      | number, finite                          |
+| datetime, date             | ISO 8601 string (``isoformat()``)       |
+| UUID, Decimal              | string (``str()``), Decimal finite      |
+| Enum                       | its value                               |
+| dataclass instance         | object of its fields                    |
+| pydantic model             | object (``model_dump()``)               |
 
 Everything else is refused with the path of the bad value, before any I/O, and so are objects
 nested deeper than ``MAX_DEPTH`` levels.

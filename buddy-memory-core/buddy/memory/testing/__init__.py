@@ -1,6 +1,6 @@
 """The conformance kit: rules R1 to R16 as checks that any backend can run.
 
-With pytest, a backend's test file is one class and one fixture::
+With pytest, a backend's test file is one class and one fixture:
 
     class TestAcme(Conformance):
         @pytest.fixture
