@@ -51,7 +51,7 @@ def scan() -> list[Claim]:
     shown: dict[str, tuple[str, str]] = {}
     for place in dict.fromkeys(entry for entry in path if isinstance(entry, str)):
         for info in _infos(place):
-            key = info.partition("-")[0].removesuffix(".egg-info").lower().replace(".", "_")
+            key = info.rpartition(".")[0].partition("-")[0].lower().replace(".", "_")
             known = shown.get(key)
             if known is None or (known[1].endswith(".egg-info") and not info.endswith(".egg-info")):
                 shown[key] = place, info

@@ -10,6 +10,7 @@ every lookup.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib import invalidate_caches
 from importlib.util import find_spec
 from threading import RLock
 from types import MappingProxyType
@@ -53,9 +54,10 @@ class Registry:
             self._registered[_check_kind(kind), name.lower()] = backend
 
     def refresh(self) -> None:
-        """Scan the entry points again at the next lookup."""
+        """Scan the entry points again at the next lookup, and find modules installed since."""
         with self._lock:
             self._claims = None
+        invalidate_caches()
 
     def backends(self) -> Mapping[str, Backend]:
         """Return every known name, installed or not, without importing any backend."""
