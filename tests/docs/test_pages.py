@@ -80,6 +80,7 @@ def test_kinds(name: str) -> None:
     for block in blocks(ROOT / name):
         place = f"{name}:{block.line}"
         assert block.kind in SHOWN | {"python", "console"}, f"{place}: kind {block.kind!r}"
+        assert block.kind != "console" or block.code.startswith("$ "), f"{place}: no command"
         if block.kind == "bash":
             checked = subprocess.run(
                 ["bash", "-n"], input=block.code, capture_output=True, text=True
