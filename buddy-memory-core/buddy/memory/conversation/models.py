@@ -15,6 +15,7 @@ from buddy.memory.conversation.messages import Message
 
 T = TypeVar("T")
 Model = Callable[[list[Message]], "str | Awaitable[str]"]
+"""Takes a list of ``{"role", "content"}`` and returns the answer's text, or an awaitable of it."""
 Ask = Callable[[Model, list[Message]], Awaitable[str]]
 
 

@@ -39,8 +39,9 @@ class Loaded:
     """What became of the rows. Counts are of rows; lists name the first ``SHOWN``."""
 
     memories: int = 0
-    """Rows of the source that were looked at."""
+    """Memories of the source that were looked at."""
     summaries: int = 0
+    """The same, of session summaries."""
     new: int = 0
     """Written, because the destination had no such id (with dry_run: would be written)."""
     same: int = 0
@@ -50,9 +51,11 @@ class Loaded:
     differing: int = 0
     """Left alone: the destination has the id with other content or another owner."""
     differing_ids: list[str] = field(default_factory=list[str])
+    """The ids of the first of these."""
     refused: int = 0
     """Left out: the destination cannot store the row."""
     refused_rows: list[dict[str, str]] = field(default_factory=list[dict[str, str]])
+    """The first of these, each with ``id`` and ``reason``."""
     unreadable: int = 0
     """Left out: the source has the row, and it cannot be decoded."""
     unreadable_rows: list[dict[str, str]] = field(default_factory=list[dict[str, str]])

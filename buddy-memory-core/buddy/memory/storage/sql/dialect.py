@@ -46,8 +46,13 @@ class SqlDialect(ABC):
     """The largest payload that the engine stores, in bytes."""
 
     id_type: sa.types.TypeEngine[Any] = sa.Text()
+    """The column type of ids and users; it must tell any two strings apart."""
+
     payload_type: sa.types.TypeEngine[Any] = sa.Text()
+    """The column type of what ``dump`` returns."""
+
     time_type: sa.types.TypeEngine[Any] = sa.DateTime()
+    """The column type of what ``dump_time`` returns; it must keep microseconds."""
 
     identity: tuple[str, ...] = ("id",)
     """The columns by which rows are unique."""
