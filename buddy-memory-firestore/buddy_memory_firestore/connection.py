@@ -87,6 +87,18 @@ class Connection(ABC):
             raise _meaning(error) from error
         return str(client._database_string)
 
+    async def facts(self) -> dict[str, str]:
+        """Return where the database is and which library speaks to it. Asks nobody: everything is
+        durable there, and type and location need a right of their own."""
+        client = await self.client()
+        server = client._emulator_host
+        return {
+            "server": f"emulator at {server}" if server else str(client._target),
+            "project": str(client.project),
+            "database": str(client._database),
+            "google-cloud-firestore": firestore.__version__,
+        }
+
     async def call(self, method: str, request: Any) -> Any:
         """Send one request, again while that may help, and return the answer (of streams: a list).
 

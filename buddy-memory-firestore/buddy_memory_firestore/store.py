@@ -255,5 +255,9 @@ class FirestoreStore(Store):
     async def ping(self) -> None:
         await self.calls.get([self.marker], protocol.NO_FIELDS)
 
+    async def facts(self) -> dict[str, str]:
+        await self.ping()
+        return {**await self.connection.facts(), "collection": self.collections[Kind.MEMORY]}
+
     async def close(self) -> None:
         await self.connection.close()

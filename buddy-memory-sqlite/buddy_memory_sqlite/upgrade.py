@@ -18,7 +18,7 @@ def upgrade(connection: sa.Connection, tables: Tables) -> None:
     """Rebuild an older table of memories with the columns of today. Runs inside a write lock.
 
     Every row is kept with its id, owner and times; one that is unreadable is kept as it stands and
-    stays unreadable. Software that reads the five old columns, and JSON in them, can still do so.
+    stays unreadable. Software that knows the five old columns, and JSON in them, can go on.
     """
     table = tables.by_kind[Kind.MEMORY]
     inspector = sa.inspect(connection)
@@ -37,12 +37,20 @@ def upgrade(connection: sa.Connection, tables: Tables) -> None:
     quote = connection.dialect.identifier_preparer.quote
     old = f"{table.name}__before_upgrade"
     connection.exec_driver_sql(f"ALTER TABLE {quote(table.name)} RENAME TO {quote(old)}")
-    connection.execute(sa.schema.CreateTable(table))
+    connection.execute(sa.schema.CreateTable(_open_to_others(table)))
     _copy(connection, quote(old), quote(table.name))
     _convert(connection, table, old)
     connection.exec_driver_sql(f"DROP TABLE {quote(old)}")
     for index in table.indexes:
         connection.execute(sa.schema.CreateIndex(index))
+
+
+def _open_to_others(table: sa.Table) -> sa.Table:
+    """Return the table with times that are filled in: older software leaves them out."""
+    copy = table.to_metadata(sa.MetaData())
+    for name in ("created_at", "updated_at"):
+        copy.c[name].server_default = sa.DefaultClause(sa.text("CURRENT_TIMESTAMP"))
+    return copy
 
 
 def _copy(connection: sa.Connection, old: str, new: str) -> None:

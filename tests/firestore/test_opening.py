@@ -9,7 +9,7 @@ import pytest
 from google.cloud import firestore
 
 from buddy.memory import open_async_memory_db, open_memory_db
-from buddy.memory.errors import ConfigError
+from buddy.memory.errors import AccessError, ConfigError
 from buddy.memory.v2.db.firestore import AsyncFirestoreMemoryDb, FirestoreMemoryDb
 from buddy.memory.v2.db.schema import MemoryRow
 from tests.firestore_server.process import FirestoreServer
@@ -139,3 +139,23 @@ def test_rows_written_after_others_were_read_sort_after_them(
         assert behind.read_memory("second") is not None
         behind.upsert_memory(MemoryRow({}, "third", "ann"))
         assert [row.id for row in behind.read_memories(sort="asc")] == ["first", "second", "third"]
+
+
+def test_facts(server: FirestoreServer, collection: str) -> None:
+    """facts() tells which database of which project it is, and whether an emulator answers."""
+    with open_memory_db(f"firestore://my-project/second?collection_name={collection}") as db:
+        assert isinstance(db, FirestoreMemoryDb)
+        assert db.facts() == {
+            "server": f"emulator at {server.address}",
+            "project": "my-project",
+            "database": "second",
+            "google-cloud-firestore": firestore.__version__,
+            "collection": collection,
+        }
+
+
+def test_facts_of_a_database_that_does_not_answer(server: FirestoreServer) -> None:
+    """facts() asks: where nobody answers it raises."""
+    server.fault(method="BatchGetDocuments", code="PERMISSION_DENIED")
+    with FirestoreMemoryDb() as db, pytest.raises(AccessError):
+        db.facts()

@@ -117,6 +117,8 @@ def test_one_id_of_two_users_becomes_two_rows(client: Any, collection: str) -> N
         fields = {"id": "same", "user_id": user, "memory": {"of": user}, "created_at": n}
         client.document(path).set(fields)
     with FirestoreMemoryDb(collection) as db:
+        seen = [row.id for row in db.iter_older_memories() if isinstance(row, MemoryRow)]
+        assert seen == ["same", "same@bob"]
         db.upgrade()
         found = {row.id: (row.user_id, row.memory) for row in db.read_memories()}
     assert found == {"same": ("ann", {"of": "ann"}), "same@bob": ("bob", {"of": "bob"})}

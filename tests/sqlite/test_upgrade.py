@@ -95,6 +95,22 @@ def test_software_that_reads_json_can_still_read(old: Any) -> None:
         assert json.loads(rows[want["id"]][2]) == want["memory"]
 
 
+def test_software_that_writes_json_can_still_write(old: Any) -> None:
+    """After upgrade() a row that older software inserts without times is a row like any other."""
+    file, table, _ = old
+    with SqliteMemoryDb(table, db_file=file) as db:
+        db.upgrade()
+        connection = sqlite3.connect(file)
+        with connection:
+            insert = f"INSERT INTO {table} (id, user_id, memory) VALUES ('theirs', 'ann', '{{}}')"  # noqa: S608
+            connection.execute(insert)
+        connection.close()
+        (row,) = db.read_memories(limit=1)
+        assert (row.id, row.user_id, row.memory, row.version) == ("theirs", "ann", {}, 1)
+        assert row.created_at is not None
+        assert db.upsert_memory(MemoryRow({"a": 1}, "theirs", "ann")).version == 2
+
+
 def test_two_upgrades_at_once_lose_nothing(old: Any) -> None:
     """upgrade() from several objects at once returns everywhere, with every row there once."""
     file, table, expected = old
