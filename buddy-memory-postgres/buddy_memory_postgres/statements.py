@@ -1,15 +1,16 @@
-"""The statements that only PostgreSQL gets: many rows in one parameter."""
+"""The statements that only PostgreSQL gets: many rows in a few parameters."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from json.encoder import encode_basestring as quote
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
+from uuid import uuid4
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from buddy.memory.storage.sql.statements import NEW_ROW, Statements, compiled
+from buddy.memory.storage.sql.statements import NEW_ROW, Statements, compiled, parameter
 from buddy.memory.storage.sql.writes import NewRow
 
 
@@ -17,21 +18,32 @@ class PostgresStatements(Statements):
     """All statements of one table."""
 
     @compiled
-    def upsert_document(self) -> Any:
-        """Return ``upsert`` for all rows of p_document (see ``document``), in its order.
+    def upsert_columns(self) -> Any:
+        """Return ``upsert`` for the rows of ``columns``, in their order.
 
-        Measured on 10,000 rows: as fast as COPY into a temporary table, without that table; half
-        the time of VALUES with many rows or of arrays.
+        Measured on 10,000 rows: the server needs less time than for COPY into a temporary table
+        and from there, about half of that for a JSON document, for VALUES or for arrays, and the
+        client next to none.
         """
-        c, names = self._c, [name.removeprefix("p_") for name in NEW_ROW]
-        types = [c.id.type, c.user_id.type, self._payload.type, c.created_at.type]
-        columns = [sa.column(n, t) for n, t in zip(names, [*types, types[-1]], strict=True)]
-        document = sa.cast(sa.bindparam("p_document", type_=sa.types.NullType()), sa.JSON)
-        rows = sa.func.json_to_recordset(document).table_valued(*columns)
-        given = rows.render_derived(name="given", with_types=True).c
-        insert = self._dialect.insert(self._table)
-        select = sa.select(*[given[name] for name in names])
-        return self._or_update(insert.from_select(list(self._new()), select))
+        names = [name.removeprefix("p_") for name in NEW_ROW]
+        separator, absent = parameter("p_separator"), parameter("p_absent")
+        parts = [
+            sa.func.string_to_array(sa.cast(parameter(name), sa.Text()), separator, absent)
+            for name in NEW_ROW
+        ]
+        given = sa.func.unnest(*parts).table_valued(*names).render_derived(name="given").c
+        now = sa.cast(parameter("p_now"), self._c.created_at.type)
+        created, updated = self._c.created_at, self._c.updated_at
+        values = [
+            given["id"],
+            given["user_id"],
+            sa.cast(given["payload"], self._payload.type),
+            sa.func.coalesce(sa.cast(given["created_at"], created.type), now),
+            sa.func.coalesce(sa.cast(given["updated_at"], updated.type), now),
+        ]
+        select = sa.select(*values).where(given["id"].is_not(None))
+        insert = self._dialect.insert(self._table).from_select([*self._new()], select)
+        return self._or_update(insert)
 
     @compiled
     def delete_ids(self, by_user: bool) -> Any:
@@ -46,19 +58,38 @@ class PostgresStatements(Statements):
         return query.where(self._is_one_of_ids()).order_by(self._c.id).with_for_update()
 
     def _is_one_of_ids(self) -> Any:
-        ids = sa.cast(sa.bindparam("p_ids", type_=sa.types.NullType()), ARRAY(sa.Text()))
-        return self._c.id == sa.any_(ids)
+        return self._c.id == sa.any_(sa.cast(parameter("p_ids"), ARRAY(sa.Text())))
 
 
-def document(rows: Iterable[NewRow]) -> str:
-    """Return the JSON text of rows whose payloads are JSON text already."""
-    return "[" + ",".join(map(_member, rows)) + "]"
+def columns(rows: Sequence[NewRow], now: datetime) -> dict[str, Any]:
+    """Return the parameters of ``upsert_columns``: each column as one text."""
+    ids, user_ids, payloads, created_at, updated_at = zip(*rows, strict=True)
+    separator, absent = _marks([*ids, *filter(None, user_ids)])
+
+    def times(column: tuple[datetime, ...]) -> str | None:
+        # Usually no times are given, and all are that of the call.
+        if column.count(now) == len(column):
+            return None
+        return separator.join([time.isoformat() for time in column])
+
+    users = [absent if user is None else user for user in user_ids]
+    return {
+        "p_id": separator.join(ids),
+        # One user too many, for a text that is empty would be no user at all.
+        "p_user_id": separator.join([*users, absent]),
+        "p_payload": separator.join(payloads),
+        "p_created_at": times(created_at),
+        "p_updated_at": times(updated_at),
+        "p_now": now,
+        "p_separator": separator,
+        "p_absent": absent,
+    }
 
 
-def _member(row: NewRow) -> str:
-    id, user_id, payload, created_at, updated_at = row
-    user = "null" if user_id is None else quote(user_id)
-    return (
-        f'{{"id":{quote(id)},"user_id":{user},"payload":{payload},'
-        f'"created_at":"{created_at}","updated_at":"{updated_at}"}}'
-    )
+def _marks(texts: list[str]) -> tuple[str, str]:
+    """Return what stands between the values of a column and in the place of None: characters that
+    JSON text never holds as they are, unless one of ``texts`` does."""
+    everything = "".join(texts)
+    if "\x1e" in everything or "\x1f" in everything:
+        return uuid4().hex, uuid4().hex
+    return "\x1f", "\x1e"

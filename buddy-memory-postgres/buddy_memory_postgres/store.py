@@ -10,15 +10,15 @@ from sqlalchemy.engine.interfaces import Dialect
 from buddy.memory.errors import AccessError, InvalidMemoryError
 from buddy.memory.storage.record import Kind, Write
 from buddy.memory.storage.sql import Connector, SqlStore
-from buddy.memory.storage.sql.writes import NewRow
+from buddy.memory.storage.sql.writes import NewRow, Stored
 from buddy_memory_postgres import ddl, facts
 from buddy_memory_postgres.dialect import PostgresDialect
-from buddy_memory_postgres.statements import PostgresStatements, document
+from buddy_memory_postgres.statements import PostgresStatements, columns
 
 T = TypeVar("T")
 
-DOCUMENT_ROWS = 2_000
-DOCUMENT_CHARACTERS = 8_000_000
+PORTION_ROWS = 2_000
+PORTION_CHARACTERS = 8_000_000
 """How much one statement of a bulk write carries; a transaction holds them together."""
 
 
@@ -86,14 +86,11 @@ class PostgresStore(SqlStore):
         cursor.execute(statement.sql, statement.bind({"p_ids": ids}))
         cursor.fetchall()
 
-    def _put_rows(self, cursor: Any, first: Write, new: list[NewRow]) -> dict[str, Any]:
-        statement = self._statements[first.record.kind].upsert_document()
-        stored: dict[str, Any] = {}
+    def _put_rows(self, cursor: Any, first: Write, new: list[NewRow]) -> Iterator[Stored]:
+        statement = self._statements[first.record.kind].upsert_columns()
         for rows in portions(new):
-            values = {"p_document": document(rows), "p_now": first.now}
-            cursor.execute(statement.sql, statement.bind(values))
-            stored.update((row[0], row) for row in cursor.fetchall())
-        return stored
+            cursor.execute(statement.sql, statement.bind(columns(rows, first.now)))
+            yield from cursor.fetchall()
 
     async def delete_many(self, kind: Kind, ids: Sequence[str], user_id: str | None) -> int:
         statement = self._statements[kind].delete_ids(user_id is not None)
@@ -121,7 +118,7 @@ def portions(rows: list[NewRow]) -> Iterator[list[NewRow]]:
     start = size = 0
     for end, row in enumerate(rows):
         size += len(row[2])
-        if end > start and (size > DOCUMENT_CHARACTERS or end - start == DOCUMENT_ROWS):
+        if end > start and (size > PORTION_CHARACTERS or end - start == PORTION_ROWS):
             yield rows[start:end]
             start, size = end, len(row[2])
     yield rows[start:]

@@ -24,7 +24,7 @@ def db(postgres_url: str, schema: str) -> Iterator[PostgresMemoryDb]:
 
 def test_a_call_may_be_larger_than_a_statement(db: PostgresMemoryDb) -> None:
     """Rows of several statements come back and are kept in the order given."""
-    number = 2 * store.DOCUMENT_ROWS + 7
+    number = 2 * store.PORTION_ROWS + 7
     given = [MemoryRow({"n": n}, f"{n * 7 % 100}-{n}", f"user {n % 3}") for n in range(number)]
     stored = db.upsert_memories(given)
     assert [row.id for row in stored] == [row.id for row in given]
@@ -39,7 +39,7 @@ def test_large_rows_are_spread_over_statements(
     db: PostgresMemoryDb, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A statement carries rows up to a size, and at least one."""
-    monkeypatch.setattr(store, "DOCUMENT_CHARACTERS", 1000)
+    monkeypatch.setattr(store, "PORTION_CHARACTERS", 1000)
     texts = ["x" * size for size in (10, 2000, 10, 400, 400, 400, 3000)]
     rows: list[Any] = [(str(n), None, text, None, None) for n, text in enumerate(texts)]
     assert [len(portion) for portion in store.portions(rows)] == [1, 1, 3, 1, 1]
@@ -47,10 +47,34 @@ def test_large_rows_are_spread_over_statements(
     assert [row.memory["s"] for row in db.read_memories(sort="asc")] == texts
 
 
+@pytest.mark.parametrize("users", [[""], [None], ["", ""], [None, ""], ["\x1f", "\x1e", None, "a"]])
+def test_users_of_every_kind(db: PostgresMemoryDb, users: list[str | None]) -> None:
+    """No user, the empty user and those named like the marks of a statement stay apart."""
+    rows = [MemoryRow({"n": n}, f"\x1e{n}\x1f", user) for n, user in enumerate(users)]
+    db.upsert_memories(rows)
+    found = [(row.id, row.user_id, row.memory) for row in db.read_memories(sort="asc")]
+    assert found == [(row.id, row.user_id, row.memory) for row in rows]
+
+
+def test_given_times(db: PostgresMemoryDb) -> None:
+    """Rows with times of their own keep them beside rows without, and come back with them."""
+    given = datetime(2020, 1, 2, 3, 4, 5, 678901, timezone.utc)
+    rows = [
+        MemoryRow({}, "a"),
+        MemoryRow({}, "b", created_at=given),
+        MemoryRow({}, "c", last_updated=given),
+    ]
+    stored = db.upsert_memories(rows)
+    assert stored == db.read_memories(sort="asc")
+    assert [row.created_at for row in stored[1:]] == [given, given]
+    assert stored[2].last_updated == given
+    assert stored[0].created_at == stored[0].last_updated == stored[1].last_updated
+
+
 def test_all_or_nothing(db: PostgresMemoryDb) -> None:
     """When one row of thousands is refused, none is stored, and the error says so."""
     db.upsert_memory(MemoryRow({}, "taken", "bob"))
-    rows = [MemoryRow({}, str(n), "ann") for n in range(store.DOCUMENT_ROWS + 1)]
+    rows = [MemoryRow({}, str(n), "ann") for n in range(store.PORTION_ROWS + 1)]
     for place in (0, 1000, len(rows)):
         with pytest.raises(OwnerMismatchError) as caught:
             db.upsert_memories([*rows[:place], MemoryRow({}, "taken", "ann"), *rows[place:]])

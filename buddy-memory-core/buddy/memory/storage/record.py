@@ -23,7 +23,8 @@ class Record(NamedTuple):
 
     ``payload`` is a JSON object (see ``buddy.memory.payload``). Times are aware, in UTC.
     ``version`` counts the writes from 1. ``position`` is the row's place in the order of first
-    writing: set by the store, sortable, unique in its kind, otherwise opaque.
+    writing: set by the store in what it reads (and may be None in what it wrote), sortable, unique
+    in its kind, otherwise opaque.
     """
 
     kind: Kind

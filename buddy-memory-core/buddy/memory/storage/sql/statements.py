@@ -52,7 +52,8 @@ def compiled(
     return update_wrapper(statement, build)
 
 
-def _parameter(name: str) -> sa.BindParameter[Any]:
+def parameter(name: str) -> sa.BindParameter[Any]:
+    """Return a parameter that is passed to the driver as it is."""
     return sa.bindparam(name, type_=sa.types.NullType())
 
 
@@ -108,10 +109,10 @@ class Statements:
         query = sa.select(*self._row(damaged)).where(*self._match(False, by_user))
         if after:
             query = query.where(
-                seq < _parameter("p_after") if newest_first else seq > _parameter("p_after")
+                seq < parameter("p_after") if newest_first else seq > parameter("p_after")
             )
         query = query.order_by(seq.desc() if newest_first else seq.asc())
-        return query.limit(_parameter("p_limit")) if limit else query
+        return query.limit(parameter("p_limit")) if limit else query
 
     @compiled
     def count(self, by_user: bool) -> Any:
@@ -122,35 +123,37 @@ class Statements:
 
     def _new(self) -> dict[str, Any]:
         return {
-            "id": _parameter("p_id"),
-            "user_id": _parameter("p_user_id"),
-            self._payload.name: _parameter("p_payload"),
-            "created_at": _parameter("p_created_at"),
-            "updated_at": _parameter("p_updated_at"),
+            "id": parameter("p_id"),
+            "user_id": parameter("p_user_id"),
+            self._payload.name: parameter("p_payload"),
+            "created_at": parameter("p_created_at"),
+            "updated_at": parameter("p_updated_at"),
         }
 
     def _changed(self, payload: Any) -> dict[str, Any]:
         return {
             self._payload.name: payload,
-            "updated_at": _parameter("p_now"),
+            "updated_at": parameter("p_now"),
             "version": self._c.version + sa.literal_column("1"),
         }
 
     def _may_change(self, owner: Any) -> list[Any]:
         # The owner never changes, and the time always moves: otherwise no row comes back.
         c = self._c
-        return [c.user_id.is_not_distinct_from(owner), c.updated_at < _parameter("p_now")]
+        return [c.user_id.is_not_distinct_from(owner), c.updated_at < parameter("p_now")]
 
     def _identity(self) -> list[Any]:
         return [self._c[name] for name in self._dialect.identity]
 
     def _stored(self) -> list[Any]:
+        # The times of a row that is new are known here, and formatting them is work.
         c = self._c
-        return [c.id, c.seq, c.created_at, c.updated_at, c.version]
+        is_old = c.version > sa.literal_column("1")
+        return [c.id, c.version, sa.case((is_old, c.created_at)), sa.case((is_old, c.updated_at))]
 
     @compiled
     def upsert(self) -> Any:
-        """Insert or update p_id in one step; returns id, seq, created_at, updated_at, version."""
+        """Insert or update p_id in one step; returns id, version, and the times if it was there."""
         return self._or_update(self._dialect.insert(self._table).values(self._new()))
 
     def _or_update(self, insert: Any) -> Any:
@@ -172,17 +175,17 @@ class Statements:
         """Update p_id if it has p_if_version; returns what ``upsert`` returns."""
         return (
             sa.update(self._table)
-            .where(self._c.id == _parameter("p_id"), *self._may_change(_parameter("p_user_id")))
-            .where(self._c.version == _parameter("p_if_version"))
-            .values(self._changed(_parameter("p_payload")))
+            .where(self._c.id == parameter("p_id"), *self._may_change(parameter("p_user_id")))
+            .where(self._c.version == parameter("p_if_version"))
+            .values(self._changed(parameter("p_payload")))
             .returning(*self._stored())
         )
 
     @compiled
-    def set_version(self) -> Any:
-        """Set the version of the row at position p_seq to p_version."""
-        query = sa.update(self._table).where(self._c.seq == _parameter("p_seq"))
-        return query.values(version=_parameter("p_version"))
+    def set_version(self, by_user: bool) -> Any:
+        """Set the version of the row with p_id, of p_user_id when ``by_user``, to p_version."""
+        query = sa.update(self._table).where(*self._match(True, by_user))
+        return query.values(version=parameter("p_version"))
 
     def upsert_rows(self, count: int) -> Statement:
         """Return ``upsert`` for ``count`` rows: their parameters first, then the others."""
@@ -197,7 +200,7 @@ class Statements:
     def delete(self, by_user: bool, by_version: bool = False) -> Any:
         """Parameters: p_id, p_user_id and p_if_version, as asked for."""
         query = sa.delete(self._table).where(*self._match(True, by_user))
-        return query.where(self._c.version == _parameter("p_if_version")) if by_version else query
+        return query.where(self._c.version == parameter("p_if_version")) if by_version else query
 
     @compiled
     def delete_all(self, by_user: bool) -> Any:
@@ -206,9 +209,9 @@ class Statements:
     def _match(self, by_id: bool, by_user: bool) -> list[Any]:
         conditions: list[Any] = []
         if by_id:
-            conditions.append(self._c.id == _parameter("p_id"))
+            conditions.append(self._c.id == parameter("p_id"))
         if by_user:
-            conditions.append(self._c.user_id == _parameter("p_user_id"))
+            conditions.append(self._c.user_id == parameter("p_user_id"))
         return conditions or [sa.true()]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from buddy.memory.errors import (
@@ -19,6 +19,8 @@ from buddy.memory.storage.sql.statements import NEW_ROW
 
 NewRow = tuple[str, str | None, Any, Any, Any]
 """Values in the order of NEW_ROW: id, user_id, payload, created_at, updated_at."""
+Stored = tuple[str, int, Any, Any]
+"""What a write returns: id and version, and created_at and updated_at of a row that was there."""
 
 
 class WritingStore(GuardedStore):
@@ -27,73 +29,71 @@ class WritingStore(GuardedStore):
     async def put(self, write: Write) -> Record:
         new = self._new_row(write)
         work: Work[Any] = lambda cursor: self._put(cursor, write, new)  # noqa: E731
-        return self._stored(write, new, await self._write(self._connector.run, work))
+        return self._stored(write, await self._write(self._connector.run, work))
 
     async def put_many(self, writes: Sequence[Write]) -> list[Record]:
         new = [self._new_row(write) for write in writes]
 
-        work: Work[dict[str, Any]] = lambda cursor: self._put_all(cursor, writes, new)  # noqa: E731
-        return await self._put_in_transaction(writes, new, work)
+        work: Work[dict[str, Stored]] = lambda cursor: self._put_all(cursor, writes, new)  # noqa: E731
+        return await self._put_in_transaction(writes, work)
 
     async def restore(self, writes: Sequence[Write]) -> list[Record]:
         new = [self._new_row(write) for write in writes]
-        set_version = self._statements[writes[0].record.kind].set_version()
-        later = {w.record.id: w.record.version for w in writes if w.record.version > 1}
+        by_user = "user_id" in self._dialect.identity
+        set_version = self._statements[writes[0].record.kind].set_version(by_user)
 
-        def work(cursor: Any) -> dict[str, Any]:
+        def work(cursor: Any) -> dict[str, Stored]:
             stored = self._put_all(cursor, writes, new)
             # A row is new here exactly when it came back with version 1.
-            moved = [(id, n) for id, n in later.items() if stored[id][-1] == 1]
-            values = [{"p_seq": stored[id][1], "p_version": version} for id, version in moved]
+            moved = [w.record for w in writes if stored[w.record.id][1] == 1 != w.record.version]
+            values = [{"p_id": r.id, "p_user_id": r.user_id, "p_version": r.version} for r in moved]
             if values:
                 cursor.executemany(set_version.sql, [set_version.bind(v) for v in values])
-            return {**stored, **{id: (*stored[id][:-1], version) for id, version in moved}}
+            return {**stored, **{r.id: (r.id, r.version, None, None) for r in moved}}
 
-        return await self._put_in_transaction(writes, new, work)
+        return await self._put_in_transaction(writes, work)
 
     async def _put_in_transaction(
-        self, writes: Sequence[Write], new: list[NewRow], work: Work[dict[str, Any]]
+        self, writes: Sequence[Write], work: Work[dict[str, Stored]]
     ) -> list[Record]:
         tries = itertools.count()
 
-        def careful(cursor: Any) -> dict[str, Any]:
+        def careful(cursor: Any) -> dict[str, Stored]:
             if next(tries):
                 self._wait_for_others(cursor, writes)
             return work(cursor)
 
-        rows: dict[str, Any] = await self._write(self._connector.transaction, careful)
-        return [
-            self._stored(write, row, rows[write.record.id])
-            for write, row in zip(writes, new, strict=True)
-        ]
+        rows: dict[str, Stored] = await self._write(self._connector.transaction, careful)
+        return [self._stored(write, rows[write.record.id]) for write in writes]
 
     def _wait_for_others(self, cursor: Any, writes: Sequence[Write]) -> None:
         """Keep a bulk write that was undone from being undone again; does nothing by default."""
 
-    def _put_all(self, cursor: Any, writes: Sequence[Write], new: list[NewRow]) -> dict[str, Any]:
+    def _put_all(
+        self, cursor: Any, writes: Sequence[Write], new: list[NewRow]
+    ) -> dict[str, Stored]:
         """Upsert the rows as ``merge`` describes; return what ``_put`` returns by id."""
-        stored = self._put_rows(cursor, writes[0], new)
-        for write, row in zip(writes, new, strict=True):
-            if write.record.id not in stored:  # Refused, or the clock is behind.
-                stored[write.record.id] = self._put(cursor, write, row)
+        stored = {row[0]: row for row in self._put_rows(cursor, writes[0], new)}
+        if len(stored) < len(new):  # Some were refused, or the clock is behind.
+            for write, row in zip(writes, new, strict=True):
+                if write.record.id not in stored:
+                    stored[write.record.id] = self._put(cursor, write, row)
         return stored
 
-    def _put_rows(self, cursor: Any, first: Write, new: list[NewRow]) -> dict[str, Any]:
-        """Upsert the rows, many with each statement; return what came back by id."""
+    def _put_rows(self, cursor: Any, first: Write, new: list[NewRow]) -> Iterator[Stored]:
+        """Upsert the rows, many with each statement; yield what comes back."""
         size, statements = self._dialect.bulk_rows, self._statements[first.record.kind]
         now = {"p_now": self._dialect.dump_time(first.now)}
-        stored: dict[str, Any] = {}
         for start in range(0, len(new), size):
             rows = new[start : start + size]
             statement = statements.upsert_rows(len(rows))
             cursor.execute(
                 statement.sql, (*itertools.chain.from_iterable(rows), *statement.bind(now))
             )
-            stored.update((row[0], row) for row in cursor.fetchall())
-        return stored
+            yield from cursor.fetchall()
 
-    def _put(self, cursor: Any, write: Write, new: NewRow) -> Any:
-        """Upsert one row as ``merge`` describes; return its id, seq, times and version."""
+    def _put(self, cursor: Any, write: Write, new: NewRow) -> Stored:
+        """Upsert one row as ``merge`` describes."""
         now = self._dialect.dump_time(write.now)
         values = dict(zip(NEW_ROW, new, strict=True), p_now=now, p_if_version=write.if_version)
         statements = self._statements[write.record.kind]
@@ -109,7 +109,8 @@ class WritingStore(GuardedStore):
             # what goes wrong then has to be raised here.
             rows = cursor.fetchall()
             if rows:
-                return rows[0]
+                stored: Stored = rows[0]
+                return stored
             values["p_now"] = self._refused(cursor, write, values["p_now"])
 
     def _refused(self, cursor: Any, write: Write, now: Any) -> Any:
@@ -146,12 +147,12 @@ class WritingStore(GuardedStore):
                 raise TooLargeError(size, limit)
         return dumped
 
-    def _stored(self, write: Write, new: NewRow, row: Any) -> Record:
+    def _stored(self, write: Write, row: Stored) -> Record:
         """Return the record of a write from what the statement returned."""
-        _id, seq, created_at, updated_at, version = row
-        kind, id, user_id, payload, created, updated, _, _ = write.record
-        if created_at != new[3]:
-            created = self._dialect.load_time(created_at)
-        if updated_at != new[4]:
-            updated = self._dialect.load_time(updated_at)
-        return Record(kind, id, user_id, payload, created, updated, version, seq)
+        record, (_, version, created_at, updated_at) = write.record, row
+        if version == record.version and created_at is None:
+            return record  # As it was given: spares most of a bulk write a copy of each.
+        if created_at is None:
+            return record._replace(version=version)
+        created, updated = map(self._dialect.load_time, (created_at, updated_at))
+        return record._replace(version=version, created_at=created, updated_at=updated)
