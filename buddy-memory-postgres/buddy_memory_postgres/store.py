@@ -102,10 +102,10 @@ class PostgresStore(SqlStore):
 
         return await self._unless_missing(self._connector.run, work, 0)
 
-    def _new_row(self, write: Write) -> NewRow:
-        if write.record.user_id is None and "user_id" in self._dialect.identity:
+    def _new_rows(self, writes: Sequence[Write]) -> list[NewRow]:
+        if "user_id" in self._dialect.identity and any(w.record.user_id is None for w in writes):
             raise InvalidMemoryError("a table that is distributed by user needs one", "user_id")
-        return super()._new_row(write)
+        return super()._new_rows(writes)
 
 
 def _lacks_rights(error: AccessError) -> bool:

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from math import isfinite
 from typing import Any
 
@@ -34,61 +34,88 @@ MAX_DEPTH = 64
 _BASES: tuple[Any, ...] = (str, int, float, list, tuple)
 _INT_MIN, _INT_MAX = -(2**63), 2**63 - 1
 
-# A path is kept as nested (parent, step) pairs and written out only when something is wrong.
-_Path = tuple[Any, Any]
-
 
 def encode(payload: Any, name: str = "memory") -> dict[str, Any]:
     """Return a deep copy of ``payload`` that holds JSON types only.
 
     Raises InvalidMemoryError naming the path of the first value that cannot be stored.
     """
-    value = _encode(payload, (None, name), 0)
+    try:
+        value = _encode(payload, 0)
+    except _Refused as refused:
+        raise InvalidMemoryError(refused.reason, _path(name, refused.steps[::-1])) from None
     if type(value) is not dict:
         raise InvalidMemoryError(f"must be a JSON object (a dict), not {_kind(payload)}", name)
     return value
 
 
-def _encode(value: Any, path: _Path, depth: int) -> Any:
+class _Refused(Exception):
+    """A value that cannot be stored. Its path grows on the way out: keeping it on the way in would
+    cost every payload something."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        self.steps: list[Any] = []
+
+    def below(self, step: Any) -> _Refused:
+        """Return the error, seen from one level further up."""
+        self.steps.append(step)
+        return self
+
+
+def _encode(value: Any, depth: int) -> Any:
     kind = type(value)
     if kind is str or value is None or kind is bool:
         return value
+    if kind is dict:
+        return _encode_mapping(value, depth)
     if kind is int:
         if _INT_MIN <= value <= _INT_MAX:
             return value
-        raise InvalidMemoryError("an int must fit into 64 bits; store it as a string", _text(path))
+        raise _Refused("an int must fit into 64 bits; store it as a string")
     if kind is float:
         if isfinite(value):
             return value
-        raise InvalidMemoryError(f"{value!r} is not a JSON number", _text(path))
-    if kind is dict:
-        return _encode_mapping(value, path, depth)
+        raise _Refused(f"{value!r} is not a JSON number")
     if kind is list or kind is tuple:
-        _check_depth(path, depth)
-        return [
-            item if type(item) is str else _encode(item, (path, i), depth + 1)
-            for i, item in enumerate(value)
-        ]
-    return _encode_rarer(value, path, depth)
+        return _encode_items(value, depth)
+    return _encode_rarer(value, depth)
 
 
-def _encode_mapping(value: Mapping[Any, Any], path: _Path, depth: int) -> dict[str, Any]:
-    _check_depth(path, depth)
-    result: dict[str, Any] = {}
-    for key, item in value.items():
-        if type(item) is str and type(key) is str:  # Most of what is stored; spares a call.
-            result[key] = item
-            continue
-        if not isinstance(key, str):
-            raise InvalidMemoryError(
-                f"the key {key!r:.80} is {_kind(key)}; keys are strings", _text(path)
-            )
-        # str.__str__ and not str(): a str Enum would give the name of its member.
-        result[str.__str__(key)] = _encode(item, (path, key), depth + 1)
+# Strings are most of what is stored, and are taken at once below: it spares a call for each.
+
+
+def _encode_items(value: Iterable[Any], depth: int) -> list[Any]:
+    _check_depth(depth)
+    result: list[Any] = []
+    for item in value:
+        try:
+            result.append(item if type(item) is str else _encode(item, depth + 1))
+        except _Refused as refused:
+            raise refused.below(len(result)) from None
     return result
 
 
-def _encode_rarer(value: Any, path: _Path, depth: int) -> Any:
+def _encode_mapping(value: Mapping[Any, Any], depth: int) -> dict[str, Any]:
+    _check_depth(depth)
+    result: dict[str, Any] = {}
+    for key, item in value.items():
+        if type(key) is not str:
+            key = _check_key(key)
+        try:
+            result[key] = item if type(item) is str else _encode(item, depth + 1)
+        except _Refused as refused:
+            raise refused.below(key) from None
+    return result
+
+
+def _check_key(key: Any) -> str:
+    if not isinstance(key, str):
+        raise _Refused(f"the key {key!r:.80} is {_kind(key)}; keys are strings")
+    return str.__str__(key)  # Not str(): a str Enum would give the name of its member.
+
+
+def _encode_rarer(value: Any, depth: int) -> Any:
     from dataclasses import fields, is_dataclass
     from datetime import date
     from decimal import Decimal
@@ -96,45 +123,43 @@ def _encode_rarer(value: Any, path: _Path, depth: int) -> Any:
     from uuid import UUID
 
     if isinstance(value, Enum):
-        return _encode(value.value, path, depth)
+        return _encode(value.value, depth)
     for base in _BASES:
         if isinstance(value, base):
-            return _encode(base(value), path, depth)
+            return _encode(base(value), depth)
     if isinstance(value, date):  # datetime is a date
         return value.isoformat()
     if isinstance(value, UUID) or (isinstance(value, Decimal) and value.is_finite()):
         return str(value)
     if isinstance(value, Mapping):
-        return _encode_mapping(value, path, depth)
+        return _encode_mapping(value, depth)
     if is_dataclass(value) and not isinstance(value, type):
-        return _encode_mapping({f.name: getattr(value, f.name) for f in fields(value)}, path, depth)
+        return _encode_mapping({f.name: getattr(value, f.name) for f in fields(value)}, depth)
     dump = getattr(value, "model_dump", None)  # As pydantic's models have it.
     if callable(dump) and not isinstance(value, type):
-        return _encode(dump(), path, depth)
-    raise InvalidMemoryError(f"{_kind(value)} cannot be stored as JSON", _text(path))
+        return _encode(dump(), depth)
+    raise _Refused(f"{_kind(value)} cannot be stored as JSON")
 
 
-def _check_depth(path: _Path, depth: int) -> None:
+def _check_depth(depth: int) -> None:
     if depth >= MAX_DEPTH:
-        raise InvalidMemoryError(f"nested deeper than {MAX_DEPTH} levels", _text(path))
+        raise _Refused(f"nested deeper than {MAX_DEPTH} levels")
 
 
 def _kind(value: Any) -> str:
     return type(value).__name__
 
 
-def _text(path: _Path) -> str:
-    steps: list[str] = []
-    at: _Path | None = path
-    while at is not None:
-        at, step = at
-        if isinstance(step, int):
-            steps.append(f"[{step}]")
-        elif at is None or step.isidentifier():
-            steps.append(step if at is None else f".{step}")
-        else:
-            steps.append(f"[{step!r:.80}]")
-    return "".join(reversed(steps)) if len(steps) < 12 else "".join(reversed(steps[-12:])) + "…"
+def _path(name: str, steps: Sequence[Any]) -> str:
+    """Return the path of a value as one would write it in Python; of a long one, its beginning."""
+    parts = [name, *map(_step, steps)]
+    return "".join(parts) if len(parts) < 12 else "".join(parts[:12]) + "…"
+
+
+def _step(step: Any) -> str:
+    if isinstance(step, int):
+        return f"[{step}]"
+    return f".{step}" if step.isidentifier() else f"[{step!r:.80}]"
 
 
 # --- text that a backend cannot hold ---------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import Any
 
 from buddy.memory.errors import (
@@ -27,18 +28,18 @@ class WritingStore(GuardedStore):
     """The writes of a Store; a backend overrides how many rows go at once."""
 
     async def put(self, write: Write) -> Record:
-        new = self._new_row(write)
+        (new,) = self._new_rows([write])
         work: Work[Any] = lambda cursor: self._put(cursor, write, new)  # noqa: E731
         return self._stored(write, await self._write(self._connector.run, work))
 
     async def put_many(self, writes: Sequence[Write]) -> list[Record]:
-        new = [self._new_row(write) for write in writes]
+        new = self._new_rows(writes)
 
         work: Work[dict[str, Stored]] = lambda cursor: self._put_all(cursor, writes, new)  # noqa: E731
         return await self._put_in_transaction(writes, work)
 
     async def restore(self, writes: Sequence[Write]) -> list[Record]:
-        new = [self._new_row(write) for write in writes]
+        new = self._new_rows(writes)
         by_user = "user_id" in self._dialect.identity
         set_version = self._statements[writes[0].record.kind].set_version(by_user)
 
@@ -131,13 +132,14 @@ class WritingStore(GuardedStore):
             raise CorruptMemoryError(id, f"updated_at: {error}") from None
         return self._dialect.dump_time(max(stored_at + TICK, write.now))
 
-    def _new_row(self, write: Write) -> NewRow:
-        """Return the values of NEW_ROW."""
-        record, time = write.record, self._dialect.dump_time
-        created = time(record.created_at)
-        # Usually both are the time of the call, and formatting is work.
-        updated = created if record.updated_at is record.created_at else time(record.updated_at)
-        return record.id, record.user_id, self._dump(record.payload), created, updated
+    def _new_rows(self, writes: Sequence[Write]) -> list[NewRow]:
+        """Return the values of NEW_ROW for each write."""
+        # Usually all times are that of the call, and formatting is work.
+        dump, time = self._dump, cache(self._dialect.dump_time)
+        return [
+            (r.id, r.user_id, dump(r.payload), time(r.created_at), time(r.updated_at))
+            for r, _, _ in writes
+        ]
 
     def _dump(self, payload: dict[str, Any]) -> Any:
         dumped, limit = self._dialect.dump(payload), self._dialect.max_bytes
