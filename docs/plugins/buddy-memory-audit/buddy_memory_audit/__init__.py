@@ -1,0 +1,111 @@
+"""An audit log: who did what to which rows, when, and with which result. Never what was in them.
+
+One JSON object for each operation, one line each, in a file that is only ever appended to.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Generator
+from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar
+from datetime import datetime, timezone
+from pathlib import Path
+from threading import Lock
+from time import perf_counter
+from typing import Any
+
+from buddy.memory.hookspecs import Operation, hookimpl
+
+__all__ = ["AuditLog", "acting_as"]
+
+_actor: ContextVar[str | None] = ContextVar("buddy_memory_actor", default=None)
+
+
+@contextmanager
+def acting_as(actor: str) -> Generator[None]:
+    """Say who acts in this context; it holds for this thread, or this task."""
+    token = _actor.set(actor)
+    try:
+        yield
+    finally:
+        _actor.reset(token)
+
+
+class AuditLog:
+    """The plugin. Each operation is one line of ``file``, written when the operation has ended.
+
+    With ``fsync`` a line is on the disk before the call returns. A line that cannot be written
+    does not fail the call: the logger ``buddy.memory`` has the error.
+    """
+
+    def __init__(self, file: str | os.PathLike[str], *, fsync: bool = False) -> None:
+        self._file = Path(file)
+        self._fsync = fsync
+        self._lock = Lock()
+        self._is_torn = False
+
+    @classmethod
+    def from_environment(cls) -> AuditLog:
+        """Take the file from BUDDY_MEMORY_AUDIT_FILE; raises ValueError without it."""
+        file = os.environ.get("BUDDY_MEMORY_AUDIT_FILE", "")
+        if not file:
+            raise ValueError("BUDDY_MEMORY_AUDIT_FILE is not set")
+        return cls(file, fsync=os.environ.get("BUDDY_MEMORY_AUDIT_FSYNC") == "1")
+
+    @hookimpl
+    def buddy_memory_operation(self, operation: Operation) -> AbstractContextManager[None]:
+        """Return what writes the line at the end."""
+        return self._around(operation)
+
+    @contextmanager
+    def _around(self, operation: Operation) -> Generator[None]:
+        time, started = datetime.now(timezone.utc), perf_counter()
+        error: str | None = None
+        try:
+            yield
+        except BaseException as raised:
+            error = type(raised).__name__
+            raise
+        finally:
+            self._append(_entry(operation, time, perf_counter() - started, error))
+
+    def _append(self, entry: dict[str, Any]) -> None:
+        """Write one line by one call, so that lines of several processes do not mix.
+
+        The file is opened each time: it may be moved away, the disk may recover, and a forked
+        process shares nothing.
+        """
+        line = json.dumps(entry, separators=(",", ":")).encode() + b"\n"
+        with self._lock:
+            descriptor = os.open(self._file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+            try:
+                # Half a line from a full disk must not spoil this one.
+                line = b"\n" + line if self._is_torn else line
+                written = os.write(descriptor, line)
+                self._is_torn = written < len(line) and (written > 0 or self._is_torn)
+                if written < len(line):
+                    raise OSError(f"{self._file} took {written} of {len(line)} bytes")
+                if self._fsync:
+                    os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+
+
+def _entry(
+    operation: Operation, time: datetime, seconds: float, error: str | None
+) -> dict[str, Any]:
+    is_bulk = operation.id is None
+    return {
+        "time": time.isoformat(),
+        "actor": _actor.get(),
+        "backend": operation.backend,
+        "operation": operation.name,
+        "kind": operation.kind.value if operation.kind else None,
+        "ids": list(operation.ids) if is_bulk else [operation.id],
+        "user_ids": list(operation.user_ids) or [operation.user_id],
+        "rows": operation.rows,
+        "error": error,
+        "seconds": round(seconds, 6),
+    }

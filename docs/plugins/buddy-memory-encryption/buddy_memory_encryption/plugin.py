@@ -1,0 +1,108 @@
+"""The hooks: every payload is sealed on its way in and unsealed on its way out.
+
+What is stored instead of a payload::
+
+    {"buddy_memory_encryption": 1, "key": "2026-11", "sealed": "base64 of nonce, text and tag"}
+
+A sealed payload is bound to the kind, id and owner of its row. In another row it is unreadable.
+"""
+
+from __future__ import annotations
+
+import os
+from base64 import b64decode, b64encode
+from collections.abc import Generator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+
+from buddy.memory.hookspecs import hookimpl
+from buddy.memory.payload import canonical_json, from_json, to_json
+from buddy.memory.storage.record import Kind, Record
+from buddy_memory_encryption.keys import Keys
+
+_MARK, _FORM = "buddy_memory_encryption", 1
+
+RowKey = tuple[Kind, str]
+
+
+class NotEncryptedError(ValueError):
+    """A stored payload is not one that this plugin has written."""
+
+
+@dataclass
+class Notice:
+    """What reading has shown: rows that the newest key did not seal, and unreadable ones."""
+
+    stale: set[RowKey] = field(default_factory=set[RowKey])
+    unreadable: set[RowKey] = field(default_factory=set[RowKey])
+
+
+_notice: ContextVar[Notice | None] = ContextVar("buddy_memory_encryption", default=None)
+
+
+@contextmanager
+def noticing() -> Generator[Notice]:
+    """Note down what is read in this context."""
+    token = _notice.set(Notice())
+    try:
+        notice = _notice.get()
+        assert notice is not None
+        yield notice
+    finally:
+        _notice.reset(token)
+
+
+class Encryption:
+    """The plugin. ``read_plain`` shows rows from before it was there; see the README first."""
+
+    def __init__(self, keys: Keys, *, read_plain: bool = False) -> None:
+        self._keys = keys
+        self._read_plain = read_plain
+
+    @classmethod
+    def from_environment(cls) -> Encryption:
+        """Take the keys from BUDDY_MEMORY_ENCRYPTION_KEYS; raises ValueError without it."""
+        text = os.environ.get("BUDDY_MEMORY_ENCRYPTION_KEYS", "")
+        if not text:
+            raise ValueError("BUDDY_MEMORY_ENCRYPTION_KEYS is not set")
+        read_plain = os.environ.get("BUDDY_MEMORY_ENCRYPTION_READ_PLAIN") == "1"
+        return cls(Keys.parse(text), read_plain=read_plain)
+
+    # The last one before the store and the first one after it: other transforms see plain text.
+
+    @hookimpl(trylast=True)
+    def buddy_memory_before_write(self, record: Record) -> Record:
+        """Seal the payload with the newest key."""
+        sealed = self._keys.seal(to_json(record.payload).encode(), _bound_to(record))
+        text = b64encode(sealed).decode()
+        return record._replace(payload={_MARK: _FORM, "key": self._keys.newest, "sealed": text})
+
+    @hookimpl(trylast=True)
+    def buddy_memory_after_read(self, record: Record) -> Record | None:
+        """Unseal the payload; whatever is wrong with it makes the row unreadable."""
+        notice, row = _notice.get(), (record.kind, record.id)
+        try:
+            shown, is_newest = self._unsealed(record)
+        except Exception:
+            if notice is not None:
+                notice.unreadable.add(row)
+            raise
+        if notice is not None and not is_newest:
+            notice.stale.add(row)
+        return shown
+
+    def _unsealed(self, record: Record) -> tuple[Record, bool]:
+        """Return the record as it was written, and whether the newest key had sealed it."""
+        payload = record.payload
+        if payload.get(_MARK) != _FORM:
+            if self._read_plain:
+                return record, False
+            raise NotEncryptedError(record.id)
+        key = payload["key"]
+        plain = self._keys.unseal(key, b64decode(payload["sealed"]), _bound_to(record))
+        return record._replace(payload=from_json(plain)), key == self._keys.newest
+
+
+def _bound_to(record: Record) -> bytes:
+    return canonical_json([_FORM, record.kind.value, record.id, record.user_id]).encode()
