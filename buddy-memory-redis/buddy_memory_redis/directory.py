@@ -86,7 +86,6 @@ class Directory:
         """
         first = puts[0].write
         kind, expected = first.record.kind, first.if_version
-        ended = self._take(kind)
         records = (put.write.record for put in puts)
         pairs = ((r.id.encode(), user_part(r.user_id).encode()) for r in records)
         return self._call(
@@ -95,8 +94,7 @@ class Directory:
             ttl,
             int(touch),
             "" if expected is None else expected,
-            len(ended),
-            *_flat(ended),
+            *self.ended_so_far(kind),
             *_flat(pairs),
         )
 
@@ -105,9 +103,8 @@ class Directory:
     ) -> list[Doomed | None]:
         """Declare that ids (of that user) will be deleted; None where there is no such id."""
         meant = "" if user_id is None else user_part(user_id)
-        ended = self._take(kind)
         names = [id.encode() for id in ids]
-        arguments = (meant.encode(), len(ended), *_flat(ended), *names)
+        arguments = (meant.encode(), *self.ended_so_far(kind), *names)
         replies = await self._link.one(self._call("intend", kind, *arguments))
         return [
             None if reply is None else Doomed(id, *_token_and_owner(reply[2:]), reply[:1])
@@ -129,10 +126,19 @@ class Directory:
             pass
         return taken
 
+    def ended_so_far(self, kind: Kind) -> list[Any]:
+        """Return what is still to be told, as arguments of a script: how many, and each."""
+        ended = self._take(kind)
+        return [len(ended), *_flat(ended)]
+
     async def tell(self, kind: Kind) -> None:
         """Tell now how intents ended: after bulk operations, and for what was found to be gone."""
         while ended := self._take(kind):
             await self._link.one(self._call("settle", kind, *_flat(ended)))
+
+    async def reserve(self, kind: Kind, count: int) -> int:
+        """Draw so many numbers, which follow one another, and return the first."""
+        return int(await self._link.one(self._call("reserve", kind, count)))
 
     # --- what is there
 
@@ -158,10 +164,11 @@ class Directory:
 
 def read_claims(reply: list[bytes]) -> tuple[bytes, list[Claim]]:
     """Return the deadline in ms (0: none) and the claims, from the reply to ``claim``."""
-    return reply[0], [_claim(text) for text in reply[1:]]
+    return reply[0], [read_claim(text) for text in reply[1:]]
 
 
-def _claim(text: bytes) -> Claim:
+def read_claim(text: bytes) -> Claim:
+    """Return what a script says of one id."""
     status, _, rest = text.partition(b" ")
     if status == b"other":
         token, owner = _token_and_owner(rest)

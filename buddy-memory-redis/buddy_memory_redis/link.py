@@ -79,6 +79,10 @@ class Link:
             return await _through_client(client, commands)
         return await _through_connection(client.connection_pool, commands)
 
+    def is_cluster(self) -> bool:
+        """Tell whether the client is a cluster's."""
+        return isinstance(self._clients.get(), _CLUSTERS)
+
     async def keys(self, pattern: str) -> list[bytes]:
         """Walk the keyspace for strings whose names match; for upgrades only."""
         try:

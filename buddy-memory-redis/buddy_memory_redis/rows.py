@@ -28,10 +28,14 @@ def load_time(text: bytes) -> datetime:
 
 
 class Put(NamedTuple):
-    """A write, with its payload as JSON."""
+    """A write, with its payload as JSON, and the place of the row if that is new.
+
+    An empty place is the next one, and drawn when the row is written.
+    """
 
     write: Write
     text: bytes
+    place: bytes = b""
 
 
 def dump(write: Write) -> Put:
@@ -42,11 +46,24 @@ def dump(write: Write) -> Put:
     return Put(write, text)
 
 
+def made(record: Record, now: datetime) -> str:
+    """Return what a new row begins with, for scripts; "" for version 1 and times that are now."""
+    if record.version == 1 and record.created_at == now == record.updated_at:
+        return ""
+    return f"{record.version} {dump_time(record.created_at)} {dump_time(record.updated_at)}"
+
+
+def inserted(record: Record, position: int) -> Record:
+    """Return a new record at its position."""
+    # Three times as fast as _replace, for each row of a bulk write.
+    return Record(*record[:-1], position)
+
+
 def written(write: Write, head: bytes) -> Record:
     """Return the record that a write left, from the head that the script returned."""
     record = write.record
-    if head.startswith(b"1 "):  # Inserted, with the times that it came with.
-        return record._replace(version=1, position=int(head.split(b" ", 2)[1]))
+    if record.version == 1 and head.startswith(b"1 "):  # New, with the times that it came with.
+        return inserted(record, int(head.split(b" ", 2)[1]))
     return Record(record.kind, record.id, record.user_id, record.payload, *_parse(head))
 
 

@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, TypeVar
+from collections.abc import Sequence
+from typing import Any
 
 from buddy.memory.storage.record import Corrupt, Kind, Record
+from buddy_memory_redis.batches import COMMANDS, IDS, grouped
 from buddy_memory_redis.directory import Claim, Doomed, Entry
 from buddy_memory_redis.keys import Keys
 from buddy_memory_redis.link import Command, Link, call
-from buddy_memory_redis.rows import Put, dump_time, load
-
-T = TypeVar("T")
-
-COMMANDS = 100
-"""Commands in one pipeline at most."""
-
-BYTES = 4 * 1024 * 1024
-"""Payload in one command, more or less."""
-
-IDS = 500
-"""Ids in one command at most: a script holds up the server for as long as it runs."""
+from buddy_memory_redis.rows import Put, dump_time, load, made
 
 
 class Shelves:
@@ -44,10 +34,19 @@ class Shelves:
     ) -> Command:
         """Return the command that writes rows of one user; see put.lua for what it returns."""
         first = puts[0].write
-        # All of one call were prepared at the same time.
-        arguments: list[Any] = [dump_time(first.now), deadline, int(lasting_only)]
+        expected = "" if first.if_version is None else first.if_version
+        arguments: list[Any] = [dump_time(first.now), deadline, int(lasting_only), expected]
         for put, claim in zip(puts, claims, strict=True):
-            arguments += _as_arguments(put, claim)
+            record = put.write.record
+            begin = made(record, first.now)
+            arguments += (
+                record.id.encode(),
+                claim.token,
+                put.place or claim.token,
+                claim.open,
+                begin,
+                put.text,
+            )
         return self._call("put", first.record.kind, first.record.user_id, *arguments)
 
     def remove(
@@ -152,41 +151,3 @@ class Shelves:
                 for i, reply in zip(members, answer, strict=True):
                     replies[i] = reply
         return replies
-
-
-def _as_arguments(put: Put, claim: Claim) -> tuple[Any, ...]:
-    write, record = put.write, put.write.record
-    return (
-        record.id.encode(),
-        "" if write.if_version is None else write.if_version,
-        claim.token,
-        claim.open,
-        dump_time(record.created_at),
-        dump_time(record.updated_at),
-        put.text,
-    )
-
-
-def bounded(puts: Iterable[Put], rows: int, size: int) -> Iterator[list[Put]]:
-    """Yield the writes in lists of at most so many rows, and about so many bytes."""
-    some: list[Put] = []
-    total = 0
-    for put in puts:
-        some.append(put)
-        total += len(put.text)
-        if len(some) == rows or total > size:
-            yield some
-            some, total = [], 0
-    if some:
-        yield some
-
-
-def grouped(items: Iterable[T], by: Any) -> list[tuple[Any, list[T]]]:
-    """Return the items of each group, in order, IDS at most; a larger group comes several times."""
-    groups: dict[Any, list[list[T]]] = {}
-    for item in items:
-        lists = groups.setdefault(by(item), [[]])
-        if len(lists[-1]) == IDS:
-            lists.append([])
-        lists[-1].append(item)
-    return [(key, members) for key, lists in groups.items() for members in lists]

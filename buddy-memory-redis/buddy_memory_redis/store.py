@@ -9,12 +9,14 @@ from buddy.memory.errors import AccessError, ConflictError, MemoryDbError
 from buddy.memory.storage.record import Corrupt, Kind, Record, Write
 from buddy.memory.storage.store import Store
 from buddy_memory_redis.advice import warn_about_losses
+from buddy_memory_redis.batches import BYTES, COMMANDS, IDS, bounded, grouped
 from buddy_memory_redis.directory import GONE, Directory, Doomed, Entry, owner_in
 from buddy_memory_redis.keys import Keys
 from buddy_memory_redis.legacy import older, upgrade
 from buddy_memory_redis.link import Link
-from buddy_memory_redis.rows import dump
-from buddy_memory_redis.shelf import BYTES, COMMANDS, IDS, Shelves, bounded, grouped
+from buddy_memory_redis.rows import Put, dump
+from buddy_memory_redis.shelf import Shelves
+from buddy_memory_redis.together import Together
 from buddy_memory_redis.writing import ATTEMPTS, Claimed, Writing, too_many, verify
 
 ROWS = 1000
@@ -42,6 +44,7 @@ class RedisStore(Store):
         self._keys = Keys(prefix)
         self._directory = Directory(link, self._keys)
         self._shelves = Shelves(link, self._keys)
+        self._together = Together(link, self._keys, self._directory)
         self._warned = False
         # Who owned an id when it was last seen: saves a round trip while that is still so.
         self._owners: dict[tuple[Kind, str], tuple[str | None]] = {}
@@ -80,13 +83,13 @@ class RedisStore(Store):
     def writing(self, ttl: int | None = None) -> Writing:
         """Return an upsert to be done; ``ttl`` in ms overrides the store's."""
         used = self._ttl if ttl is None else ttl
-        return Writing(self._link, self._directory, self._shelves, used)
+        return Writing(self._link, self._directory, self._shelves, self._together, used)
 
     async def put(self, write: Write) -> Record:
         writing, put = self.writing(), dump(write)
         record = write.record
         claimed: Sequence[Claimed] = ()
-        if not self._ttl:
+        if not self._ttl and not self._together.is_likely:
             known = self._owners.get((record.kind, record.id)) == (record.user_id,)
             claimed = await writing.try_update(put, claim=not known)
         if not writing.done:
@@ -97,7 +100,7 @@ class RedisStore(Store):
     async def put_many(self, writes: Sequence[Write]) -> list[Record]:
         writing = self.writing()
         try:
-            for some in bounded([dump(write) for write in writes], WINDOW, 16 * BYTES):
+            for some in bounded([dump(write) for write in writes], WINDOW, 16 * BYTES, _itself):
                 await writing.apply(some)
             await self._directory.tell(writes[0].record.kind)
         except MemoryDbError as error:
@@ -250,3 +253,7 @@ class RedisStore(Store):
             deleted += (await self._remove(kind, doomed))[0]
         await self._directory.tell(kind)
         return deleted
+
+
+def _itself(put: Put) -> Put:
+    return put

@@ -1,8 +1,8 @@
-"""One upsert of one or many rows: claim the ids, write the rows, and mend what is found broken."""
+"""One upsert of one or many rows: in one step or two, and mending what is found broken."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from buddy.memory.errors import (
@@ -12,10 +12,12 @@ from buddy.memory.errors import (
     UnavailableError,
 )
 from buddy.memory.storage.record import Kind, Record
+from buddy_memory_redis.batches import IDS, pipelines
 from buddy_memory_redis.directory import GONE, Claim, Directory, Entry, read_claims
 from buddy_memory_redis.link import Link
-from buddy_memory_redis.rows import Put, written
-from buddy_memory_redis.shelf import BYTES, COMMANDS, IDS, Shelves, bounded
+from buddy_memory_redis.rows import Put, inserted, written
+from buddy_memory_redis.shelf import Shelves
+from buddy_memory_redis.together import Together, strangers
 
 ATTEMPTS = 50
 """How often others may get in between a claim and its write before that is an error."""
@@ -39,9 +41,11 @@ class Claimed(NamedTuple):
 class Writing:
     """Writes of distinct ids of one kind. ``done`` is what was stored, by id."""
 
-    def __init__(self, link: Link, directory: Directory, shelves: Shelves, ttl: int) -> None:
+    def __init__(
+        self, link: Link, directory: Directory, shelves: Shelves, together: Together, ttl: int
+    ) -> None:
         self._link, self._directory, self._shelves = link, directory, shelves
-        self._ttl = ttl
+        self._together, self._ttl = together, ttl
         self.done: dict[str, Record] = {}
 
     async def try_update(self, put: Put, *, claim: bool) -> list[Claimed]:
@@ -61,19 +65,66 @@ class Writing:
         return []
 
     async def apply(self, puts: Sequence[Put], claimed: Sequence[Claimed] = ()) -> None:
-        """Write the rows in two round trips (for IDS rows of one user), and in more where something
-        has to be mended. ``claimed`` is what ``try_update`` returned."""
+        """Write the rows, again and again where something has to be mended first. ``claimed`` is
+        what ``try_update`` returned."""
         todo = list(puts)
         for attempt in range(ATTEMPTS):
-            claimed = claimed or await self._claim(todo)
-            await self._refuse_strangers(claimed, fence=attempt >= POLITE_ATTEMPTS)
-            todo = [one.put for one in claimed if not one.is_granted()]
-            for batch in _batches([one for one in claimed if one.is_granted()]):
-                todo += await self._put(batch)
+            fence = attempt >= POLITE_ATTEMPTS
+            if self._together.is_likely and not claimed:
+                todo = await self._in_one_step(todo, fence=fence)
+            else:
+                todo = await self._in_two_steps(claimed or await self._claim(todo), fence=fence)
             if not todo:
                 return
             claimed = ()
         raise too_many(todo[0].write.record.id)
+
+    # --- in one step
+
+    async def _in_one_step(self, puts: list[Put], *, fence: bool) -> list[Put]:
+        """Write rows of which the directory is where their shelves are; return those to be written
+        again. One round trip for one row."""
+        kind, again = puts[0].write.record.kind, list[Put]()
+        placed = await self._together.placed(puts)
+        for batch in pipelines(placed, _user, _itself):
+            others: list[Entry] = []
+            replies = await self._link.each([self._together.upsert(s, self._ttl) for s in batch])
+            failed: MemoryDbError | None = None
+            for some, reply in zip(batch, replies, strict=True):
+                if self._together.is_elsewhere(reply):
+                    again += some
+                elif isinstance(reply, MemoryDbError):
+                    failed = failed or reply
+                elif found := strangers(some, reply):
+                    others += found
+                    again += some
+                else:
+                    self._note_all(some, reply)
+            if failed is not None:
+                raise failed
+            await self._refuse(kind, others, fence=fence)
+        return again
+
+    def _note_all(self, puts: Sequence[Put], reply: Sequence[bytes]) -> None:
+        """Keep the records of one command: rows were inserted as asked unless the reply differs."""
+        outcomes = dict(zip(map(int, reply[::2]), reply[1::2], strict=True))
+        for number, put in enumerate(puts):
+            record = put.write.record
+            if number in outcomes:
+                self.done[record.id] = self._stored(put, outcomes[number])
+            else:
+                self.done[record.id] = inserted(record, int(put.place))
+
+    # --- in two steps
+
+    async def _in_two_steps(self, claimed: Sequence[Claimed], *, fence: bool) -> list[Put]:
+        """Write rows that were claimed; return those to be written again."""
+        await self._refuse_strangers(claimed, fence=fence)
+        again = [one.put for one in claimed if not one.is_granted()]
+        granted = [one for one in claimed if one.is_granted()]
+        for batch in pipelines(granted, _user_and_deadline, _put_of):
+            again += await self._put(batch)
+        return again
 
     async def _claim(self, puts: list[Put]) -> list[Claimed]:
         claimed: list[Claimed] = []
@@ -84,23 +135,19 @@ class Writing:
         return claimed
 
     async def _refuse_strangers(self, claimed: Sequence[Claimed], *, fence: bool) -> None:
-        """Raise when somebody else owns an id, or when another version was expected of a free one.
-
-        A stranger's claim without a row is about to get one, or is what a crash left; then it is
-        taken back.
-        """
+        """Raise when somebody else owns an id, or another version was expected of a free one."""
         others: list[Entry] = []
         for put, claim, _ in claimed:
             if claim.status == "none":
                 raise ConflictError(put.write.record.id, put.write.if_version or 0, 0)
             if claim.status == "other":
                 others.append(Entry(put.write.record.id, 0, claim.owner, claim.token))
-        if others:
-            kind = claimed[0].put.write.record.kind
-            there = await verify(self._directory, self._shelves, kind, others, fence=fence)
-            if there:
-                await self._withdraw(kind, claimed)
-                raise OwnerMismatchError(there[0].id)
+        kind = claimed[0].put.write.record.kind
+        try:
+            await self._refuse(kind, others, fence=fence)
+        except OwnerMismatchError:
+            await self._withdraw(kind, claimed)
+            raise
 
     async def _withdraw(self, kind: Kind, claimed: Sequence[Claimed]) -> None:
         """Free the ids that were claimed for nothing; no write of theirs was sent."""
@@ -111,14 +158,17 @@ class Writing:
 
     async def _put(self, batch: list[list[Claimed]]) -> list[Put]:
         """Write rows, one list for each command; return what has to be claimed again."""
-        replies = await self._link.each(
-            [
-                self._shelves.put(
-                    [one.put for one in some], [one.claim for one in some], some[0].deadline
-                )
-                for some in batch
-            ]
-        )
+        first, token = batch[0][0].put.write.record, batch[0][0].claim.token
+        look = self._together.look(first, token)
+        puts = [
+            self._shelves.put(
+                [one.put for one in some], [one.claim for one in some], some[0].deadline
+            )
+            for some in batch
+        ]
+        replies = await self._link.each([*look, *puts])
+        for _ in look:
+            self._together.seen(replies.pop(0), token)
         again: list[Put] = []
         failed: MemoryDbError | None = None
         for some, reply in zip(batch, replies, strict=True):
@@ -135,41 +185,52 @@ class Writing:
         return again
 
     def _note(self, one: Claimed, outcome: bytes) -> None:
-        """Keep the record that was stored. Raises ConflictError when it was not."""
-        write, token = one.put.write, one.claim.token
-        id = write.record.id
-        if outcome.startswith(b"conflict"):
-            raise ConflictError(id, write.if_version or 0, int(outcome.split()[1]))
-        self.done[id] = written(write, outcome)
+        """Keep the record that was stored, and how the intent ended."""
+        record, token = one.put.write.record, one.claim.token
+        self.done[record.id] = self._stored(one.put, outcome)
         if token:
-            self._directory.ended(write.record.kind, id, token, outcome.split(b" ", 2)[1])
+            self._directory.ended(record.kind, record.id, token, outcome.split(b" ", 2)[1])
+
+    # --- in both
+
+    async def _refuse(self, kind: Kind, others: Sequence[Entry], *, fence: bool) -> None:
+        """Raise OwnerMismatchError when one of these ids of others has a row.
+
+        One without is about to get one, or is what a crash left; with ``fence`` it is taken back.
+        """
+        if others:
+            there = await verify(self._directory, self._shelves, kind, others, fence=fence)
+            if there:
+                raise OwnerMismatchError(there[0].id)
+
+    @staticmethod
+    def _stored(put: Put, outcome: bytes) -> Record:
+        """Return the record that was stored. Raises ConflictError when it was not."""
+        if outcome.startswith(b"conflict"):
+            expected = put.write.if_version or 0
+            raise ConflictError(put.write.record.id, expected, int(outcome.split()[1]))
+        return written(put.write, outcome)
+
+
+def _itself(put: Put) -> Put:
+    return put
+
+
+def _user(put: Put) -> str | None:
+    return put.write.record.user_id
+
+
+def _put_of(one: Claimed) -> Put:
+    return one.put
+
+
+def _user_and_deadline(one: Claimed) -> object:
+    return one.put.write.record.user_id, one.deadline
 
 
 def _claimed(puts: Sequence[Put], reply: list[bytes]) -> list[Claimed]:
     deadline, claims = read_claims(reply)
     return [Claimed(put, claim, deadline) for put, claim in zip(puts, claims, strict=True)]
-
-
-def _batches(granted: list[Claimed]) -> Iterator[list[list[Claimed]]]:
-    """Yield pipelines of bounded size: lists of lists, one for each user and deadline."""
-    if len(granted) == 1:
-        yield [granted]
-        return
-    by_id = {one.put.write.record.id: one for one in granted}
-    groups: dict[object, list[Put]] = {}
-    for one in granted:
-        groups.setdefault((one.put.write.record.user_id, one.deadline), []).append(one.put)
-    batch: list[list[Claimed]] = []
-    size = 0
-    for puts in groups.values():
-        for some in bounded(puts, IDS, BYTES):
-            batch.append([by_id[put.write.record.id] for put in some])
-            size += sum(len(put.text) for put in some)
-            if len(batch) == COMMANDS or size > BYTES:
-                yield batch
-                batch, size = [], 0
-    if batch:
-        yield batch
 
 
 def too_many(id: str) -> UnavailableError:

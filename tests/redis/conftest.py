@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import pytest
 
+from tests.redis.proxy import Proxy
 from tests.servers import redis as servers
 
 
@@ -37,6 +38,14 @@ def cluster() -> Iterator[servers.RedisCluster]:
     cluster = servers.RedisCluster(servers.valkey())
     yield cluster
     cluster.stop()
+
+
+@pytest.fixture(scope="session")
+def proxy_url(cluster: servers.RedisCluster) -> Iterator[str]:
+    """A proxy that hides the cluster."""
+    proxy = Proxy([node.port for node in cluster.nodes])
+    yield proxy.url
+    proxy.stop()
 
 
 @pytest.fixture

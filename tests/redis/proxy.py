@@ -1,4 +1,7 @@
-"""A proxy that hides a cluster: one port, and each command goes to the node that has its slot."""
+"""A proxy that hides several servers: one port, and each command goes to where its slot is.
+
+The servers are the nodes of a cluster, or know nothing of each other.
+"""
 
 from __future__ import annotations
 
@@ -37,9 +40,13 @@ def words_of(command: bytes) -> list[bytes]:
 
 
 class _Connection(socketserver.StreamRequestHandler):
+    disable_nagle_algorithm = True
+
     def handle(self) -> None:
         ports: list[int] = self.server.ports  # type: ignore[attr-defined]
         nodes = [socket.create_connection(("127.0.0.1", port)) for port in ports]
+        for node in nodes:
+            node.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         streams: list[Any] = [node.makefile("rb") for node in nodes]
         while command := read_value(self.rfile):  # type: ignore[arg-type]
             number = self._node(command)
@@ -52,14 +59,18 @@ class _Connection(socketserver.StreamRequestHandler):
     def _node(command: bytes) -> int:
         """Return the number of the node of the first key, as proxies do."""
         words = words_of(command)
-        if words[0] in (b"HELLO", b"CLIENT", b"CONFIG", b"SELECT"):
+        if words[0] in (b"HELLO", b"CLIENT", b"CONFIG", b"SELECT", b"PING"):
             return 0
-        slot = key_slot(keys_of(words)[0])
-        # The nodes share the slots evenly and in order.
-        return next(n for n in range(3) if slot < REDIS_CLUSTER_HASH_SLOTS * (n + 1) // 3)
+        return node_of(keys_of(words)[0])
 
 
-class ClusterProxy(socketserver.ThreadingTCPServer):
+def node_of(key: bytes) -> int:
+    """Return which of three servers has a key: they share the slots evenly and in order."""
+    slot = key_slot(key)
+    return next(n for n in range(3) if slot < REDIS_CLUSTER_HASH_SLOTS * (n + 1) // 3)
+
+
+class Proxy(socketserver.ThreadingTCPServer):
     """Listens on a free port of the loopback until it is closed."""
 
     daemon_threads = True

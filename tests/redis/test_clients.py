@@ -22,7 +22,6 @@ from buddy.memory.errors import ConfigError, UnavailableError
 from buddy.memory.v2.db.redis import AsyncRedisMemoryDb, RedisMemoryDb
 from buddy.memory.v2.db.schema import MemoryRow
 from buddy_memory_redis.address import Address
-from tests.redis.proxy import ClusterProxy
 from tests.redis.test_crashes import assert_sound
 from tests.servers import redis as servers
 
@@ -259,13 +258,11 @@ def test_a_unix_socket() -> None:
     path.unlink(missing_ok=True)
 
 
-def test_through_a_proxy_that_hides_the_cluster(cluster: servers.RedisCluster, prefix: str) -> None:
+def test_through_a_proxy_that_hides_the_cluster(proxy_url: str, prefix: str) -> None:
     """A plain client of a proxy works, since every command stays in the slot of its first key."""
-    proxy = ClusterProxy([node.port for node in cluster.nodes])
-    with RedisMemoryDb.from_url(f"{proxy.url}&prefix={prefix}") as db:
+    with RedisMemoryDb.from_url(proxy_url, prefix=prefix) as db:
         db.create()
         use(db)
-    proxy.stop()
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Redis keeps every rule: Valkey 9, Redis 7.4 and a cluster of three primaries, sync and async."""
+"""Redis keeps every rule: Valkey 9, Redis 7.4, a cluster and a proxy; in one step and in two."""
 
 from __future__ import annotations
 
@@ -12,14 +12,18 @@ from buddy.memory.testing import Subject
 from buddy.memory.testing.pytest_face import Conformance
 from buddy.memory.v2.db.redis import AsyncRedisMemoryDb, RedisMemoryDb
 from buddy_memory_redis.keys import Keys
+from tests.redis.wires import assume_one_server
 from tests.servers.redis import RedisCluster, RedisServer
 
 SECRET = "hunter2-is-secret"  # noqa: S105  (made up)
 
 
-def make_subject(cls: Any, url: str, prefix: str) -> Subject:
+def make_subject(cls: Any, url: str, prefix: str, *, one_step: bool = False) -> Subject:
     def open_store(name: str = prefix, **options: Any) -> Any:
-        return cls.from_url(url, prefix=name, **options)
+        db = cls.from_url(url, prefix=name, **options)
+        if one_step:
+            assume_one_server(db)
+        return db
 
     def damage(id: str) -> None:
         with RedisMemoryDb.from_url(url, prefix=prefix) as db:
@@ -54,6 +58,24 @@ class TestValkey(Conformance):
     @pytest.fixture(params=[RedisMemoryDb, AsyncRedisMemoryDb], ids=["sync", "async"])
     def subject(self, request: pytest.FixtureRequest, valkey_url: str, prefix: str) -> Subject:
         return make_subject(request.param, valkey_url, prefix)
+
+
+class TestOneStep(Conformance):
+    """Rows are written in one step from the first: elsewhere only after one in two steps."""
+
+    complete = True
+
+    @pytest.fixture(params=[RedisMemoryDb, AsyncRedisMemoryDb], ids=["sync", "async"])
+    def subject(self, request: pytest.FixtureRequest, valkey_url: str, prefix: str) -> Subject:
+        return make_subject(request.param, valkey_url, prefix, one_step=True)
+
+
+class TestProxy(Conformance):
+    complete = True
+
+    @pytest.fixture
+    def subject(self, proxy_url: str, prefix: str) -> Subject:
+        return make_subject(RedisMemoryDb, proxy_url, prefix)
 
 
 class TestRedis7(Conformance):

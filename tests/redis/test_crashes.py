@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from itertools import count
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -31,7 +31,22 @@ def assert_sound(db: RedisMemoryDb, users: tuple[str, ...] = ("ann", "bob")) -> 
     return ids
 
 
-def dying(url: str, prefix: str, **options: Any) -> Iterator[Callable[[Any], bool]]:
+class Way(NamedTuple):
+    """Where a store is, and whether a client writes there in one step from the start."""
+
+    url: str
+    one_step: bool
+
+
+@pytest.fixture(params=["one step", "two steps beside one", "two steps"])
+def way(request: pytest.FixtureRequest) -> Way:
+    """A server of which the client knows, or does not know yet, that it is a single one; there
+    the others write in one step. And a proxy, where all write in two."""
+    url = "proxy_url" if request.param == "two steps" else "valkey_url"
+    return Way(request.getfixturevalue(url), request.param == "one step")
+
+
+def dying(way: Way, prefix: str, **options: Any) -> Iterator[Callable[[Any], bool]]:
     """Yield a function that runs an operation in a client that dies before its first command, then
     one that dies before its second, and so on; it tells whether the operation came to its end."""
     for commands in count():
@@ -43,7 +58,7 @@ def dying(url: str, prefix: str, **options: Any) -> Iterator[Callable[[Any], boo
             return b"".join(parts)
 
         def attempt(operation: Any, cut: Any = cut) -> bool:
-            with wired(url, prefix, cut, **options) as db:
+            with wired(way.url, prefix, cut, one_step=way.one_step, **options) as db:
                 try:
                     operation(db)
                 except Killed:
@@ -74,11 +89,11 @@ OPERATIONS: dict[str, Callable[[RedisMemoryDb], Any]] = {
 @pytest.mark.parametrize("expire", [None, 1000], ids=["lasting", "expiring"])
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_death_between_any_two_commands(
-    valkey_url: str, prefix: str, name: str, expire: int | None
+    way: Way, prefix: str, name: str, expire: int | None
 ) -> None:
     """After each possible death all views agree, and the id can be written by anybody."""
-    with RedisMemoryDb.from_url(valkey_url, prefix=prefix, expire=expire) as db:
-        for attempt in dying(valkey_url, prefix, expire=expire):
+    with RedisMemoryDb.from_url(way.url, prefix=prefix, expire=expire) as db:
+        for attempt in dying(way, prefix, expire=expire):
             db.clear()
             db.upsert_memory(MemoryRow({"n": 1}, "old", "ann"))
             db.upsert_memory(MemoryRow({"n": 1}, "other", "bob"))
@@ -96,17 +111,15 @@ def test_death_between_any_two_commands(
         db.drop_table()
 
 
-@pytest.mark.parametrize("commands", range(4))
-def test_an_insert_is_repaired_by_repeating_it(valkey_url: str, prefix: str, commands: int) -> None:
-    """Whoever repeats an insert that was cut off gets a first version."""
-    with RedisMemoryDb.from_url(valkey_url, prefix=prefix) as db:
-        for n, attempt in enumerate(dying(valkey_url, prefix)):
+def test_an_insert_is_repaired_by_repeating_it(way: Way, prefix: str) -> None:
+    """Whoever repeats an insert that was cut off before its end gets a first version."""
+    with RedisMemoryDb.from_url(way.url, prefix=prefix) as db:
+        for attempt in dying(way, prefix):
             if attempt(lambda db: db.upsert_memory(MemoryRow({"n": 1}, "a", "ann"))):
                 break
-            if n == commands:
-                row = db.upsert_memory(MemoryRow({"n": 2}, "a", "ann"), if_version=0)
-                assert row.version == 1
-                assert db.read_memories() == db.read_memories("ann") == [row]
+            row = db.upsert_memory(MemoryRow({"n": 2}, "a", "ann"), if_version=0)
+            assert row.version == 1
+            assert db.read_memories() == db.read_memories("ann") == [row]
             db.clear()
         db.drop_table()
 
@@ -130,11 +143,11 @@ INTRUDERS: dict[str, Callable[[RedisMemoryDb], Any]] = {
 @pytest.mark.parametrize("intruder", INTRUDERS)
 @pytest.mark.parametrize("name", [name for name in OPERATIONS if name != "refused"])
 def test_others_between_any_two_steps(
-    valkey_url: str, prefix: str, name: str, intruder: str, expire: int | None
+    way: Way, prefix: str, name: str, intruder: str, expire: int | None
 ) -> None:
     """Whatever others do before any step of an operation, it ends or is refused, and all views
     agree."""
-    with RedisMemoryDb.from_url(valkey_url, prefix=prefix, expire=expire) as db:
+    with RedisMemoryDb.from_url(way.url, prefix=prefix, expire=expire) as db:
         for step in range(4):
             db.clear()
             db.upsert_memory(MemoryRow({"n": 1}, "old", "ann"))
@@ -147,7 +160,7 @@ def test_others_between_any_two_steps(
                         INTRUDERS[intruder](db)
                 return data
 
-            with wired(valkey_url, prefix, intrude, expire=expire) as slow:
+            with wired(way.url, prefix, intrude, one_step=way.one_step, expire=expire) as slow:
                 with suppress(OwnerMismatchError, ConflictError):
                     OPERATIONS[name](slow)
                 assert_sound(db)

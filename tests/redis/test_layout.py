@@ -31,8 +31,8 @@ def test_the_keys(valkey: RedisServer, prefix: str) -> None:
         shelves = ("/=ann", "/=Zo%C3%AB%2F%7B1%7D", "/-", "/=")
         assert all_keys(client, prefix) == {
             "%3Ax}/meta",
-            *(f"%3Ax}}/memory/{name}" for name in ("owners", "index", "pending")),
-            *(f"%3Ax}}/summary/{name}" for name in ("owners", "index", "pending")),
+            *(f"%3Ax}}/memory/{name}" for name in ("owners", "index")),
+            *(f"%3Ax}}/summary/{name}" for name in ("owners", "index")),
             *(f"%3Ax{user}}}/memory/{name}" for user in shelves for name in ("rows", "index")),
             *(f"%3Ax/=ann}}/summary/{name}" for name in ("rows", "index")),
         }

@@ -1,4 +1,4 @@
-"""The Lua scripts: each file is one script, behind what it shares with its neighbours."""
+"""The Lua scripts: each is one file, behind the files that it shares with its neighbours."""
 
 from __future__ import annotations
 
@@ -7,9 +7,16 @@ from hashlib import sha1
 from importlib.resources import files
 from typing import NamedTuple
 
+_DIRECTORY, _SHELF = ("lib", "directory"), ("lib", "shelf")
+
 _SHARED = {
-    "directory": ("claim", "intend", "settle", "scan", "tally"),
-    "shelf": ("put", "remove", "probe", "fetch", "list", "count"),
+    **dict.fromkeys(("intend", "reserve", "scan", "settle", "tally"), _DIRECTORY),
+    **dict.fromkeys(("count", "fetch", "list", "probe", "remove"), _SHELF),
+    "claim": (*_DIRECTORY, "claiming"),
+    "put": (*_SHELF, "putting"),
+    # What is local to the directory's files is out of sight where the shelf's have the same name.
+    "upsert": (*_DIRECTORY, "claiming", "shelf", "putting"),
+    "near": (),
 }
 
 
@@ -23,8 +30,7 @@ class Script(NamedTuple):
 @cache
 def script(name: str) -> Script:
     """Return the script called ``name``."""
-    shared = next(shared for shared, names in _SHARED.items() if name in names)
-    text = b"\n".join(_read(part) for part in ("lib", shared, name))
+    text = b"\n".join(_read(part) for part in (*_SHARED[name], name))
     return Script(text, sha1(text, usedforsecurity=False).hexdigest().encode())
 
 
@@ -35,5 +41,4 @@ def _read(name: str) -> bytes:
 @cache
 def text_of(sha: bytes) -> bytes:
     """Return the text of the script with that hash."""
-    scripts = (script(name) for names in _SHARED.values() for name in names)
-    return next(found.text for found in scripts if found.sha == sha)
+    return next(found.text for found in map(script, _SHARED) if found.sha == sha)

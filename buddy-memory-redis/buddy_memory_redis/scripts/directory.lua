@@ -1,27 +1,32 @@
--- The directory: who owns which id, and the order of all rows. Put in front of its scripts.
+-- The directory: who owns which id, and the order of all rows. Put in front of its scripts. Its keys
+-- are the last five.
 --
 -- owners     hash   id -> "token user"; the token is that of the last intent
 -- index      zset   id -> position
 -- deadlines  zset   id -> when the entry expires, in ms
 -- pending    set    ids of intents that are not known to have ended: only these may lack a row
 
-local meta, owners, index, deadlines, pending = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local meta, owners, index, deadlines, pending = unpack(KEYS, #KEYS - 4)
 local lifetimes = {owners, index, deadlines, pending}
 
 local now_us = microseconds()
 local now = math.floor(now_us / 1000)
 local had_deadlines = redis.call('ZCARD', deadlines) > 0
-local drawn = nil
+local drawn, is_new = nil, false
+
+local function last_drawn()
+  drawn = drawn or tonumber(redis.call('GET', meta) or '0')
+  return drawn
+end
 
 -- A number greater than all before it, also when the clock stepped back or another node's is behind.
 local function draw()
-  if not drawn then drawn = tonumber(redis.call('GET', meta) or '0') end
-  drawn = math.max(drawn + 1, now_us)
+  drawn, is_new = math.max(last_drawn() + 1, now_us), true
   return text(drawn)
 end
 
 local function keep_drawn()
-  if drawn then redis.call('SET', meta, text(drawn)) end
+  if is_new then redis.call('SET', meta, text(drawn)) end
 end
 
 local function forget(id)
@@ -45,6 +50,10 @@ end
 
 local function entry(id)
   return parse(id, redis.call('HGET', owners, id))
+end
+
+local function is_passing(id)
+  return had_deadlines and redis.call('ZSCORE', deadlines, id)
 end
 
 -- A full server refuses only what a script writes first. Deletions must get through, since they make
@@ -74,7 +83,7 @@ local function settle(list, first, last)
   if #ended > 0 then redis.call('SREM', pending, unpack(ended)) end
 end
 
-local function finish(expiring)
+local function finish_directory(expiring)
   keep_drawn()
   if expiring or had_deadlines then fit_lifetime(owners, deadlines, lifetimes) end
 end

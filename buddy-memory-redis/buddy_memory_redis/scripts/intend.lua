@@ -18,5 +18,5 @@ for i = first, #ARGV do
   local is_meant = token and (meant == '' or meant == owner)
   replies[#replies + 1] = is_meant and intend(ARGV[i], owner) or false
 end
-finish(false)
+finish_directory(false)
 return replies

@@ -17,5 +17,5 @@ for i = 1, #ARGV, 4 do
   if ARGV[i + 3] == '1' then fences[#fences + 1] = ARGV[i + 2] end
 end
 for _, token in ipairs(fences) do raise_fence(token) end
-finish(false)
+finish_shelf(false)
 return replies

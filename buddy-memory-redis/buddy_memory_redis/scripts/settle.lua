@@ -1,5 +1,5 @@
 -- Say how intents ended. ARGV: (id, token, position)s, where a position '' means: there is no row
 go_on_when_full()
 settle(ARGV, 1, #ARGV)
-finish(false)
+finish_directory(false)
 return 'OK'

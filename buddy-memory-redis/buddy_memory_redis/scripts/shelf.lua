@@ -1,11 +1,12 @@
--- The shelf of one user: the rows and their order. Put in front of its scripts.
+-- The shelf of one user: the rows and their order. Put in front of its scripts. Its keys are the
+-- first four.
 --
 -- rows       hash    id -> "version position created updated\n" and the payload as JSON
 -- index      zset    id -> position
 -- deadlines  zset    id -> when the row expires, in ms
 -- fence      string  a token: inserts and deletions on this intent or an earlier one come too late
 
-local rows, index, deadlines, fence = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local rows, index, deadlines, fence = unpack(KEYS, 1, 4)
 local lifetimes = {rows, index, deadlines}
 
 -- Without deadlines, which is the rule, the time is not needed.
@@ -65,6 +66,6 @@ local function raise_fence(token)
   end
 end
 
-local function finish(expiring)
+local function finish_shelf(expiring)
   if expiring or had_deadlines then fit_lifetime(rows, deadlines, lifetimes) end
 end

@@ -1,0 +1,180 @@
+"""Writes in one step where there is one server, and what becomes of them where there is not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import redis
+
+from buddy.memory.errors import OwnerMismatchError, UnavailableError
+from buddy.memory.storage.record import Kind
+from buddy.memory.v2.db.redis import RedisMemoryDb
+from buddy.memory.v2.db.schema import MemoryRow
+from buddy_memory_redis.keys import Keys
+from buddy_memory_redis.scripts import script
+from tests.redis.proxy import Proxy, node_of
+from tests.redis.test_clients import use
+from tests.redis.test_crashes import assert_sound
+from tests.redis.wires import Batches, assume_one_server, wired
+from tests.servers import redis as servers
+
+USERS = tuple(f"user {n}" for n in range(12))
+
+
+@pytest.fixture(scope="module")
+def shards() -> Iterator[list[servers.RedisServer]]:
+    """Three servers that know nothing of each other."""
+    shards = [servers.RedisServer(servers.valkey(), *servers.DURABLE) for _ in range(3)]
+    yield shards
+    for shard in shards:
+        shard.stop()
+
+
+@pytest.fixture
+def sharded(shards: list[servers.RedisServer]) -> Iterator[Proxy]:
+    proxy = Proxy([shard.port for shard in shards])
+    yield proxy
+    proxy.stop()
+
+
+def users_by_server(prefix: str) -> tuple[list[str], list[str]]:
+    """Return the users whose shelves are where the directory is, and the others."""
+    keys = Keys(prefix)
+    home = node_of(keys.meta)
+    near = [user for user in USERS if node_of(keys.shelf(Kind.MEMORY, user)[0]) == home]
+    return near, [user for user in USERS if user not in near]
+
+
+def assert_in_place(shards: list[servers.RedisServer]) -> None:
+    """See that each key is on the server where the proxy looks for it."""
+    for number, shard in enumerate(shards):
+        with shard.client() as client:
+            keys: Any = client.keys("*")
+            assert {node_of(key) for key in keys} <= {number}
+
+
+def prefix_with_both(prefix: str) -> str:
+    """Return a prefix of which some users are where the directory is, and some are not."""
+    return next(p for p in (f"{prefix}-{n}" for n in range(99)) if all(users_by_server(p)))
+
+
+def test_a_proxy_that_spreads_keys(
+    shards: list[servers.RedisServer], sharded: Proxy, prefix: str
+) -> None:
+    """Behind a proxy of several servers every key is where the proxy looks for it, also when the
+    first user happened to be on the server of the directory."""
+    prefix = prefix_with_both(prefix)
+    near, far = users_by_server(prefix)
+    with RedisMemoryDb.from_url(sharded.url, prefix=prefix) as db:
+        db.upsert_memory(MemoryRow({}, "0", near[0]))
+        rows = db.upsert_memories(MemoryRow({}, f"bulk {n}", USERS[n % 12]) for n in range(60))
+        for n, user in enumerate((*far, *near)):
+            assert db.upsert_memory(MemoryRow({}, f"single {n}", user)).version == 1
+            assert db.upsert_memory(MemoryRow({}, f"bulk {n}", USERS[n])).version == 2
+        assert db.read_memories(sort="asc")[13:61] == rows[12:]
+        assert_in_place(shards)
+        assert len(assert_sound(db, USERS)) == 73
+        with pytest.raises(OwnerMismatchError):
+            db.upsert_memory(MemoryRow({}, "bulk 0", "somebody else"))
+        db.drop_table()
+    with RedisMemoryDb.from_url(sharded.url, prefix=prefix) as db:
+        use(db)
+
+
+def test_an_old_copy_of_the_directory(
+    shards: list[servers.RedisServer], sharded: Proxy, prefix: str
+) -> None:
+    """What an old copy of the directory's key says on another server is not believed."""
+    prefix = prefix_with_both(prefix)
+    near, far = users_by_server(prefix)
+    meta = Keys(prefix).meta
+    with RedisMemoryDb.from_url(sharded.url, prefix=prefix) as db:
+        db.upsert_memory(MemoryRow({}, "before", near[0]))
+        with shards[node_of(meta)].client() as home:
+            copy: Any = home.get(meta)
+        db.delete_memory("before")
+        others = [shard for n, shard in enumerate(shards) if n != node_of(meta)]
+        for shard in others:
+            with shard.client() as client:
+                client.set(meta, copy)
+        with RedisMemoryDb.from_url(sharded.url, prefix=prefix) as second:
+            second.upsert_memory(MemoryRow({}, "0", near[0]))
+            second.upsert_memory(MemoryRow({}, "1", far[0]))
+        for shard in others:
+            with shard.client() as client:
+                assert client.get(meta) == copy
+                client.delete(meta)
+        assert_in_place(shards)
+        assert assert_sound(db, USERS) == ["0", "1"]
+        db.drop_table()
+
+
+def test_a_store_that_was_dropped(valkey_url: str, prefix: str) -> None:
+    """When somebody else dropped the store, writes begin anew and are soon in one step again."""
+    batches = Batches()
+    with wired(valkey_url, prefix, batches.seen) as db:
+        for user in ("ann", "bob", "ann"):
+            db.upsert_memory(MemoryRow({"n": 1}, "a", user))
+            with RedisMemoryDb.from_url(valkey_url, prefix=prefix) as other:
+                other.drop_table()
+        db.upsert_memory(MemoryRow({"n": 2}, "b", "bob"))
+        batches.clear()
+        db.upsert_memories(MemoryRow({"n": 3}, id, "ann") for id in ("c",))
+        assert len(batches) == 1
+        assert assert_sound(db) == ["b", "c"]
+        db.drop_table()
+
+
+def test_a_server_that_becomes_a_cluster(
+    valkey: servers.RedisServer, cluster: servers.RedisCluster, prefix: str
+) -> None:
+    """Where a cluster takes the place of the server, writes go on in two steps."""
+    proxy = Proxy([valkey.port] * 3)
+    with redis.Redis.from_url(proxy.url) as client, RedisMemoryDb(prefix, client=client) as db:
+        db.upsert_memory(MemoryRow({}, "a", "ann"))
+        db.upsert_memory(MemoryRow({}, "b", "ann"))
+        db.drop_table()
+        proxy.ports = [node.port for node in cluster.nodes]
+        client.connection_pool.disconnect()
+        db.upsert_memories(MemoryRow({}, f"{n}", f"user {n % 5}") for n in range(20))
+        assert len(assert_sound(db, USERS)) == 20
+        assert db.upsert_memory(MemoryRow({}, "a", "ann")).version == 1
+        db.drop_table()
+    proxy.stop()
+
+
+def test_one_step_needs_no_pending(valkey: servers.RedisServer, prefix: str) -> None:
+    """A write in one step leaves nothing to be told, and settles what others left open."""
+    with valkey.client() as client, RedisMemoryDb(prefix, client=client) as db:
+        pending, owners = (Keys(prefix).directory(Kind.MEMORY)[n] for n in (4, 1))
+        assume_one_server(db)
+        db.upsert_memories(MemoryRow({}, f"{n}", "ann") for n in range(3))
+        assert client.exists(pending) == 0
+        client.sadd(pending, "crashed")
+        client.hset(owners, "crashed", "17 =ann")
+        db.upsert_memory(MemoryRow({}, "crashed", "ann"))
+        assert client.exists(pending) == 0
+        assert assert_sound(db) == ["0", "1", "2", "crashed"]
+        db.drop_table()
+
+
+def test_a_write_gives_up(proxy_url: str, prefix: str) -> None:
+    """When somebody always gets in between the two steps of a write, it ends after 50 attempts."""
+    puts = []
+    with RedisMemoryDb.from_url(proxy_url, prefix=prefix) as db:
+
+        def intrude(data: bytes) -> bytes:
+            if script("put").sha in data:
+                puts.append(data)
+                db.upsert_memory(MemoryRow({}, "a", "ann"))
+                db.delete_memory("a")
+            return data
+
+        with wired(proxy_url, prefix, intrude, expire=1000) as slow:
+            with pytest.raises(UnavailableError, match="too many"):
+                slow.upsert_memory(MemoryRow({}, "a", "ann"))
+            assert len(puts) == 50
+        assert assert_sound(db) == []
+        db.drop_table()
