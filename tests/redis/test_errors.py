@@ -117,8 +117,8 @@ def test_a_command_that_the_user_may_not_run(
 def test_the_rights_in_the_readme(server: servers.RedisServer, admin: redis.Redis) -> None:
     """The rights that the README names are enough."""
     text = (Path(__file__).parents[2] / "buddy-memory-redis" / "README.md").read_text()
-    start = text.index("    ACL SETUSER agent")
-    rights = text[start : text.index("\n\n", start)].replace(">password", f">{PASSWORD}").split()
+    start = text.index("ACL SETUSER agent")
+    rights = text[start : text.index("```", start)].replace(">password", f">{PASSWORD}").split()
     admin.execute_command("ACL SETUSER", *rights[2:])
     with RedisMemoryDb(port=server.port, username="agent", password=PASSWORD, expire=99) as db:
         db.create()
