@@ -41,11 +41,12 @@ error: no
 """
 
 WRONG = {
-    "an exception": ("6 * 7", "6 / 0", "page.md:3"),
+    "an exception": ("6 * 7", "6 / 0", 'page.md", line 6'),
     "other output": ("# → 42", "# → 43", "printed ['42']"),
     "more output": ("# → 42", "# → 42\n# → 43", "printed ['42']"),
     "other output of a command": ("$ ls\nthere", "$ ls\nelsewhere", "printed\nthere"),
     "output that the page lacks": ("$ ls\nthere", "$ ls\nthere\nmore", "printed\nthere"),
+    "less output than there is": ("took 12 ms\nfrom /srv/file", "took 12 ms", "from /tmp/a/file"),
     "a command that fails": ("$ ls\nthere", "$ ls\nthere\n$ false", "$ false"),
 }
 
@@ -86,6 +87,11 @@ BROKEN = {
         "#part",
         "#none",
         "index.html links to other.html#none, where that anchor is not",
+    ),
+    "an anchor of a folder's page": (
+        'href="sub/"',
+        'href="sub/#none"',
+        "index.html links to sub/#none, where that anchor is not",
     ),
     "a script from elsewhere": (
         "<img src",
