@@ -83,6 +83,33 @@ class Link:
         """Tell whether the client is a cluster's."""
         return isinstance(self._clients.get(), _CLUSTERS)
 
+    def mode(self) -> str:
+        """Return "cluster" or "sentinel" where the client knows of one; "" where it does not."""
+        if self.is_cluster():
+            return "cluster"
+        return (
+            "sentinel" if hasattr(self._clients.get().connection_pool, "sentinel_manager") else ""
+        )
+
+    def database(self) -> int:
+        """Return the number of the database."""
+        if self.is_cluster():
+            return 0
+        return int(self._clients.get().connection_pool.connection_kwargs.get("db") or 0)
+
+    def is_encrypted(self) -> bool:
+        """Tell whether connections are encrypted; of a cluster's client, once it was used."""
+        client: Any = self._clients.get()
+        if self.is_cluster():
+            node = client.get_default_node()
+            # An asynchronous node is its own pool.
+            pool = (
+                node if hasattr(node, "connection_class") else node.redis_connection.connection_pool
+            )
+        else:
+            pool = client.connection_pool
+        return issubclass(pool.connection_class, (redis.SSLConnection, redis.asyncio.SSLConnection))
+
     async def keys(self, pattern: str) -> list[bytes]:
         """Walk the keyspace for strings whose names match; for upgrades only."""
         try:

@@ -8,6 +8,7 @@ from typing import Any
 from buddy.memory.errors import AccessError, ConflictError, MemoryDbError
 from buddy.memory.storage.record import Corrupt, Kind, Record, Write
 from buddy.memory.storage.store import Store
+from buddy_memory_redis import facts
 from buddy_memory_redis.advice import warn_about_losses
 from buddy_memory_redis.batches import BYTES, COMMANDS, IDS, bounded, grouped
 from buddy_memory_redis.directory import GONE, Directory, Doomed, Entry, owner_in
@@ -74,6 +75,9 @@ class RedisStore(Store):
     async def older(self) -> AsyncIterator[list[Record | Corrupt]]:
         async for page in older(self._link, self._prefix):
             yield [old.row for old in page]
+
+    async def facts(self) -> dict[str, str]:
+        return await facts.ask(self._link, self._prefix)
 
     async def upgrade(self) -> None:
         await upgrade(self, self._link, self._prefix)

@@ -39,9 +39,12 @@ def test_there_and_back(run: Run, db: MemoryDb, url: str, there: str, other_url:
         assert everything(other_url) == everything(url)
 
 
-def test_where_versions_are_kept(run: Run, db: MemoryDb, url: str, postgres: str) -> None:
-    """PostgreSQL takes versions over."""
-    assert run("copy", url, postgres, "--json").json["restarted_versions"] == 0
+def test_where_versions_are_kept(
+    run: Run, db: MemoryDb, url: str, postgres: str, redis: str
+) -> None:
+    """PostgreSQL and Redis take versions over."""
+    for there in (postgres, redis):
+        assert run("copy", url, there, "--json").json["restarted_versions"] == 0
 
 
 def test_a_second_copy_skips(run: Run, db: MemoryDb, url: str, there: str) -> None:

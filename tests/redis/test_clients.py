@@ -229,6 +229,29 @@ def test_a_cancelled_call_does_not_spoil_the_connection(valkey_url: str, prefix:
     asyncio.run(main())
 
 
+def test_an_interrupted_call_does_not_spoil_the_connection(
+    valkey: servers.RedisServer, prefix: str
+) -> None:
+    """After a call was interrupted between two replies, others get their own answers."""
+    left = [-1]
+
+    class Interrupted(redis.Connection):
+        def read_response(self, *args: Any, **kwargs: Any) -> Any:
+            left[0] -= 1
+            if left[0] == 0:
+                raise KeyboardInterrupt
+            return super().read_response(*args, **kwargs)
+
+    pool = redis.ConnectionPool(Interrupted, port=valkey.port, max_connections=1)
+    with redis.Redis.from_pool(pool) as client, RedisMemoryDb(prefix, client=client) as db:
+        rows = db.upsert_memories(MemoryRow({"n": n}, f"{n}", "ann") for n in range(2))
+        left[0] = 2
+        with pytest.raises(KeyboardInterrupt):
+            db.read_memory("0", user_id="ann")
+        assert db.read_memory("1", user_id="ann") == rows[1]
+        db.drop_table()
+
+
 def test_a_forked_child_with_a_callers_client(valkey: servers.RedisServer, prefix: str) -> None:
     """Parent and child share no connection, also when the client is the caller's."""
     with valkey.client() as client, RedisMemoryDb(prefix, client=client) as db:

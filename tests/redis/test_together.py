@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime, timezone
 from typing import Any
 
 import pytest
@@ -11,7 +13,7 @@ import redis
 from buddy.memory.errors import OwnerMismatchError, UnavailableError
 from buddy.memory.storage.record import Kind
 from buddy.memory.v2.db.redis import RedisMemoryDb
-from buddy.memory.v2.db.schema import MemoryRow
+from buddy.memory.v2.db.schema import MemoryRow, SummaryRow
 from buddy_memory_redis.keys import Keys
 from buddy_memory_redis.scripts import script
 from tests.redis.proxy import Proxy, node_of
@@ -177,4 +179,28 @@ def test_a_write_gives_up(proxy_url: str, prefix: str) -> None:
                 slow.upsert_memory(MemoryRow({}, "a", "ann"))
             assert len(puts) == 50
         assert assert_sound(db) == []
+        db.drop_table()
+
+
+@pytest.mark.parametrize("route", ["valkey_url", "proxy_url"])
+def test_restored_rows_keep_their_versions(
+    route: str, prefix: str, request: pytest.FixtureRequest
+) -> None:
+    """A restored row keeps its version, its times and its place; one that is there counts on."""
+    with RedisMemoryDb.from_url(request.getfixturevalue(route), prefix=prefix) as db:
+        time = datetime(2020, 1, 2, 3, 4, 5, 678, timezone.utc)
+        for turn in range(2):  # In two steps, and then, on one server, in one.
+            rows = [
+                MemoryRow({"n": n}, f"{turn} {n}", f"user {n % 3}", time, time, version=n + 1)
+                for n in range(9)
+            ]
+            assert db.restore_memories(rows) == rows
+            assert db.read_memories(sort="asc")[-9:] == rows
+            assert db.upsert_memory(MemoryRow({}, f"{turn} 4", "user 1")).version == 6
+            again = db.restore_memories([replace(rows[4], version=99)])
+            assert [row.version for row in again] == [7]
+        summary = SummaryRow({}, "s", "ann", version=2**40)
+        (stored,) = db.restore_summaries([summary])
+        assert stored.version == 2**40
+        assert db.upsert_summary(SummaryRow({}, "s", "ann"), if_version=2**40).version == 2**40 + 1
         db.drop_table()
