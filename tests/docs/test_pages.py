@@ -19,7 +19,6 @@ PAGES = sorted(
     page.relative_to(ROOT).as_posix()
     for pattern in ("*.md", "buddy-memory-*/*.md", "benchmarks/*.md", "docs/**/*.md")
     for page in ROOT.glob(pattern)
-    if "docs/plugins" not in page.as_posix()  # These are projects with tests of their own.
 )
 
 SHOWN = {"", "bash", "ini", "js", "json", "sql", "text", "toml"}
@@ -59,6 +58,8 @@ def test_page(name: str, tmp_path: Path, request: pytest.FixtureRequest) -> None
         **os.environ,
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         **VARIABLES,
+        # Beside the README of an example plugin lies its package.
+        "PYTHONPATH": f"{tmp_path}{os.pathsep}{(ROOT / name).parent}",
         "PLAY_ADDRESSES": json.dumps(addresses),
     }
     if "firestore" in run.lower():
