@@ -34,6 +34,7 @@ _COMMANDS = {
     "copy": "move",
     "upgrade": "upgrade",
     "conformance": "conformance",
+    "new-plugin": "new_plugin",
     "completion": "completion",
 }
 """Commands in the order of the help, with their modules: each is imported when it is needed."""
@@ -47,7 +48,7 @@ class _Commands(click.Group):
         if cmd_name not in _COMMANDS:
             return None
         module = import_module(f"buddy.memory.cli.commands.{_COMMANDS[cmd_name]}")
-        command: click.Command = getattr(module, f"{cmd_name}_command")
+        command: click.Command = getattr(module, f"{cmd_name.replace('-', '_')}_command")
         return command
 
 

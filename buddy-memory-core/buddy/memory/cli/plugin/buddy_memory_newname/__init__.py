@@ -1,0 +1,1 @@
+"""The newname backend of buddy-memory, opened as ``newname:///folder``."""

@@ -1,0 +1,51 @@
+"""newname keeps every rule of buddy-memory: v1, v2 and async."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from buddy.memory.testing import Subject
+from buddy.memory.testing.pytest_face import Conformance
+from buddy_memory_newname import v1, v2
+
+
+class OnNewname(Conformance):
+    # A check that the Subject does not equip fails, unless it needs what the backend cannot have.
+    complete = True
+    lacks = frozenset({"expiring", "secret"})
+    cls: Any
+
+    @pytest.fixture
+    def subject(self, tmp_path: Path) -> Subject:
+        cls, url = self.cls, f"newname:///{tmp_path}"
+
+        def corrupt(id: str) -> None:
+            file = tmp_path / "notes.json"
+            content = json.loads(file.read_text())
+            content["memory"][id]["payload"] = '{"torn'
+            file.write_text(json.dumps(content))
+
+        return Subject(
+            open=lambda: cls("notes", url),
+            neighbour=lambda: cls("notes2", url),
+            named=lambda name: cls(name, url),
+            unreachable=lambda: cls("notes", "newname:////dev/null/folder"),
+            corrupt=corrupt,
+            forks=True,
+        )
+
+
+class TestV1(OnNewname):
+    cls = v1.NewnameMemoryDb
+
+
+class TestV2(OnNewname):
+    cls = v2.NewnameMemoryDb
+
+
+class TestAsync(OnNewname):
+    cls = v2.AsyncNewnameMemoryDb

@@ -1,0 +1,95 @@
+"""Where MariaDB's upsert is another: it has no WHERE, so that it returns also a row it refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import sqlalchemy as sa
+
+from buddy.memory.errors import ConflictError
+from buddy.memory.storage.record import Record, Write
+from buddy.memory.storage.sql import SqlStore
+from buddy.memory.storage.sql.statements import Statements, compiled
+from buddy.memory.storage.sql.writes import NewRow
+
+PACKET = 4_000_000
+"""Characters of payloads in one statement: ``max_allowed_packet`` is 16 MiB by default."""
+
+
+class MariaDbStatements(Statements):
+    """The statements that differ."""
+
+    def _or_update(self, insert: Any) -> Any:
+        # Another owner's row is set to what it is. Assigned from left to right, each of them seeing
+        # the last ones, so that the time is the last.
+        c, new = self._c, insert.inserted
+        ours = c.user_id.is_not_distinct_from(new.user_id)
+        later = sa.func.greatest(sa.bindparam("p_now"), c.updated_at + _MICROSECOND)
+        changed = {**self._changed(new[self._payload.name]), "updated_at": later}
+        changed["updated_at"] = changed.pop("updated_at")
+        return insert.on_duplicate_key_update(
+            [(name, sa.func.if_(ours, value, c[name])) for name, value in changed.items()]
+        ).returning(*self._stored(), c.user_id)
+
+    @compiled
+    def locked(self) -> Any:
+        """Owner and version of the row with p_id, which nobody else changes from now on."""
+        c = self._c
+        return sa.select(c.user_id, c.version).where(*self._match(True, False)).with_for_update()
+
+
+_MICROSECOND: Any = sa.text("INTERVAL 1 MICROSECOND")
+
+
+class MariaDbStore(SqlStore):
+    """Tables in a MariaDB database."""
+
+    make_statements = MariaDbStatements
+
+    async def put(self, write: Write) -> Record:
+        if write.if_version is None:
+            return await super().put(write)
+        new = self._new_row(write)
+
+        def work(cursor: Any) -> Any:
+            self._check_version(cursor, write)
+            return self._put(cursor, write._replace(if_version=None), new)
+
+        return self._stored(write, new, await self._write(self._connector.transaction, work))
+
+    def _check_version(self, cursor: Any, write: Write) -> None:
+        id, owner, expected = write.record.id, write.record.user_id, write.if_version or 0
+        statements = self._statements[write.record.kind]
+        assert isinstance(statements, MariaDbStatements)
+        statement = statements.locked()
+        cursor.execute(statement.sql, statement.bind({"p_id": id}))
+        user_id, version = cursor.fetchone() or (owner, 0)
+        if user_id == owner and version != expected:
+            raise ConflictError(id, expected, version)
+
+    def _put(self, cursor: Any, write: Write, new: NewRow) -> Any:
+        *row, user_id = super()._put(cursor, write, new)
+        if user_id != write.record.user_id:
+            self._refused(cursor, write, None)
+        return row
+
+    def _put_rows(self, cursor: Any, first: Write, new: list[NewRow]) -> dict[str, Any]:
+        stored: dict[str, Any] = {}
+        owners = {row[0]: row[1] for row in new}
+        for part in _parts(new):
+            for id, (*row, user_id) in super()._put_rows(cursor, first, part).items():
+                if user_id == owners[id]:
+                    stored[id] = row
+        return stored
+
+
+def _parts(rows: list[NewRow]) -> Iterator[list[NewRow]]:
+    """Yield the rows in their order, as many at a time as one packet carries."""
+    start = size = 0
+    for end, row in enumerate(rows):
+        size += len(row[2])
+        if end > start and size > PACKET:
+            yield rows[start:end]
+            start, size = end, len(row[2])
+    yield rows[start:]
