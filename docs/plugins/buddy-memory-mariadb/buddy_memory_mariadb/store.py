@@ -11,7 +11,7 @@ from buddy.memory.errors import ConflictError
 from buddy.memory.storage.record import Record, Write
 from buddy.memory.storage.sql import SqlStore
 from buddy.memory.storage.sql.statements import Statements, compiled
-from buddy.memory.storage.sql.writes import NewRow
+from buddy.memory.storage.sql.writes import NewRow, Stored
 
 PACKET = 4_000_000
 """Characters of payloads in one statement: ``max_allowed_packet`` is 16 MiB by default."""
@@ -50,13 +50,13 @@ class MariaDbStore(SqlStore):
     async def put(self, write: Write) -> Record:
         if write.if_version is None:
             return await super().put(write)
-        new = self._new_row(write)
+        (new,) = self._new_rows([write])
 
-        def work(cursor: Any) -> Any:
+        def work(cursor: Any) -> Stored:
             self._check_version(cursor, write)
             return self._put(cursor, write._replace(if_version=None), new)
 
-        return self._stored(write, new, await self._write(self._connector.transaction, work))
+        return self._stored(write, await self._write(self._connector.transaction, work))
 
     def _check_version(self, cursor: Any, write: Write) -> None:
         id, owner, expected = write.record.id, write.record.user_id, write.if_version or 0
@@ -68,20 +68,20 @@ class MariaDbStore(SqlStore):
         if user_id == owner and version != expected:
             raise ConflictError(id, expected, version)
 
-    def _put(self, cursor: Any, write: Write, new: NewRow) -> Any:
-        *row, user_id = super()._put(cursor, write, new)
-        if user_id != write.record.user_id:
+    def _put(self, cursor: Any, write: Write, new: NewRow) -> Stored:
+        row: Any = super()._put(cursor, write, new)
+        if row[-1] != write.record.user_id:
             self._refused(cursor, write, None)
-        return row
+        stored: Stored = row[:-1]
+        return stored
 
-    def _put_rows(self, cursor: Any, first: Write, new: list[NewRow]) -> dict[str, Any]:
-        stored: dict[str, Any] = {}
+    def _put_rows(self, cursor: Any, first: Write, new: list[NewRow]) -> Iterator[Stored]:
         owners = {row[0]: row[1] for row in new}
         for part in _parts(new):
-            for id, (*row, user_id) in super()._put_rows(cursor, first, part).items():
-                if user_id == owners[id]:
-                    stored[id] = row
-        return stored
+            row: Any
+            for row in super()._put_rows(cursor, first, part):
+                if row[-1] == owners[row[0]]:
+                    yield row[:-1]
 
 
 def _parts(rows: list[NewRow]) -> Iterator[list[NewRow]]:
