@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from buddy.memory.errors import CorruptMemoryError
 from buddy.memory.storage.contract import PAGE_SIZE, MemoryContract
-from buddy.memory.storage.record import Corrupt
+from buddy.memory.storage.record import Corrupt, Draft, Kind, Record
 from buddy.memory.storage.run import iterate, run
 from buddy.memory.storage.settings import Settings
 from buddy.memory.storage.shapes import SUMMARY, Shape
@@ -124,6 +124,19 @@ class StoredContract(Settings, MemoryContract[RowT]):
     def restore_summaries(self, summaries: Iterable[SummaryRow]) -> list[SummaryRow]:
         """As ``restore_memories``."""
         return self._restore(SUMMARY, summaries)
+
+    def iter_records(self, kind: Kind, user_id: str | None = None) -> Iterator[Record]:
+        """Yield what ``iter_memories`` or ``iter_summaries`` would, oldest first, as records."""
+        after: Any = None
+        while True:
+            records, after = run(self._policy.page(kind, user_id, "asc", PAGE_SIZE, after))
+            yield from records
+            if after is None:
+                return
+
+    def restore_records(self, records: Iterable[Record]) -> list[Record]:
+        """As ``restore_memories`` or ``restore_summaries``, for records of one kind."""
+        return run(self._policy.restore((Draft(*row[:6]), row.version) for row in records))
 
     def iter_older_memories(self) -> Iterator[RowT | CorruptMemoryError]:
         """Yield the memories that older software left here and ``upgrade`` would bring up, oldest

@@ -28,7 +28,8 @@ class Ledger:
         for row in rows:
             print = fingerprint(row)
             owner = self._owners.setdefault(row.user_id, len(self._owners))
-            self._rows[key(row)] = print.content + print.times + owner.to_bytes(4, "big")
+            times = print.times.to_bytes(8, "big")
+            self._rows[key(row)] = print.content + times + owner.to_bytes(4, "big")
             self.tally.add(row.user_id, print)
 
     def __len__(self) -> int:
@@ -42,12 +43,12 @@ class Ledger:
         if there[:16] == print.content:
             return State.SAME
         owner = self._owners.get(row.user_id, -1)
-        return State.DIFFERS if owner == int.from_bytes(there[32:], "big") else State.FOREIGN
+        return State.DIFFERS if owner == int.from_bytes(there[24:], "big") else State.FOREIGN
 
     def print_of(self, row: Record) -> Print:
         """Return the fingerprint of the row that stands there under the id of ``row``."""
         there = self._rows[key(row)]
-        return Print(there[:16], there[16:32])
+        return Print(there[:16], int.from_bytes(there[16:24], "big"))
 
     def others(self, rows: Iterable[Record]) -> int:
         """Return how many rows of the destination are not, as they are, among ``rows``."""

@@ -17,7 +17,7 @@ from buddy.memory.storage.record import Kind, Record
 from buddy.memory.transfer.errors import DestinationError
 from buddy.memory.transfer.ledger import Ledger, State
 from buddy.memory.transfer.rows import counts, records, write_new, write_over
-from buddy.memory.transfer.tally import Tally, fingerprint
+from buddy.memory.transfer.tally import Print, Tally, fingerprint
 from buddy.memory.v2.db.base import MemoryDb
 
 BATCH = 1_000
@@ -105,8 +105,8 @@ def load(
     loading = _Loading(source, db, overwrite, dry_run, progress)
     if len(loading.ledger) and not (merge or overwrite):
         loading.check_destination()
-    for batch in _batches(source.read()):
-        for kind, group in groupby(batch, key=lambda row: row.kind):
+    for batch in _batches(_printed(source.read())):
+        for kind, group in groupby(batch, key=lambda item: item[0].kind):
             loading.add(kind, list(group))
         progress(loading.result)
     if not dry_run:
@@ -121,9 +121,18 @@ _MERGE = (
 )
 
 
-def _batches(rows: Iterator[Record]) -> Iterator[list[Record]]:
+Printed = tuple[Record, Print]
+"""A row of the source with its fingerprint."""
+
+
+def _printed(rows: Iterator[Record]) -> Iterator[Printed]:
+    for row in rows:
+        yield row, fingerprint(row)
+
+
+def _batches(rows: Iterator[Printed]) -> Iterator[list[Printed]]:
     """Yield the rows in batches; what came before an error comes out before the error does."""
-    batch: list[Record] = []
+    batch: list[Printed] = []
     failure: MemoryDbError | None = None
     while True:
         try:
@@ -177,64 +186,52 @@ class _Loading:
                 f"source with the same content: {others:,}). {_MERGE}"
             )
 
-    def add(self, kind: Kind, batch: list[Record]) -> None:
+    def add(self, kind: Kind, batch: list[Printed]) -> None:
         """Write what is missing of a batch."""
         self.result.phase = "writing"
         if kind is Kind.MEMORY:
             self.result.memories += len(batch)
         else:
             self.result.summaries += len(batch)
-        new: list[Record] = []
-        differing: list[Record] = []
-        for row in batch:
-            state = self.ledger.state(row, fingerprint(row)) if len(self.ledger) else State.NEW
+        new: list[Printed] = []
+        differing: list[Printed] = []
+        for item in batch:
+            state = self.ledger.state(*item) if len(self.ledger) else State.NEW
             if state is State.NEW:
-                new.append(row)
+                new.append(item)
             elif state is State.SAME:
                 self.result.same += 1
             elif state is State.DIFFERS and self.overwrite:
-                differing.append(row)
+                differing.append(item)
             else:
                 self.result.differing += 1
-                _note(self.result.differing_ids, row.id)
-        if new:
-            self._write(new, write_new, self._written_new)
-        if differing:
-            self._write(differing, write_over, self._written_over)
-
-    def _write(
-        self,
-        batch: list[Record],
-        write: Callable[[MemoryDb, list[Record]], list[Record]],
-        written: Callable[[Record, Record], None],
-    ) -> None:
-        for row, stored in zip(batch, self._stored(batch, write), strict=True):
-            if stored is not None:
-                written(row, stored)
+                _note(self.result.differing_ids, item[0].id)
+        for (row, print), stored in self._stored(new, write_new):
+            self.result.new += 1
+            self.result.restarted_versions += stored.version != row.version
+            self.expected.add(row.user_id, print)
+        for (row, _), stored in self._stored(differing, write_over):
+            self.result.overwritten += 1
+            self.expected.add(row.user_id, self.ledger.print_of(row), -1)
+            self.expected.add(row.user_id, fingerprint(stored))
 
     def _stored(
-        self, batch: list[Record], write: Callable[[MemoryDb, list[Record]], list[Record]]
-    ) -> Iterable[Record | None]:
-        if self.dry_run:
-            return batch
+        self, batch: list[Printed], write: Callable[[MemoryDb, list[Record]], list[Record]]
+    ) -> Iterator[tuple[Printed, Record]]:
+        """Write a batch; yield each row that was stored, with what is stored."""
+        rows = [row for row, _ in batch]
+        if not rows or self.dry_run:
+            yield from zip(batch, rows, strict=True)
+            return
         try:
-            return write(self.db, batch)
+            yield from zip(batch, write(self.db, rows), strict=True)
         except InvalidMemoryError as error:
             if len(batch) > 1:  # Find out which ones; the others are not to suffer.
-                return [stored for row in batch for stored in self._stored([row], write)]
+                for item in batch:
+                    yield from self._stored([item], write)
+                return
             self.result.refused += 1
-            _note(self.result.refused_rows, {"id": batch[0].id, "reason": str(error)})
-            return [None]
-
-    def _written_new(self, row: Record, stored: Record) -> None:
-        self.result.new += 1
-        self.result.restarted_versions += stored.version != row.version
-        self.expected.add(row.user_id, fingerprint(row))
-
-    def _written_over(self, row: Record, stored: Record) -> None:
-        self.result.overwritten += 1
-        self.expected.add(row.user_id, self.ledger.print_of(row), -1)
-        self.expected.add(row.user_id, fingerprint(stored))
+            _note(self.result.refused_rows, {"id": rows[0].id, "reason": str(error)})
 
     def verify(self) -> None:
         """Read the destination back and compare it with what must be there."""

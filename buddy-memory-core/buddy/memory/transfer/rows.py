@@ -25,6 +25,10 @@ def records(
     db: MemoryDb, user_id: str | None = None, kinds: Sequence[Kind] = tuple(Kind)
 ) -> Iterator[Record]:
     """Yield every readable row (of that user), memories first, each kind in order of writing."""
+    if isinstance(db, StoredContract):
+        for kind in kinds:
+            yield from db.iter_records(kind, user_id)
+        return
     if Kind.MEMORY in kinds:
         for memory in db.iter_memories(user_id, "asc"):
             yield record(memory)
@@ -54,15 +58,7 @@ def record(row: MemoryRow | SummaryRow) -> Record:
 
 def write_new(db: MemoryDb, batch: Sequence[Record]) -> list[Record]:
     """Store records of one kind that are not there yet; return what is stored, in order."""
-    if batch[0].kind is Kind.MEMORY:
-        memories = [_memory(item) for item in batch]
-        if isinstance(db, StoredContract):
-            return [record(row) for row in db.restore_memories(memories)]
-        return [record(row) for row in db.upsert_memories(memories)]
-    summaries = [_summary(item) for item in batch]
-    if isinstance(db, StoredContract):
-        return [record(row) for row in db.restore_summaries(summaries)]
-    return [record(row) for row in db.upsert_summaries(summaries)]
+    return db.restore_records(batch) if isinstance(db, StoredContract) else write_over(db, batch)
 
 
 def write_over(db: MemoryDb, batch: Sequence[Record]) -> list[Record]:

@@ -8,25 +8,26 @@ from typing import Any, NamedTuple
 
 from buddy.memory.storage.record import Record
 
-_MODULUS = 2**128
+_CONTENT, _TIMES = 2**128, 2**64
 
 # Made once: json.dumps with these settings would make an encoder for each row.
 _canonical = json.JSONEncoder(sort_keys=True, check_circular=False).encode
 
 
 class Print(NamedTuple):
-    """The fingerprint of one row: of its id, owner and payload, and of its times."""
+    """The fingerprint of one row, good in this process only: of its id, owner and payload (16
+    bytes), and of its times (a number of 64 bits)."""
 
     content: bytes
-    times: bytes
+    times: int
 
 
 def fingerprint(record: Record) -> Print:
     """Return the fingerprint of a row; its version and position are not part of it."""
-    content = [record.kind.value, record.id, record.user_id, record.payload]
-    # Databases give times in UTC, and so does the reader of files: equal times are equal texts.
-    times = f"{record.id}\0{record.created_at.isoformat()}\0{record.updated_at.isoformat()}"
-    return Print(_digest(_canonical(content)), _digest(times))
+    kind, id, user_id, payload, created_at, updated_at, _, _ = record
+    # A user id of None is no text, and no text is None: so they are told apart.
+    content = f"{kind.value}\0{id}\0{user_id!r}\0{_canonical(payload)}"
+    return Print(_digest(content), hash((id, created_at, updated_at)) % _TIMES)
 
 
 def key(record: Record) -> bytes:
@@ -48,8 +49,8 @@ class Tally:
         """Count a row in; with ``sign`` -1, out again."""
         sums = self._users.setdefault(user_id, [0, 0, 0])
         sums[0] += sign
-        sums[1] = (sums[1] + sign * int.from_bytes(print.content, "big")) % _MODULUS
-        sums[2] = (sums[2] + sign * int.from_bytes(print.times, "big")) % _MODULUS
+        sums[1] = (sums[1] + sign * int.from_bytes(print.content, "big")) % _CONTENT
+        sums[2] = (sums[2] + sign * print.times) % _TIMES
 
     def differences(self, actual: Tally) -> list[dict[str, Any]]:
         """Return what differs, by user: "rows" (expected and found), "content" or "times"."""
