@@ -1,0 +1,59 @@
+"""What each operation costs: statements (or commands), round trips, bytes sent, bytes received.
+
+To set new numbers, look at what the test says that it found.
+"""
+
+from __future__ import annotations
+
+from tests.work.relay import Work
+
+EXPECTED: dict[str, dict[str, Work]] = {
+    "sqlite": {
+        "upsert, new row": Work(1),
+        "upsert, update": Work(1),
+        "exists": Work(1),
+        "read by id": Work(1),
+        "newest 20": Work(1),
+        "page 100 by 50": Work(3),
+        "count": Work(1),
+        "delete": Work(1),
+        "bulk upsert of 200": Work(3),
+        "bulk delete of 200": Work(202),
+    },
+    "postgres": {
+        "upsert, new row": Work(1, 1, 211, 160),
+        "upsert, update": Work(1, 1, 211, 218),
+        "exists": Work(1, 1, 63, 71),
+        "read by id": Work(1, 1, 54, 407),
+        "newest 20": Work(1, 1, 63, 4_272),
+        "page 100 by 50": Work(3, 3, 205, 20_924),
+        "count": Work(1, 1, 55, 72),
+        "delete": Work(1, 1, 54, 30),
+        "bulk upsert of 200": Work(3, 3, 22_632, 7_173),
+        "bulk delete of 200": Work(1, 1, 2_524, 37),
+    },
+    "redis": {
+        "upsert, new row": Work(1, 1, 750, 72),
+        "upsert, update": Work(1, 1, 710, 72),
+        "exists": Work(2, 1, 159, 152),
+        "read by id": Work(3, 1, 232, 180),
+        "newest 20": Work(1, 1, 319, 3_745),
+        "page 100 by 50": Work(3, 3, 991, 18_716),
+        "count": Work(1, 1, 294, 6),
+        "delete": Work(2, 2, 660, 48),
+        "bulk upsert of 200": Work(11, 2, 34_404, 63),
+        "bulk delete of 200": Work(12, 3, 27_377, 8_664),
+    },
+    "mongo": {
+        "upsert, new row": Work(1, 1, 646, 297),
+        "upsert, update": Work(1, 1, 646, 275),
+        "exists": Work(1, 1, 285, 230),
+        "read by id": Work(1, 1, 245, 490),
+        "newest 20": Work(1, 1, 272, 6_055),
+        "page 100 by 50": Work(3, 3, 870, 29_895),
+        "count": Work(1, 1, 315, 229),
+        "delete": Work(1, 1, 279, 149),
+        "bulk upsert of 200": Work(1, 1, 80_110, 7_669),
+        "bulk delete of 200": Work(1, 1, 13_510, 149),
+    },
+}
