@@ -1,10 +1,12 @@
 """What a page takes for granted: programs that run before it, in the same folder."""
 
+from __future__ import annotations
+
 from pathlib import Path
 
-PLUGINS = Path(__file__).parents[2] / "docs" / "plugins"
+_ROOT = Path(__file__).parents[2]
 
-SETUPS = {
+_WRITTEN = {
     "docs/cli.md": """
 from buddy.memory import open_memory_db
 from buddy.memory.v2.db.schema import MemoryRow
@@ -21,14 +23,25 @@ with open_memory_db("sqlite:///dev.db") as db:
         db.upsert_memory(MemoryRow({"memory": "Likes green tea."}, user_id=user))
         db.upsert_summary(SummaryRow({"summary": "On tea."}, f"session of {user}", user))
 """,
-    # What an installation of the plugin would leave, the entry points included.
-    "docs/plugins/buddy-memory-lmdb/README.md": f"""
+}
+
+# Leaves what an installation would, the entry points included.
+_INSTALL = """
 import os
 import zipfile
 from hatchling.build import build_wheel
 
 here = os.getcwd()
-os.chdir({str(PLUGINS / "buddy-memory-lmdb")!r})
+os.chdir({folder!r})
 zipfile.ZipFile(os.path.join(here, build_wheel(here))).extractall(here)
-""",
-}
+"""
+
+
+def setup(page: str) -> str | None:
+    """Return the program that runs before a page, or None. An example backend is found by its
+    entry points, so it is installed; hooks are not, since they would change every database."""
+    folder = (_ROOT / page).parent
+    if page.startswith("docs/plugins/"):
+        project = (folder / "pyproject.toml").read_text(encoding="utf-8")
+        return _INSTALL.format(folder=str(folder)) if "buddy.memory.v2.db" in project else None
+    return _WRITTEN.get(page)

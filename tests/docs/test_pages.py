@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.docs.play import blocks
-from tests.docs.setups import SETUPS
+from tests.docs.setups import setup
 
 ROOT = Path(__file__).parents[2]
 PLAYER = Path(__file__).with_name("play.py")
@@ -64,7 +64,8 @@ def test_page(name: str, tmp_path: Path, request: pytest.FixtureRequest) -> None
     }
     if "firestore" in run.lower():
         environment["FIRESTORE_EMULATOR_HOST"] = request.getfixturevalue("firestore")
-    for program in ([["-c", SETUPS[name]]] if name in SETUPS else []) + [[PLAYER, ROOT / name]]:
+    before = setup(name)
+    for program in ([["-c", before]] if before else []) + [[PLAYER, ROOT / name]]:
         played = subprocess.run(
             [sys.executable, "-W", "error", *program],
             cwd=tmp_path,
