@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 _ROOT = Path(__file__).parents[2]
+_OLD = _ROOT / "tests" / "fixtures" / "legacy" / "sqlite_buddy300_v2.db"
 
 _WRITTEN = {
     "docs/cli.md": """
@@ -14,14 +15,16 @@ from buddy.memory.v2.db.schema import MemoryRow
 with open_memory_db("sqlite:///memory.db") as db:
     db.upsert_memory(MemoryRow({"memory": "Likes green tea."}, user_id="ann"))
 """,
-    "docs/moving-data.md": """
+    "docs/moving-data.md": f"""
+import shutil
 from buddy.memory import open_memory_db
 from buddy.memory.v2.db.schema import MemoryRow, SummaryRow
 
 with open_memory_db("sqlite:///dev.db") as db:
     for user in ("ann", "bob"):
-        db.upsert_memory(MemoryRow({"memory": "Likes green tea."}, user_id=user))
-        db.upsert_summary(SummaryRow({"summary": "On tea."}, f"session of {user}", user))
+        db.upsert_memory(MemoryRow(dict(memory="Likes green tea."), user_id=user))
+        db.upsert_summary(SummaryRow(dict(summary="On tea."), "session of " + user, user))
+shutil.copy({str(_OLD)!r}, "old.db")
 """,
 }
 
