@@ -337,8 +337,13 @@ def test_a_database_that_transforms_do_not_reach_is_refused(
             opened(f"{__name__}:Eight")
         assert "no plugin observes the operations of Eight" in caplog.text
         caplog.clear()
+
+    async def read() -> list[MemoryRow]:
+        async with open_async_memory_db("sqlite") as db:
+            return await db.read_memories()
+
     with registered(Wraps()):
-        assert asyncio.run(open_async_memory_db("sqlite").read_memories()) == []
+        assert asyncio.run(read()) == []
 
 
 def test_a_plugin_is_registered_once() -> None:
