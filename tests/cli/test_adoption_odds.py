@@ -281,9 +281,10 @@ def test_a_source_that_does_not_exist(
     run: Run, url: str, other_url: str, tmp_path: Path, option: tuple[str, ...]
 ) -> None:
     """A wrong name is no empty store, and nothing is made at either end."""
-    ran = run("copy", *option, url, other_url, "--json")
-    assert ran.code == exits.DATA
-    assert "There is nothing at the source" in ran.err
+    for command in (("copy", *option, url, other_url), ("export", url, str(tmp_path / "x.jsonl"))):
+        ran = run(*command)
+        assert ran.code == exits.DATA
+        assert "There is nothing at the source" in ran.err
     assert list(tmp_path.iterdir()) == []
 
 

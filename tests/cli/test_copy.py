@@ -108,6 +108,27 @@ def test_unreadable_rows(run: Run, db: MemoryDb, url: str, other_url: str, tear:
     assert "'m2'" in ran.err
 
 
+def test_a_full_disk(url: str, other_url: str) -> None:
+    """A copy that finds no more room says how far it came, and continues when there is some."""
+    with open_memory_db(url) as db:
+        db.upsert_memories(MemoryRow({"memory": "x" * 500}, str(n), "ann") for n in range(4_000))
+    script = (
+        "import resource, signal, sys; from buddy.memory.cli import main;"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, 2_000_000));"
+        "sys.exit(main(['copy', *sys.argv[1:]]))"
+    )
+    command = [sys.executable, "-c", script, url, other_url]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == exits.UNAVAILABLE
+    assert "rows were done before this; the same command continues from there." in done.stderr
+    with open_memory_db(url) as db, open_memory_db(other_url) as other:
+        there = other.count_memories()
+        assert 0 < there < 4_000
+        result = copy(db, other)
+        assert (result.same, result.new, result.complete) == (there, 4_000 - there, True)
+
+
 # --- faults, as a library
 
 

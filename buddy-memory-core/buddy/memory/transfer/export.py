@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from buddy.memory.storage import clock
 from buddy.memory.storage.record import Kind
 from buddy.memory.transfer import files, lines
+from buddy.memory.transfer.older import check_exists
 from buddy.memory.transfer.rows import counts, records
 from buddy.memory.v2.db.base import MemoryDb
 
@@ -39,9 +40,12 @@ def export_file(
     """Write every row (of that user) into the file ``name``, ``-`` for standard output.
 
     A name that ends in .gz, .bz2 or .xz is compressed. The file appears when it is complete.
-    Raises FileError when it cannot be written, and what the database raises.
+    Raises FileError when it cannot be written, SourceError when the database was never made, and
+    what the database raises.
     """
     result, expected = Exported(), sum(counts(db, user_id).values())
+    if not expected:
+        check_exists(db)
     with files.writing(name) as file:
         file.write(lines.header(clock.utc_now()).encode() + b"\n")
         for row in records(db, user_id):

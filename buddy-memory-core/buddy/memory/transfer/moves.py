@@ -9,7 +9,7 @@ from buddy.memory.storage.record import Kind, Record
 from buddy.memory.transfer import files, lines
 from buddy.memory.transfer.errors import FileError, SourceError
 from buddy.memory.transfer.loading import SHOWN, Loaded, Source, load
-from buddy.memory.transfer.older import Older
+from buddy.memory.transfer.older import Older, check_exists
 from buddy.memory.transfer.rows import counts, records
 from buddy.memory.v2.db.base import MemoryDb
 
@@ -31,7 +31,7 @@ def copy(
         return _copy_older(source, destination, options)
     there = counts(source)
     if not any(there.values()):
-        _check_exists(source)
+        check_exists(source)
     if there[Kind.SUMMARY]:
         destination.count_summaries()  # Raises where summaries have no place.
     result = load(Source(lambda: records(source)), destination, **options)
@@ -43,33 +43,17 @@ def copy(
 def _copy_older(source: MemoryDb, destination: MemoryDb, options: dict[str, Any]) -> Loaded:
     older = Older(source)
     if not older.any() and not older.unreadable:
-        if source.table_exists():
-            raise SourceError(
-                "The source holds no memories of older software: its layout is current. Leave out "
-                "--from-legacy (from_legacy=True)."
-            )
-        raise SourceError(_NOTHING)
+        check_exists(source)
+        raise SourceError(
+            "The source holds no memories of older software: its layout is current. Leave out "
+            "--from-legacy (from_legacy=True)."
+        )
     result = load(Source(older.read), destination, **options)
     result.unreadable = len(older.unreadable)
     result.unreadable_rows = [
         {"id": id, "reason": reason} for id, reason in list(older.unreadable.items())[:SHOWN]
     ]
     return result
-
-
-_NOTHING = "There is nothing at the source: no tables of this name. Is its name right?"
-
-
-def _check_exists(source: MemoryDb) -> None:
-    """Raise SourceError unless the source was ever made: a wrong name is no success."""
-    if source.table_exists():
-        return
-    if Older(source).any():
-        raise SourceError(
-            "The source holds memories of older software. Copy them with --from-legacy "
-            "(from_legacy=True), or call upgrade() first."
-        )
-    raise SourceError(_NOTHING)
 
 
 def import_file(db: MemoryDb, name: str, **options: Any) -> Loaded:

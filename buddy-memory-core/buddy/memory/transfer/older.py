@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from buddy.memory.errors import CorruptMemoryError
 from buddy.memory.storage.record import Record
 from buddy.memory.storage.stored import StoredContract
+from buddy.memory.transfer.errors import SourceError
 from buddy.memory.transfer.rows import record
 from buddy.memory.v2.db.base import MemoryDb
 
@@ -35,3 +36,15 @@ class Older:
     def any(self) -> bool:
         """Tell whether there is a readable one."""
         return any(True for _ in self.read())
+
+
+def check_exists(source: MemoryDb) -> None:
+    """Raise SourceError unless the source was ever made: a wrong name is no empty store."""
+    if source.table_exists():
+        return
+    if Older(source).any():
+        raise SourceError(
+            "The source holds memories of older software. Copy them with --from-legacy "
+            "(from_legacy=True), or call upgrade() first."
+        )
+    raise SourceError("There is nothing at the source: no tables of this name. Is its name right?")
