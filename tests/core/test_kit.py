@@ -51,6 +51,16 @@ def test_what_a_backend_lacks_is_not_supported() -> None:
     assert [outcome.status for outcome in outcomes] == ["not supported"]
 
 
+def test_what_the_eight_methods_do_not_owe_is_not_supported() -> None:
+    """if_version, and the user_id and the answer of a deletion, may be missing."""
+    db = Eight()
+    versions = [check for check in CHECKS if check.rule == "R13"]
+    outcomes = run_checks(lambda: Subject(open=lambda: db), versions)
+    states = {o.check.id: o.status for o in outcomes if o.check.id.endswith("-memory")}
+    assert states.pop("R13-a-version-counts-the-writes-memory") == "failed"
+    assert set(states.values()) == {"not supported"}
+
+
 def test_a_check_that_needs_more_is_not_verified() -> None:
     """A check whose means the Subject does not give raises NotVerified by name."""
     store = InMemoryStore()

@@ -8,13 +8,15 @@ summaries by the same names.
 from __future__ import annotations
 
 import asyncio
+import inspect
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from buddy.memory.db.base import MemoryDb as MemoryDbV1
+from buddy.memory.errors import UnsupportedError
 from buddy.memory.row import MemoryRow as MemoryRowV1
 from buddy.memory.storage.record import Kind
 from buddy.memory.v2.db.base import AsyncMemoryDb
@@ -76,7 +78,7 @@ class Rows:
             "delete": f"delete_{one}",
             "delete_many": f"delete_{many}",
         }.items():
-            setattr(self, name, getattr(self.db, method))
+            setattr(self, name, _capable(self.db, method))
 
     upsert: Callable[..., Any]
     upsert_many: Callable[..., list[Any]]
@@ -160,6 +162,30 @@ class Trial:
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join()
             self._loop.close()
+
+
+def _capable(db: Any, name: str) -> Callable[..., Any]:
+    """Return a method of which what the contract does not demand of it is "not supported":
+    ``if_version``, the ``user_id`` of a deletion, and telling whether there was a row."""
+    method, parameters = getattr(db, name), _parameters(db, name)
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        for option in {"if_version", "user_id"} & kwargs.keys():
+            if option not in parameters:
+                raise UnsupportedError(type(db).__name__, f"{option} of {name}")
+        result = method(*args, **kwargs)
+        if result is None and name == "delete_memory":
+            raise UnsupportedError(type(db).__name__, "telling whether there was a row")
+        return result
+
+    return call
+
+
+def _parameters(db: Any, name: str) -> Container[str]:
+    db = db.async_db if isinstance(db, AsyncView) else db
+    found = inspect.signature(getattr(getattr(db, "sync_db", db), name)).parameters
+    takes_any = any(p.kind is p.VAR_KEYWORD for p in found.values())
+    return {"if_version", "user_id"} if takes_any else found
 
 
 class AsyncView:

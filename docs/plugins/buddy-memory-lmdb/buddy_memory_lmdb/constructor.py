@@ -15,7 +15,18 @@ from buddy_memory_lmdb.database import MAP_SIZE, Database
 from buddy_memory_lmdb.store import LmdbStore
 
 
-class LmdbConstructor(Settings):
+class OpenedByUrl:
+    """What a URL means, for all classes."""
+
+    @classmethod
+    def from_url(cls, url: str, **options: Any) -> Self:
+        """Open ``lmdb:///relative/folder`` or ``lmdb:////absolute/folder``."""
+        address, found = split(cls, url)
+        path = unquote(address.partition("://")[2].removeprefix("/"))
+        return construct(cls, {**({"path": path} if path else {}), **found, **options})
+
+
+class LmdbConstructor(OpenedByUrl, Settings):
     """Memories in the LMDB environment in the folder ``path``, which the first write makes.
 
     ``table_name`` keeps stores in one environment apart. ``map_size`` is the most bytes that the
@@ -33,10 +44,3 @@ class LmdbConstructor(Settings):
             raise ConfigError("path and table_name must not be empty")
         settings = {"path": os.fspath(path), "table_name": table_name, "map_size": map_size}
         super().__init__(LmdbStore(Database(path, map_size), table_name), settings)
-
-    @classmethod
-    def from_url(cls, url: str, **options: Any) -> Self:
-        """Open ``lmdb:///relative/folder`` or ``lmdb:////absolute/folder``."""
-        address, found = split(cls, url)
-        path = unquote(address.partition("://")[2].removeprefix("/"))
-        return construct(cls, {**({"path": path} if path else {}), **found, **options})

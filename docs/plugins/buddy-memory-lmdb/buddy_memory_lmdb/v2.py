@@ -6,7 +6,7 @@ import os
 
 from buddy.memory.v2.db.stored import StoredMemoryDb
 from buddy.memory.v2.db.threaded import ThreadedMemoryDb
-from buddy_memory_lmdb.constructor import LmdbConstructor
+from buddy_memory_lmdb.constructor import LmdbConstructor, OpenedByUrl
 from buddy_memory_lmdb.database import MAP_SIZE
 
 __all__ = ["AsyncLmdbMemoryDb", "LmdbMemoryDb"]
@@ -16,7 +16,7 @@ class LmdbMemoryDb(LmdbConstructor, StoredMemoryDb):
     """Version 2 on LMDB; the arguments are those of LmdbConstructor."""
 
 
-class AsyncLmdbMemoryDb(ThreadedMemoryDb):
+class AsyncLmdbMemoryDb(OpenedByUrl, ThreadedMemoryDb):
     """LmdbMemoryDb for asyncio. LMDB itself blocks, so each call runs in a thread."""
 
     def __init__(

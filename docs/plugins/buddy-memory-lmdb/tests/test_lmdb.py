@@ -73,6 +73,8 @@ def test_a_url_names_the_folder(tmp_path: Path) -> None:
         db.upsert_memory(MemoryRow({"a": 1}))
         assert db.to_dict()["map_size"] == 9_000_000
     assert (tmp_path / "a b" / "data.mdb").exists()
+    adb = AsyncLmdbMemoryDb.from_url(f"lmdb:///{tmp_path}/a%20b?table_name=t")
+    assert adb.sync_db.to_dict()["path"] == f"{tmp_path}/a b"
     with pytest.raises(ConfigError, match="path"):
         LmdbMemoryDb.from_url("lmdb://")
 
