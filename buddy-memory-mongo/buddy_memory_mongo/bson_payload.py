@@ -8,6 +8,7 @@ or a text holds a lone surrogate, the character becomes U+001B and its four hexa
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from math import isfinite
 from typing import Any
 
@@ -23,6 +24,7 @@ MAX_BYTES = 16 * 1024 * 1024
 
 # A $ only where a key begins with it: such a field would be taken for an operator or a reference.
 _KEY = re.compile("[\x1b\ud800-\udfff\x00.]|^\\$")
+_AS_IT_IS = frozenset({int, bool, type(None)})
 
 
 def dump(value: dict[str, Any], other_bytes: int) -> RawBSONDocument:
@@ -53,30 +55,36 @@ def _escape(value: Any) -> Any:
 
 
 def load(value: Any) -> dict[str, Any]:
-    """Return the payload that ``dump`` wrote. Raises TypeError for what is no JSON object."""
+    """Return the payload that ``dump`` wrote: ``value`` itself, as the driver decoded it, changed
+    where it has to be. Raises TypeError for what is no JSON object."""
     if type(value) is not dict:
         raise TypeError(f"an object was expected, not {type(value).__name__}")
-    return _load_object(value)
+    _load_object(value)
+    return value
 
 
-def _load_object(value: dict[str, Any]) -> dict[str, Any]:
-    return {
-        payload.unescape(key) if "\x1b" in key else key: _load(item) for key, item in value.items()
-    }
+def _load_object(value: dict[str, Any]) -> None:
+    if "\x1b" in "".join(value):
+        items = {payload.unescape(key): item for key, item in value.items()}
+        value.clear()
+        value.update(items)
+    _load_items(value, value.items())
 
 
-def _load(value: Any) -> Any:
-    kind = type(value)
-    if kind is str:
-        return payload.unescape(value) if "\x1b" in value else value
-    if kind is int or kind is bool or value is None:
-        return value
-    if kind is dict:
-        return _load_object(value)
-    if kind is list:
-        return [_load(item) for item in value]
-    if kind is Int64:
-        return int(value)
-    if kind is float and isfinite(value):
-        return value
-    raise TypeError(f"a {kind.__name__} is not JSON")
+def _load_items(holder: Any, items: Iterable[tuple[Any, Any]]) -> None:
+    """Replace in a dict or a list what is not as it was written: most often nothing."""
+    for place, item in items:
+        kind = type(item)
+        if kind is str:
+            if "\x1b" in item:
+                holder[place] = payload.unescape(item)
+        elif kind is dict:
+            _load_object(item)
+        elif kind is list:
+            _load_items(item, enumerate(item))
+        elif kind is Int64:
+            holder[place] = int(item)
+        elif not (
+            kind is int or kind is bool or item is None or (kind is float and isfinite(item))
+        ):
+            raise TypeError(f"a {kind.__name__} is not JSON")

@@ -43,14 +43,14 @@ class Bulk:
 
     async def _send(self, pending: list[int], *, plain: bool) -> list[int]:
         """Send the pending writes; return those that were refused."""
-        positions = await self._store.position(self._kind, len(pending))
+        positions = await self._store.position(self._kind, self._writes[0].now, len(pending))
         commands = [
             self._command(n, position, plain=plain)
             for n, position in zip(pending, positions, strict=True)
         ]
         refused: set[int] = set()
         try:
-            result = await self._store.io(
+            result = await self._store.server.io(
                 self._kind, lambda c: c.bulk_write(commands, ordered=False)
             )
             inserted = set(result.upserted_ids)
@@ -62,7 +62,7 @@ class Bulk:
             raise
         for place in inserted:
             record = self._writes[pending[place]].record
-            self._stored[record.id] = record._replace(version=1, position=positions[place])
+            self._stored[record.id] = record._replace(position=positions[place])
         updated = set(range(len(pending))) - refused - inserted
         await self._read_updated([self._writes[pending[place]].record for place in updated])
         return [pending[place] for place in sorted(refused)]
@@ -70,10 +70,8 @@ class Bulk:
     def _command(self, n: int, position: Any, *, plain: bool) -> UpdateOne:
         write, payload = self._writes[n], self._payloads[n]
         if plain and documents.is_plain(write):
-            update: Any = documents.plain_update(write, payload, position)
-            return UpdateOne(documents.plain_filter(write), update, upsert=True)
-        update = documents.full_update(write, payload, position)
-        return UpdateOne(documents.target(write), update, upsert=True)
+            return UpdateOne(*documents.plain_update(write, payload, position), upsert=True)
+        return UpdateOne(*documents.full_update(write, payload, position), upsert=True)
 
     def _stored_ids(self) -> tuple[str, ...]:
         ids = (write.record.id for write in self._writes)
@@ -94,7 +92,7 @@ class Bulk:
         for start in range(0, len(ids), _IDS_PER_QUERY):
             query: dict[str, Any] = {field: {"$in": ids[start : start + _IDS_PER_QUERY]}}
             query |= documents.of_user(self._kind, None)
-            found += await self._store.find(self._kind, query, fields, primary=True)
+            found += await self._store.server.find(self._kind, query, fields, primary=True)
         return found
 
     async def _put_one_by_one(self, pending: list[int]) -> MemoryDbError | None:
@@ -112,13 +110,13 @@ class Bulk:
 
     async def _found_stored(self) -> tuple[str, ...]:
         """Return which rows an interrupted call left stored, as far as the server tells."""
-        since = {write.record.id: documents.to_us(write.now) for write in self._writes}
+        writes = {write.record.id: write for write in self._writes}
         try:
-            states = await self._states(list(since))
+            states = await self._states(list(writes))
         except MemoryDbError:
             return ()
-        ids = [(state[documents.ID[self._kind]], state["updated_us"]) for state in states]
-        return tuple(id for id, updated in ids if updated >= since[id])
+        found = [(writes[state[documents.ID[self._kind]]], state["updated_us"]) for state in states]
+        return tuple(write.record.id for write, us in found if _bears(write, us))
 
     @staticmethod
     async def delete(store: MongoStore, kind: Kind, ids: Sequence[str], user_id: str | None) -> int:
@@ -126,7 +124,13 @@ class Bulk:
         # Not one deleteMany: only single deletions are retried by the driver after an interruption.
         commands = [DeleteOne(documents.by_id(kind, id, user_id)) for id in ids]
         try:
-            result = await store.io(kind, lambda c: c.bulk_write(commands, ordered=False))
+            result = await store.server.io(kind, lambda c: c.bulk_write(commands, ordered=False))
         except BulkRefused as error:
             raise error.first() from error
         return int(result.deleted_count)
+
+
+def _bears(write: Write, updated_us: int) -> bool:
+    """Tell whether a row with that time is as the write made it, or as others changed it since."""
+    first = documents.to_us(write.record.updated_at)
+    return updated_us == first or updated_us >= documents.to_us(write.now)

@@ -6,20 +6,21 @@ its work over as a function of the client, and a Connection brings it to its end
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 from pymongo import AsyncMongoClient, MongoClient
 from pymongo.errors import ServerSelectionTimeoutError
 
-from buddy.memory.storage.clients import PerLoop, PerProcess
+from buddy.memory.storage.clients import PerLoop, PerProcess, share
 from buddy.memory.storage.run import run
 from buddy_memory_mongo.errors import translate
 from buddy_memory_mongo.target import Target
 
 Work = Callable[[Any], Any]
-"""Takes the client and returns what the driver returned: a result, or an awaitable of one."""
+"""Takes a client or a collection; returns what the driver returned: a result, or an awaitable."""
 
 Settle = Callable[[Any], Awaitable[Any]]
 """Awaits the result of a driver's call, whichever driver it was."""
@@ -28,17 +29,39 @@ Transaction = Callable[[Any, Any, Settle], Awaitable[Any]]
 """Takes the client, its session and a Settle. May be run more than once."""
 
 
-class Connection(Protocol):
-    """A client, and the way to run work on it. Raises what the driver raises."""
+class Connection(ABC):
+    """The caller's client, or else one for each process or event loop that all objects with the
+    same URL share: the last of them to close closes it. Raises what the driver raises."""
 
-    async def run(self, work: Work) -> Any:
-        """Return the result of ``work``."""
+    def __init__(self, target: Target, client: Any) -> None:
+        self._callers = client
+        if client is None:
+            key = type(self), target.url
+            self._clients, self._give_back = share(key, partial(self._shared, target))
 
+    @staticmethod
+    @abstractmethod
+    def _shared(target: Target) -> PerProcess[Any] | PerLoop[Any]:
+        """Return where clients for ``target`` come from."""
+
+    def client(self) -> Any:
+        """Return the client to use here and now."""
+        return self._clients.get() if self._callers is None else self._callers
+
+    @abstractmethod
+    async def settle(self, result: Any) -> Any:
+        """Return the result of a call of this driver."""
+
+    @abstractmethod
     async def transact(self, work: Transaction) -> Any:
         """Return the result of ``work``, done in one transaction."""
 
     async def close(self) -> None:
-        """Give back the clients that were made here."""
+        """Give the shared client back."""
+        if self._callers is None and self._give_back():
+            closing = self._clients.close()
+            if closing is not None:
+                await closing
 
 
 async def _attempt(work: Transaction, client: Any, settle: Settle, session: Any) -> Any:
@@ -49,64 +72,39 @@ async def _attempt(work: Transaction, client: Any, settle: Settle, session: Any)
         raise translate(error) or error from error
 
 
-class SyncConnection:
-    """A MongoClient: the caller's, or one of our own for each process."""
+class SyncConnection(Connection):
+    """By MongoClient."""
 
-    def __init__(self, target: Target, client: MongoClient[Any] | None) -> None:
-        def make() -> MongoClient[Any]:
-            return MongoClient(target.url, **target.client_options)
+    @staticmethod
+    def _shared(target: Target) -> PerProcess[MongoClient[Any]]:
+        make = partial(MongoClient[Any], target.url, **target.client_options)
+        return PerProcess(make, lambda client: client.close())
 
-        self._clients = PerProcess(make, lambda client: client.close())
-        self._callers = client
-
-    def _client(self) -> MongoClient[Any]:
-        return self._clients.get() if self._callers is None else self._callers
-
-    async def run(self, work: Work) -> Any:
-        return work(self._client())
+    async def settle(self, result: Any) -> Any:
+        return result
 
     async def transact(self, work: Transaction) -> Any:
-        async def settle(result: Any) -> Any:
-            return result
-
-        client = self._client()
-        body = partial(_attempt, work, client, settle)
+        client = self.client()
+        body = partial(_attempt, work, client, self.settle)
         with client.start_session() as session:
             return session.with_transaction(lambda session: run(body(session)))
 
-    async def close(self) -> None:
-        self._clients.close()
 
+class AsyncConnection(Connection):
+    """By AsyncMongoClient."""
 
-class AsyncConnection:
-    """An AsyncMongoClient: the caller's, or one of our own for each event loop."""
-
-    def __init__(self, target: Target, client: AsyncMongoClient[Any] | None) -> None:
-        def make() -> AsyncMongoClient[Any]:
-            return AsyncMongoClient(target.url, **target.client_options)
-
-        async def close(client: AsyncMongoClient[Any]) -> None:
-            await client.close()
-
+    @staticmethod
+    def _shared(target: Target) -> PerLoop[AsyncMongoClient[Any]]:
+        make = partial(AsyncMongoClient[Any], target.url, **target.client_options)
         # PyMongo closes its sockets by callbacks of the loop; without the loop it is left to the
         # collector, which closes them too.
-        self._clients = PerLoop(make, close, discard=lambda client: None)
-        self._callers = client
+        return PerLoop(make, lambda client: client.close(), discard=lambda client: None)
 
-    def _client(self) -> AsyncMongoClient[Any]:
-        return self._clients.get() if self._callers is None else self._callers
-
-    async def run(self, work: Work) -> Any:
-        return await work(self._client())
+    async def settle(self, result: Any) -> Any:
+        return await result
 
     async def transact(self, work: Transaction) -> Any:
-        async def settle(result: Any) -> Any:
-            return await result
-
-        client = self._client()
-        body = partial(_attempt, work, client, settle)
+        client = self.client()
+        body = partial(_attempt, work, client, self.settle)
         async with client.start_session() as session:
             return await session.with_transaction(body)
-
-    async def close(self) -> None:
-        await self._clients.close()

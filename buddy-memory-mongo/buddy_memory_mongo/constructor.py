@@ -8,6 +8,7 @@ from pymongo import AsyncMongoClient, MongoClient
 
 from buddy.memory.storage.settings import Settings
 from buddy_memory_mongo.connection import AsyncConnection, Connection, SyncConnection
+from buddy_memory_mongo.server import Server
 from buddy_memory_mongo.sharded import ShardedMongoStore
 from buddy_memory_mongo.store import MongoStore
 from buddy_memory_mongo.target import Target, check_client, check_names
@@ -16,15 +17,19 @@ from buddy_memory_mongo.target import Target, check_client, check_names
 class _MongoSettings(Settings):
     def _open(
         self,
-        connection: Connection,
-        target: Target,
+        connect: type[Connection],
+        client_class: type[Any],
         collection_name: str,
-        settings: dict[str, Any],
+        **settings: Any,
     ) -> None:
+        client = settings["client"]
+        target = Target.parse(None if client else settings["db_url"], settings["db_name"])
+        if client is not None:
+            check_client(client, client_class)
         check_names(target.database, collection_name)
         store = ShardedMongoStore if settings["sharded"] else MongoStore
-        settings = {"collection_name": collection_name, **settings}
-        super().__init__(store(connection, target.database, collection_name), settings)
+        server = Server(connect(target, client), target.database, collection_name)
+        super().__init__(store(server), {"collection_name": collection_name, **settings})
 
 
 class MongoConstructor(_MongoSettings):
@@ -47,11 +52,15 @@ class MongoConstructor(_MongoSettings):
         *,
         sharded: bool = False,
     ) -> None:
-        target = Target.parse(None if client else db_url, db_name)
-        if client is not None:
-            check_client(client, MongoClient)
-        settings = {"db_url": db_url, "db_name": db_name, "client": client, "sharded": sharded}
-        self._open(SyncConnection(target, client), target, collection_name, settings)
+        self._open(
+            SyncConnection,
+            MongoClient,
+            collection_name,
+            db_url=db_url,
+            db_name=db_name,
+            client=client,
+            sharded=sharded,
+        )
 
 
 class AsyncMongoConstructor(_MongoSettings):
@@ -67,8 +76,12 @@ class AsyncMongoConstructor(_MongoSettings):
         *,
         sharded: bool = False,
     ) -> None:
-        target = Target.parse(None if client else db_url, db_name)
-        if client is not None:
-            check_client(client, AsyncMongoClient)
-        settings = {"db_url": db_url, "db_name": db_name, "client": client, "sharded": sharded}
-        self._open(AsyncConnection(target, client), target, collection_name, settings)
+        self._open(
+            AsyncConnection,
+            AsyncMongoClient,
+            collection_name,
+            db_url=db_url,
+            db_name=db_name,
+            client=client,
+            sharded=sharded,
+        )

@@ -38,6 +38,10 @@ MARK = {Kind.MEMORY: "buddy_memory", Kind.SUMMARY: "buddy_summary"}
 ID = {Kind.MEMORY: "id", Kind.SUMMARY: "session_id"}
 """The field that holds the id."""
 
+PAYLOAD = {Kind.MEMORY: "memory", Kind.SUMMARY: "summary"}
+"""The field that holds the payload."""
+
+_ONE = Int64(1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _OTHER_FIELDS = 400
 """Bytes of a document besides its payload, id and user id: never more than these."""
@@ -52,13 +56,23 @@ def to_us(time: datetime) -> Int64:
 
 def from_us(us: int) -> datetime:
     """Undo ``to_us``. Raises OverflowError beyond the year 9999, TypeError for no number."""
-    return _EPOCH + timedelta(microseconds=us)
+    return _EPOCH + timedelta(0, 0, us)
+
+
+def mark(kind: Kind) -> dict[str, Any]:
+    """Return the filter for our documents."""
+    return {MARK[kind]: LAYOUT}
+
+
+def is_ours(kind: Kind, document: Document) -> bool:
+    """Tell whether a document bears the mark, as ``mark`` does."""
+    found = document.get(MARK[kind])
+    return bool(found == LAYOUT) and found is not True
 
 
 def of_user(kind: Kind, user_id: str | None) -> dict[str, Any]:
     """Return the filter for our documents (of that user; None: of all)."""
-    owner = {} if user_id is None else {"user_id": user_id}
-    return {**owner, MARK[kind]: LAYOUT}
+    return mark(kind) if user_id is None else {"user_id": user_id, **mark(kind)}
 
 
 def by_id(kind: Kind, id: str, user_id: str | None) -> dict[str, Any]:
@@ -87,47 +101,48 @@ def dump_payload(record: Record) -> Any:
 
 
 def is_plain(write: Write) -> bool:
-    """Tell whether the row's time is the time of the write, so that ``plain_update`` will do."""
-    return write.record.updated_at == write.now
+    """Tell whether ``plain_update`` will do: a new row's time is that of the write, its version 1.
+
+    It is otherwise where times were given, and where rows come from another store.
+    """
+    return write.record.updated_at == write.now and write.record.version == 1
 
 
-def plain_filter(write: Write) -> dict[str, Any]:
-    """Return ``target`` where, besides, the stored time is behind the time of the write."""
-    return {**target(write), "updated_us": {"$lt": to_us(write.now)}}
-
-
-def plain_update(write: Write, payload: Any, position: ObjectId) -> dict[str, Any]:
-    """Return the update for ``plain_filter``: the operators that the server applies fastest."""
-    record = write.record
-    return {
-        "$set": {
-            record.kind.value: payload,
-            "updated_at": write.now,
-            "updated_us": to_us(write.now),
-        },
-        "$inc": {"version": Int64(1)},
+def plain_update(
+    write: Write, payload: Any, position: ObjectId
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return filter and update for a document whose time is behind that of the write, or a new one:
+    the operators that the server applies fastest."""
+    record, now = write.record, to_us(write.now)
+    created = now if record.created_at is write.now else to_us(record.created_at)
+    update = {
+        "$set": {PAYLOAD[record.kind]: payload, "updated_at": write.now, "updated_us": now},
+        "$inc": {"version": _ONE},
         "$setOnInsert": {
             "_id": position,
             "created_at": record.created_at,
-            "created_us": to_us(record.created_at),
+            "created_us": created,
         },
     }
+    return {**target(write), "updated_us": {"$lt": now}}, update
 
 
-def full_update(write: Write, payload: Any, position: ObjectId) -> list[dict[str, Any]]:
-    """Return the update for ``target`` that does all of ``merge``, whatever the clock does."""
+def full_update(
+    write: Write, payload: Any, position: ObjectId
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Return filter and update that do all of ``merge``, whatever the clock does."""
     record = write.record
-    later: dict[str, Any] = {"$max": [to_us(write.now), {"$add": ["$updated_us", Int64(1)]}]}
+    later: dict[str, Any] = {"$max": [to_us(write.now), {"$add": ["$updated_us", _ONE]}]}
     rule = {
         "_id": {"$ifNull": ["$_id", position]},
-        record.kind.value: {"$literal": payload},
+        PAYLOAD[record.kind]: {"$literal": payload},
         "created_at": {"$ifNull": ["$created_at", record.created_at]},
         "created_us": {"$ifNull": ["$created_us", to_us(record.created_at)]},
         "updated_us": {"$cond": [{"$gt": ["$version", 0]}, later, to_us(record.updated_at)]},
-        "version": {"$add": [{"$ifNull": ["$version", Int64(0)]}, Int64(1)]},
+        "version": {"$add": [{"$ifNull": ["$version", Int64(record.version - 1)]}, _ONE]},
     }
     ms = {"$toLong": {"$floor": {"$divide": ["$updated_us", 1000]}}}
-    return [{"$set": rule}, {"$set": {"updated_at": {"$toDate": ms}}}]
+    return target(write), [{"$set": rule}, {"$set": {"updated_at": {"$toDate": ms}}}]
 
 
 def new_document(write: Write, payload: Any, position: ObjectId) -> dict[str, Any]:
@@ -138,12 +153,12 @@ def new_document(write: Write, payload: Any, position: ObjectId) -> dict[str, An
         ID[record.kind]: record.id,
         "user_id": record.user_id,
         MARK[record.kind]: LAYOUT,
-        record.kind.value: payload,
+        PAYLOAD[record.kind]: payload,
         "created_at": record.created_at,
         "created_us": to_us(record.created_at),
         "updated_at": record.updated_at,
         "updated_us": to_us(record.updated_at),
-        "version": Int64(1),
+        "version": Int64(record.version),
     }
 
 
@@ -152,26 +167,31 @@ def new_document(write: Write, payload: Any, position: ObjectId) -> dict[str, An
 STATE = {"_id": True, "created_us": True, "updated_us": True, "version": True}
 """What a write needs to know of the document that it left."""
 
+OWNER = {kind: {"_id": False, "user_id": True, MARK[kind]: True} for kind in Kind}
+"""What tells whose a document is."""
+
 
 def stored(record: Record, state: Document) -> Record:
     """Return a written record as it is stored."""
-    return record._replace(
-        created_at=from_us(state["created_us"]),
-        updated_at=from_us(state["updated_us"]),
-        version=int(state["version"]),
-        position=state["_id"],
-    )
+    kind, id, user_id, payload, *_ = record
+    return Record(kind, id, user_id, payload, *_state(state))
 
 
 def decode(kind: Kind, document: Document) -> Record | Corrupt:
     """Return the record of a document, or Corrupt when it holds none."""
     id, user_id, position = document.get(ID[kind]), document.get("user_id"), document["_id"]
     try:
-        if type(id) is not str or not isinstance(user_id, (str, type(None))):
+        if type(id) is not str or (user_id is not None and type(user_id) is not str):
             raise TypeError("the id or the user id is not text")
-        record = Record(kind, id, user_id, load(document[kind.value]), _EPOCH, _EPOCH)
-        return stored(record, document)
+        return Record(kind, id, user_id, load(document[PAYLOAD[kind]]), *_state(document))
     except KeyError as error:
         return Corrupt(str(id), user_id, position, f"the field {error} is missing")
     except (TypeError, ValueError, OverflowError) as error:
         return Corrupt(str(id), user_id, position, str(error))
+
+
+def _state(document: Document) -> tuple[datetime, datetime, int, ObjectId]:
+    created_us, updated_us = document["created_us"], document["updated_us"]
+    created = from_us(created_us)
+    updated = created if updated_us == created_us else from_us(updated_us)
+    return created, updated, int(document["version"]), document["_id"]

@@ -70,6 +70,19 @@ class BulkRefused(Exception):
         return error if isinstance(error, MemoryDbError) else SchemaError(f"{NAME}: {error}")
 
 
+class Translated:
+    """In its ``with`` block, what the driver raises is raised as what it means."""
+
+    def __enter__(self) -> None:
+        """Nothing to prepare."""
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if isinstance(error, Exception) and not isinstance(error, MemoryDbError):
+            meaning = translate(error)
+            if meaning is not None:
+                raise meaning from error
+
+
 def translate(error: Exception) -> Exception | None:
     """Return the meaning of an error: a MemoryDbError, Duplicate or BulkRefused.
 

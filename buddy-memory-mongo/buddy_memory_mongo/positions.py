@@ -14,7 +14,7 @@ from threading import Lock
 
 from bson import ObjectId
 
-from buddy.memory.storage import clock
+from buddy_memory_mongo.documents import to_us
 
 _MAX_TICK = 2**56 - 2**40
 _COUNTER_BYTES = 7
@@ -30,9 +30,9 @@ class Positions:
         self._seen_stored = False
 
     async def take(
-        self, count: int, read_last: Callable[[], Awaitable[ObjectId | None]]
+        self, count: int, now: datetime, read_last: Callable[[], Awaitable[ObjectId | None]]
     ) -> list[ObjectId]:
-        """Return ``count`` positions; ``read_last`` tells the greatest stored one."""
+        """Return ``count`` positions from ``now`` on; ``read_last`` tells the greatest stored."""
         if self._pid != os.getpid():  # A forked child must not make the ids of its parent.
             self._pid, self._lock, self._tail = os.getpid(), Lock(), os.urandom(5)
         if not self._seen_stored:
@@ -41,14 +41,15 @@ class Positions:
                 self._last = max(self._last, _tick_of(last))
             self._seen_stored = True
         with self._lock:
-            first = max(self._last + 1, _tick(clock.utc_now()))
+            first = max(self._last + 1, _tick(now))
             self._last = first + count - 1
         return [_object_id(first + n, self._tail) for n in range(count)]
 
 
 def _tick(now: datetime) -> int:
     # The seconds of an ObjectId end in 2106; from then on positions are counted without a clock.
-    return min(int(now.timestamp()) << 24 | now.microsecond << 4, _MAX_TICK)
+    seconds, microseconds = divmod(int(to_us(now)), 1_000_000)
+    return min(seconds << 24 | microseconds << 4, _MAX_TICK)
 
 
 def _tick_of(position: ObjectId | None) -> int:

@@ -30,20 +30,20 @@ class ShardedMongoStore(MongoStore):
     unique_ids = False
 
     def _ids(self, client: Any, kind: Kind) -> Any:
-        return self.collection(client, kind).database[f"{self.names[kind]}_ids"]
+        return self.server.collection(client, kind).database[f"{self.server.names[kind]}_ids"]
 
     async def create(self) -> None:
         await super().create()
         for kind in Kind:
             try:
-                await self.run(partial(self._make_ids, kind))
+                await self.server.run(partial(self._make_ids, kind))
             except SchemaError:  # It is there.
                 continue
 
     async def drop(self) -> None:
         await super().drop()
         for kind in Kind:
-            await self.run(partial(self._drop_ids, kind))
+            await self.server.run(partial(self._drop_ids, kind))
 
     def _make_ids(self, kind: Kind, client: Any) -> Any:
         ids = self._ids(client, kind)
@@ -62,16 +62,20 @@ class ShardedMongoStore(MongoStore):
     async def _insert(self, write: Write, payload: Any) -> Any:
         """Make the row and the entry of its id; raises Duplicate when the id is taken."""
         kind, id = write.record.kind, write.record.id
-        (position,) = await self.position(kind)
+        (position,) = await self.position(kind, write.now)
         document = documents.new_document(write, payload, position)
         entry = {"_id": id, "user_id": write.record.user_id}
 
         async def both(client: Any, session: Any, settle: Settle) -> None:
             await settle(self._ids(client, kind).insert_one(entry, session=session))
-            await settle(self.collection(client, kind).insert_one(document, session=session))
+            await settle(self.server.collection(client, kind).insert_one(document, session=session))
 
-        await self.transact(both)
+        await self.server.transact(both)
         return document
+
+    def _by_id(self, kind: Kind, id: str, user_id: str | None) -> dict[str, Any]:
+        query = super()._by_id(kind, id, user_id)
+        return query if user_id is None else {**query, "user_id": user_id}
 
     async def put_many(self, writes: Sequence[Write]) -> list[Record]:
         return await Store.put_many(self, writes)
@@ -80,7 +84,7 @@ class ShardedMongoStore(MongoStore):
         return await self._delete(kind, query)
 
     async def delete_many(self, kind: Kind, ids: Sequence[str], user_id: str | None) -> int:
-        await self._before_reading(kind)
+        await self._setup.before_reading(kind)
         deleted = 0
         for start in range(0, len(ids), _BATCH):
             chosen = {documents.ID[kind]: {"$in": list(ids[start : start + _BATCH])}}
@@ -88,7 +92,7 @@ class ShardedMongoStore(MongoStore):
         return deleted
 
     async def delete_all(self, kind: Kind, user_id: str | None) -> int:
-        await self._before_reading(kind)
+        await self._setup.before_reading(kind)
         deleted, query = 0, documents.of_user(kind, user_id)
         while batch := await self._delete(kind, query):
             deleted += batch
@@ -99,7 +103,7 @@ class ShardedMongoStore(MongoStore):
         field = documents.ID[kind]
 
         async def both(client: Any, session: Any, settle: Settle) -> int:
-            rows = self.collection(client, kind, primary=True)
+            rows = self.server.collection(client, kind, primary=True)
             cursor = rows.find(query, {field: True}, limit=_BATCH, session=session)
             found = [document[field] for document in await settle(cursor.to_list())]
             if found:
@@ -109,4 +113,4 @@ class ShardedMongoStore(MongoStore):
                 await settle(self._ids(client, kind).delete_many(ids, session=session))
             return len(found)
 
-        return int(await self.transact(both))
+        return int(await self.server.transact(both))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bson.int64 import Int64
 from pymongo import UpdateOne
@@ -15,17 +15,15 @@ from buddy_memory_mongo import documents
 from buddy_memory_mongo.bson_payload import dump
 from buddy_memory_mongo.errors import BulkRefused
 from buddy_memory_mongo.layout import Layout
-
-if TYPE_CHECKING:
-    from buddy_memory_mongo.store import MongoStore
+from buddy_memory_mongo.server import Server
 
 _BATCH = 500
 
 
-async def older(store: MongoStore, layout: Layout) -> AsyncIterator[list[Record | Corrupt]]:
+async def older(server: Server, layout: Layout) -> AsyncIterator[list[Record | Corrupt]]:
     """Yield pages of the older memories in the order of their writing."""
     query, after = layout.older(), dict[str, Any]()
-    while found := await store.find(
+    while found := await server.find(
         Kind.MEMORY, {"$and": [query, after]}, sort=[("_id", 1)], limit=_BATCH, primary=True
     ):
         yield [_read(document) for document in found]
@@ -36,7 +34,7 @@ def _read(document: dict[str, Any]) -> Record | Corrupt:
     return legacy.read_row(map(document.get, legacy.FIELDS), document["_id"])
 
 
-async def upgrade(store: MongoStore, layout: Layout) -> None:
+async def upgrade(server: Server, layout: Layout) -> None:
     """Give every older memory the fields of today.
 
     Its id, owner, times and place in the order are kept: an ObjectId made by a driver grows with
@@ -44,14 +42,14 @@ async def upgrade(store: MongoStore, layout: Layout) -> None:
     in one step, and only while it is as it was read. One that is unreadable is only marked as seen.
     """
     kind, query = Kind.MEMORY, layout.older()
-    while older := await store.find(kind, query, limit=_BATCH, primary=True):
+    while older := await server.find(kind, query, limit=_BATCH, primary=True):
         changes = [_change(query, document) for document in older]
-        await _send(store, changes)
+        await _send(server, changes)
 
 
-async def _send(store: MongoStore, changes: list[UpdateOne]) -> None:
+async def _send(server: Server, changes: list[UpdateOne]) -> None:
     try:
-        await store.io(Kind.MEMORY, lambda c: c.bulk_write(changes, ordered=False))
+        await server.io(Kind.MEMORY, lambda c: c.bulk_write(changes, ordered=False))
     except BulkRefused as error:
         raise error.first() from error
 

@@ -165,6 +165,22 @@ def test_what_is_no_record_is_corrupt_and_named(
     assert [row.id for row in db.read_memories()] == ["b"]
 
 
+@pytest.mark.parametrize("sharded", [False, True], ids=["plain", "sharded"])
+def test_restored_rows_keep_their_versions(url: str, database: Database, sharded: bool) -> None:
+    """A row from another store keeps version and times where it is new, and counts on later."""
+    rows = [
+        MemoryRow({"n": n}, str(n), "ann", created_at=MOMENT, last_updated=MOMENT, version=n)
+        for n in range(1, 6)
+    ]
+    with MongoMemoryDb("notes", url, sharded=sharded) as db:
+        db.upsert_memory(MemoryRow({"old": True}, "5", "ann"))
+        *new, updated = db.restore_memories(rows)
+        assert new == db.read_memories("ann", sort="asc")[1:] == rows[:4]
+        assert (updated.version, updated.memory) == (2, {"n": 5})
+        assert db.upsert_memory(MemoryRow({"n": 0}, "4", "ann"), if_version=4).version == 5
+        assert {type(found["version"]) for found in database["notes"].find()} == {Int64}
+
+
 def test_a_number_edited_in_the_shell_stays_readable(db: MongoMemoryDb, database: Database) -> None:
     """mongosh writes every number as a double; versions and payloads go on."""
     db.upsert_memory(MemoryRow({"n": 1}, "a", "ann"))

@@ -24,7 +24,7 @@ from buddy.memory.errors import (
 )
 from buddy.memory.v2.db.mongodb import AsyncMongoMemoryDb, MongoMemoryDb
 from buddy.memory.v2.db.schema import MemoryRow
-from buddy_memory_mongo import store as store_module
+from buddy_memory_mongo import setup as store_setup
 from buddy_memory_mongo.errors import BulkRefused, Duplicate, meaning, translate
 from tests.servers.mongo import MongoServer
 
@@ -274,6 +274,26 @@ def test_documents_that_others_add_later_are_neither_shown_nor_touched(
         assert list(database["notes"].find()) == [theirs]
 
 
+def test_a_document_of_others_with_the_same_id_does_not_hide_ours(
+    url: str, database: Database
+) -> None:
+    """Where no index keeps ids unique, ours is found beside a foreign document with its id."""
+    theirs = [{"id": "a", "user_id": "ann"}, {"id": "a", "user_id": "ann", "buddy_memory": True}]
+    with MongoMemoryDb("notes", url, sharded=True) as db:
+        db.create()
+        database["notes"].insert_many(theirs)
+        assert db.read_memory("a") is None
+        assert db.memory_exists(MemoryRow({}, "a")) is False
+        row = db.upsert_memory(MemoryRow({}, "a", "ann"))
+        for user_id in (None, "ann"):
+            assert db.read_memory("a", user_id=user_id) == row
+            assert db.memory_exists(MemoryRow({}, "a", user_id)) is True
+            assert db.read_memories(user_id, limit=1, sort="asc") == [row]
+        assert db.read_memory("a", user_id="bob") is None
+        assert db.delete_memory("a") is True
+        assert list(database["notes"].find()) == theirs
+
+
 def test_summaries_do_not_pass_for_memories(url: str) -> None:
     """A store named as another one's collection of summaries is refused."""
     with MongoMemoryDb("notes", url) as db, MongoMemoryDb("notes_summaries", url) as other:
@@ -313,7 +333,7 @@ def test_a_collection_that_others_dropped_gets_its_indexes_again(
     with MongoMemoryDb("notes", url) as db:
         db.upsert_memory(MemoryRow({}, "a"))
         database["notes"].drop()
-        monkeypatch.setattr(store_module, "LOOK_AGAIN_SECONDS", 0.0)
+        monkeypatch.setattr(store_setup, "LOOK_AGAIN_SECONDS", 0.0)
         db.upsert_memory(MemoryRow({}, "a"))
         assert database["notes"].index_information()["id_1"]["unique"] is True
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import pickle
+from datetime import datetime, timezone
 from typing import Any
 
 import pytest
 from pymongo import AsyncMongoClient, MongoClient
 from pymongo.database import Database
+from pymongo.errors import InvalidOperation
 from pymongo.write_concern import WriteConcern
 
 from buddy.memory import open_async_memory_db, open_memory_db
@@ -22,6 +24,7 @@ from buddy_memory_mongo.positions import Positions
 from buddy_memory_mongo.target import SERVER_SELECTION_MS, Target
 
 SECRET = "hunter2-is-secret"  # noqa: S105
+MOMENT = datetime(2026, 11, 22, 20, 22, 24, 123456, timezone.utc)
 
 
 def test_the_path_names_the_database() -> None:
@@ -126,6 +129,56 @@ def test_one_async_object_serves_loops_in_several_threads(url: str) -> None:
     assert asyncio.run(end()) == 4
 
 
+def test_objects_of_one_url_share_one_client(url: str) -> None:
+    """Objects of one URL use one client, and the last of them to close closes it."""
+    one, two = MongoMemoryDb("notes", url), MongoMemoryDb("others", url)
+    other = MongoMemoryDb("notes", f"{url}&appName=other")
+    client = client_of(one)
+    assert client_of(two) is client
+    assert client_of(other) is not client
+    one.close()
+    one.close()
+    two.upsert_memory(MemoryRow({}, "a"))
+    two.close()
+    with pytest.raises(InvalidOperation):
+        client.admin.command("ping")
+    with MongoMemoryDb("others", url) as again:
+        assert client_of(again) is not client
+        assert again.count_memories() == 1
+    other.close()
+
+
+def test_asynchronous_objects_share_the_client_of_their_loop(url: str) -> None:
+    """Objects of one URL use one client for each event loop, until the last of them is closed."""
+
+    async def main() -> None:
+        one, two = AsyncMongoMemoryDb("notes", url), AsyncMongoMemoryDb("others", url)
+        client = client_of(one)
+        assert client_of(two) is client
+        await one.close()
+        await two.upsert_memory(MemoryRow({}, "a"))
+        await two.close()
+        with pytest.raises(InvalidOperation):
+            await client.admin.command("ping")
+
+    asyncio.run(main())
+
+
+def test_an_object_that_was_refused_holds_no_client() -> None:
+    """A constructor that raises has not taken a share of a client."""
+    url = "mongodb://refused.example/app"
+    with pytest.raises(ConfigError):
+        MongoMemoryDb("a..b", url)
+    with MongoMemoryDb("notes", url) as db:
+        client = client_of(db)
+    with pytest.raises(InvalidOperation):
+        client.admin.command("ping")
+
+
+def client_of(db: Any) -> Any:
+    return db._policy.store.server.client()
+
+
 def test_a_forked_child_makes_other_positions() -> None:
     """A child process never makes a position that its parent makes."""
     positions = Positions()
@@ -135,7 +188,7 @@ def test_a_forked_child_makes_other_positions() -> None:
 
     def take() -> str:
         with pytest.raises(StopIteration) as done:
-            positions.take(1, nothing).send(None)
+            positions.take(1, MOMENT, nothing).send(None)
         return str(done.value.value[0])[14:]
 
     before = take()

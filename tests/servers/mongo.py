@@ -75,20 +75,27 @@ class MongoServer:
 
 
 def serve() -> int:
-    """Run SecantusDB, with findAndModify atomic as it is in MongoDB.
+    """Run SecantusDB 0.7.0b3 with its findAndModify put right."""
+    from secantus import cli, commands, storage
 
-    Version 0.7.0b3 looks for the document first; when one appears before it then upserts, it
-    updates that one and answers as if it had found none. So these commands run one at a time.
-    """
-    from secantus import cli, commands
-
+    # It looks for the document first; when one appears before it then upserts, it updates that one
+    # and answers as if it had found none. So these commands run one at a time.
     find_and_modify, turn = commands._find_and_modify_impl, Lock()
 
     def one_at_a_time(*command: Any) -> Any:
         with turn:
             return find_and_modify(*command)
 
+    # It changes what it found by {_id: …, $and: […]}, for which it reads the whole collection.
+    look_up = storage.Storage._try_index_id_keys
+
+    def by_id_first(self: Any, db: str, coll: str, filter: Any, **options: Any) -> Any:
+        if list(filter) == ["_id", "$and"]:
+            filter = {"_id": filter["_id"]}
+        return look_up(self, db, coll, filter, **options)
+
     commands._find_and_modify_impl = one_at_a_time
+    storage.Storage._try_index_id_keys = by_id_first
     return int(cli.main())
 
 

@@ -1,0 +1,70 @@
+"""What a server tells of itself: ``buddy-memory check`` shows it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from buddy.memory.errors import MemoryDbError, UnavailableError
+from buddy.memory.storage.record import Kind
+from buddy_memory_mongo.server import Server
+
+_UNTOLD = "the server's default"
+
+
+async def ask(server: Server) -> dict[str, str]:
+    """Return the facts by name, as far as they are told: every role may ask.
+
+    The concerns are those that the client sets, or else the cluster's defaults, for which some
+    roles may not ask. ``journaled`` says whether a write is in a journal when it is acknowledged.
+    """
+    build = await server.run(lambda client: client.admin.command("buildInfo"))
+    hello = await server.run(lambda client: client.admin.command("hello"))
+    defaults = await _if_told(server, "getDefaultRWConcern")
+    members = await _if_told(server, "replSetGetConfig")
+    client = server.client()
+    write = client.write_concern.document or defaults.get("defaultWriteConcern", {})
+    read = client.read_concern.level or defaults.get("defaultReadConcern", {}).get("level")
+    return {
+        "MongoDB": str(build["version"]),
+        "kind": _kind(hello),
+        "database": server.database,
+        "collection": server.names[Kind.MEMORY],
+        "write concern": _concern(write),
+        "journaled": _journaled(write, members.get("config", {})),
+        "read concern": read or _UNTOLD,
+        "TLS": "off" if client.options.pool_options._ssl_context is None else "on",
+    }
+
+
+async def _if_told(server: Server, command: str) -> dict[str, Any]:
+    """Return the answer to a command, or {} where the role has no right to it or the service has
+    no such command."""
+    try:
+        answer: dict[str, Any] = await server.run(lambda client: client.admin.command(command))
+    except UnavailableError:
+        raise
+    except MemoryDbError:
+        return {}
+    return answer
+
+
+def _kind(hello: dict[str, Any]) -> str:
+    if hello.get("msg") == "isdbgrid":
+        return "sharded cluster"
+    if "setName" in hello:
+        return f"replica set {hello['setName']}, members: {len(hello.get('hosts', ()))}"
+    return "standalone"
+
+
+def _concern(write: dict[str, Any]) -> str:
+    told = [f"{name}={value}" for name, value in write.items() if (name, value) != ("wtimeout", 0)]
+    return " ".join(told) or _UNTOLD
+
+
+def _journaled(write: dict[str, Any], members: dict[str, Any]) -> str:
+    """Return "yes", "no" or "unknown": ``j`` decides, or else a majority's journals do."""
+    awaited = write.get("j")
+    if awaited is None and "w" in write:
+        majority = write["w"] == "majority"
+        awaited = members.get("writeConcernMajorityJournalDefault") if majority else False
+    return "unknown" if awaited is None else "yes" if awaited else "no"

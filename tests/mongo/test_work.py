@@ -1,0 +1,95 @@
+"""What each operation costs, counted in commands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from pymongo import MongoClient
+from pymongo.database import Database
+from pymongo.monitoring import CommandListener
+
+from buddy.memory.v2.db.mongodb import MongoMemoryDb
+from buddy.memory.v2.db.schema import MemoryRow
+
+ROWS = [MemoryRow({"n": n}, f"id-{n}", "ann") for n in range(1000)]
+
+
+class Commands(CommandListener):
+    """Keeps the commands that a client sends."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[str, Any]] = []
+
+    def started(self, event: Any) -> None:
+        self.sent.append((event.command_name, event.command))
+
+    def succeeded(self, event: Any) -> None:
+        """Of no interest."""
+
+    def failed(self, event: Any) -> None:
+        """Of no interest."""
+
+
+@pytest.fixture
+def commands() -> Commands:
+    return Commands()
+
+
+@pytest.fixture
+def db(server_url: str, database: Database, commands: Commands) -> Iterator[MongoMemoryDb]:
+    """A store of a thousand rows that has read and written before."""
+    with MongoClient(server_url, event_listeners=[commands]) as client:
+        db = MongoMemoryDb("notes", db_name=database.name, client=client)
+        db.upsert_memories(ROWS)
+        commands.sent.clear()
+        yield db
+
+
+OPERATIONS: dict[str, Any] = {
+    "insert": (lambda db: db.upsert_memory(MemoryRow({}, "new", "ann")), "findAndModify"),
+    "update": (lambda db: db.upsert_memory(MemoryRow({}, "id-1", "ann")), "findAndModify"),
+    "update if": (
+        lambda db: db.upsert_memory(MemoryRow({}, "id-1", "ann"), if_version=1),
+        "findAndModify",
+    ),
+    "exists": (lambda db: db.memory_exists(MemoryRow({}, "id-1")), "find"),
+    "read": (lambda db: db.read_memory("id-1"), "find"),
+    "read of a user": (lambda db: db.read_memory("id-1", user_id="ann"), "find"),
+    "newest": (lambda db: db.read_memories("ann", limit=200), "find"),
+    "count": (lambda db: db.count_memories("ann"), "aggregate"),
+    "delete": (lambda db: db.delete_memory("id-1"), "delete"),
+    "insert many": (
+        lambda db: db.upsert_memories(MemoryRow({}, f"new-{n}") for n in range(10_000)),
+        "update",
+    ),
+    "delete many": (lambda db: db.delete_memories([f"id-{n}" for n in range(1000)]), "delete"),
+}
+
+
+@pytest.mark.parametrize(("operation", "command"), OPERATIONS.values(), ids=OPERATIONS)
+def test_an_operation_is_one_command(
+    db: MongoMemoryDb, commands: Commands, operation: Any, command: str
+) -> None:
+    """Once the indexes were seen, each operation sends one command and waits for one answer."""
+    operation(db)
+    assert [name for name, _ in commands.sent] == [command]
+
+
+@pytest.mark.parametrize("user_id", [None, "ann"])
+def test_reads_by_id_ask_for_the_id_alone(
+    db: MongoMemoryDb, commands: Commands, user_id: str | None
+) -> None:
+    """The server finds the document by the index of the ids, and compares nothing else."""
+    assert db.read_memory("id-1", user_id=user_id) is not None
+    assert db.memory_exists(MemoryRow({}, "id-1", user_id)) is True
+    assert [command["filter"] for _, command in commands.sent] == [{"id": "id-1"}] * 2
+    assert set(commands.sent[1][1]["projection"]) == {"_id", "user_id", "buddy_memory"}
+
+
+def test_listings_ask_for_the_user_alone(db: MongoMemoryDb, commands: Commands) -> None:
+    """The index of users and places answers a listing, in its order."""
+    assert len(db.read_memories("ann", limit=20)) == 20
+    assert [command["filter"] for _, command in commands.sent] == [{"user_id": "ann"}]
+    assert list(commands.sent[0][1]["sort"].items()) == [("_id", -1)]
