@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from datetime import datetime, timezone
 from enum import Enum
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -106,8 +107,13 @@ class SqlDialect(ABC):
 
     def dump_time(self, time: datetime) -> Any:
         """Return a UTC time as the driver takes it."""
-        return time.replace(tzinfo=None).isoformat(" ", "microseconds")
+        return _time_text(time)
 
     def load_time(self, value: Any) -> datetime:
         """Return the UTC time that the driver gave; ValueError or TypeError when it is none."""
         return datetime.fromisoformat(value).replace(tzinfo=timezone.utc)
+
+
+@lru_cache(maxsize=16)  # The rows of a bulk write mostly share theirs.
+def _time_text(time: datetime) -> str:
+    return time.replace(tzinfo=None).isoformat(" ", "microseconds")

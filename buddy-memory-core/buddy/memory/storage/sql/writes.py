@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from functools import cache
 from typing import Any
 
 from buddy.memory.errors import (
@@ -134,8 +133,7 @@ class WritingStore(GuardedStore):
 
     def _new_rows(self, writes: Sequence[Write]) -> list[NewRow]:
         """Return the values of NEW_ROW for each write."""
-        # Usually all times are that of the call, and formatting is work.
-        dump, time = self._dump, cache(self._dialect.dump_time)
+        dump, time = self._dump, self._dialect.dump_time
         return [
             (r.id, r.user_id, dump(r.payload), time(r.created_at), time(r.updated_at))
             for r, _, _ in writes
