@@ -1,98 +1,108 @@
-"""Shared by the benchmarks: interleaved rounds, medians, and a table of ratios."""
+"""Timing: every side in turn, round after round, and the medians of the rounds."""
 
 from __future__ import annotations
 
-import json
-import platform
-import statistics
+import asyncio
+import gc
+import inspect
 import time
-from collections.abc import Callable, Iterable
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from statistics import median
 from typing import Any, NamedTuple
 
+ROUNDS = 5
+SECONDS = 0.08
+"""About how long one side takes in one round."""
 
-class Case(NamedTuple):
-    """One operation, once through this project and once by hand; each call does it ``times``."""
+MOST = 300
+"""The most calls in a round; few enough to leave the size of the store what it was."""
+
+TOO_LONG = 3.0
+"""Seconds for one call after which once is enough."""
+
+loop = asyncio.new_event_loop()
+"""The one on which all asynchronous sides live."""
+
+
+class Operation(NamedTuple):
+    """``call(side, given)`` is timed; ``given`` is an item of ``prepare(side, times)``, which is
+    not. ``times`` fixes how many calls a round has."""
 
     name: str
-    rows: int
-    ours: Callable[[], Any]
-    limit: Callable[[], Any]
-    times: int
-    target: str = ""
+    needs: str
+    call: Callable[[Any, Any], Any]
+    prepare: Callable[[Any, int], Sequence[Any]]
+    times: int | None = None
 
 
-class Result(NamedTuple):
-    """Medians over the rounds, in microseconds per operation."""
+def finish(given: Any) -> Any:
+    """Return a value, or what an awaitable comes to."""
 
-    name: str
-    rows: int
-    ours: float
-    limit: float
-    ratio: float
-    target: str
+    async def awaited() -> Any:
+        return await given
+
+    return loop.run_until_complete(awaited()) if inspect.isawaitable(given) else given
 
 
-def measure(cases: Iterable[Case], rounds: int = 7) -> list[Result]:
-    """Time both sides of every case in turn, ``rounds`` times after one that does not count.
+def seconds(operation: Operation, side: Any, times: int) -> float:
+    """Time so many calls, one after the other."""
+    given = operation.prepare(side, times)
+    call = operation.call
+    gc.collect()
 
-    The ratio is the median of the ratios of the rounds, so that a machine that becomes slower
-    half-way does not favour either side.
-    """
-    results = []
-    for case in cases:
-        pairs = []
-        for round in range(rounds + 1):
-            sides = [(_timed(case.ours), 0), (_timed(case.limit), 1)] if round % 2 else None
-            if sides is None:
-                sides = [(_timed(case.limit), 1), (_timed(case.ours), 0)]
-            by_side = {side: seconds for seconds, side in sides}
-            if round:
-                pairs.append((by_side[0] / case.times * 1e6, by_side[1] / case.times * 1e6))
-        ours, limit = (statistics.median(side) for side in zip(*pairs, strict=True))
-        ratio = statistics.median(one / other for one, other in pairs)
-        results.append(Result(case.name, case.rows, ours, limit, ratio, case.target))
-        print(_line(results[-1]), flush=True)
-    return results
+    async def awaited() -> float:
+        start = time.perf_counter()
+        for item in given:
+            await call(side, item)
+        return time.perf_counter() - start
 
-
-def _timed(call: Callable[[], Any]) -> float:
+    if side.asynchronous:
+        return loop.run_until_complete(awaited())
     start = time.perf_counter()
-    call()
+    for item in given:
+        call(side, item)
     return time.perf_counter() - start
 
 
-HEAD = (
-    "| operation | rows | ours, µs | by hand, µs | ratio | difference, µs | target |\n"
-    "|---|---:|---:|---:|---:|---:|---|"
-)
+def rounds(
+    operation: Operation, sides: Sequence[Any], number: int = ROUNDS
+) -> list[dict[str, Any]]:
+    """Measure one operation on all sides: a result for each, in microseconds for each call.
+
+    ``ratio`` is the median of the rounds' ratios to the limit of the same kind, synchronous or
+    asynchronous: a machine that becomes slower half-way favours nobody. A side that cannot has
+    ``missing``, which says why.
+    """
+    results, able = {}, []
+    for side in sides:
+        if getattr(side, operation.needs) is None:
+            results[side.name] = {"missing": "it has no such call"}
+            continue
+        try:
+            seconds(operation, side, 1)  # The first call has to learn something everywhere.
+            once = seconds(operation, side, operation.times or 2) / (operation.times or 2)
+        except Exception as error:
+            results[side.name] = {"missing": reason(error)}
+            continue
+        if once > TOO_LONG:
+            results[side.name] = {"us": once * 1e6, "ratio": None, "rounds": 1, "calls": 1}
+            continue
+        able.append((side, operation.times or max(1, min(MOST, int(SECONDS / once)))))
+    taken: dict[str, list[float]] = {side.name: [] for side, _ in able}
+    for turn in range(number):
+        for side, times in able[turn % len(able) :] + able[: turn % len(able)] if able else []:
+            taken[side.name].append(seconds(operation, side, times) / times * 1e6)
+    for side, times in able:
+        mine = taken[side.name]
+        limit = taken.get("by hand, async" if side.asynchronous else "by hand")
+        ratio = median(a / b for a, b in zip(mine, limit, strict=True)) if limit else None
+        results[side.name] = {"us": median(mine), "ratio": ratio, "rounds": number, "calls": times}
+    return [
+        {"operation": operation.name, "side": side.name, **results[side.name]} for side in sides
+    ]
 
 
-def _line(result: Result) -> str:
-    name, rows, ours, limit, ratio, target = result
-    return (
-        f"| {name} | {rows:,} | {ours:,.1f} | {limit:,.1f} | {ratio:.2f} | "
-        f"{ours - limit:+,.1f} | {target} |"
-    )
-
-
-def table(results: Iterable[Result]) -> str:
-    """Return the results as a Markdown table."""
-    return "\n".join([HEAD, *map(_line, results)])
-
-
-def machine(**versions: str) -> str:
-    """Return one line that says what was measured on."""
-    cpu = platform.processor() or platform.machine()
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        names = [line for line in info.read_text().splitlines() if line.startswith("model name")]
-        cpu = f"{len(names)} × {names[0].split(':')[1].strip()}" if names else cpu
-    parts = [cpu, platform.system(), f"Python {platform.python_version()}"]
-    return ", ".join(parts + [f"{name} {version}" for name, version in versions.items()])
-
-
-def save(path: Path, results: Iterable[Result], where: str) -> None:
-    """Write the results as JSON."""
-    data = {"machine": where, "results": [result._asdict() for result in results]}
-    path.write_text(json.dumps(data, indent=1) + "\n")
+def reason(error: BaseException) -> str:
+    """Return the first sentence of an error, for a table."""
+    text = str(error).partition("\n")[0].partition(". ")[0]
+    return f"{type(error).__name__}: {text:.100}"

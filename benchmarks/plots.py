@@ -1,0 +1,170 @@
+"""From results.json to two figures: ratios to the limit, and growth with the number of rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib import pyplot as plt
+from matplotlib.ticker import FuncFormatter, NullFormatter
+
+MARKS = {
+    "buddy-memory": ("o", "#1f6fb4", True),
+    "buddy-memory, async": ("o", "#1f6fb4", False),
+    "agno": ("s", "#d1742f", True),
+    "agno, async": ("s", "#d1742f", False),
+    "langgraph": ("^", "#4d9a4d", True),
+    "langgraph, async": ("^", "#4d9a4d", False),
+}
+"""Marker, colour, and whether it is filled; asynchronous sides are hollow."""
+
+LINES = {
+    "buddy-memory": "-",
+    "by hand": "--",
+    "agno": ":",
+    "langgraph": "-.",
+}
+COLOURS = {"by hand": "#555555", **{side: mark[1] for side, mark in MARKS.items()}}
+SHORT = {"page through 1,000 rows of a user": "page 1,000 rows", "newest 20 of a user": "newest 20"}
+GROWING = ("upsert, new row", "upsert, update", "read by id", "newest 20 of a user")
+
+
+def draw(folder: Path, results: dict[str, Any]) -> None:
+    """Write both figures, as SVG."""
+    if not results:
+        return
+    folder.mkdir(exist_ok=True)
+    mpl.rcParams.update(
+        {
+            "svg.hashsalt": "buddy-memory",
+            "svg.fonttype": "none",
+            "font.size": 9,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+        }
+    )
+    for name, figure in (("ratios", ratios(results)), ("growth", growth(results))):
+        if figure is not None:
+            figure.savefig(folder / f"{name}.svg", metadata={"Date": None}, bbox_inches="tight")
+            plt.close(figure)
+
+
+def short(operation: str) -> str:
+    return "bulk upsert" if operation.startswith("bulk") else SHORT.get(operation, operation)
+
+
+def most_compared(result: dict[str, Any]) -> int:
+    """Return the largest size at which the most sides were measured."""
+    sides = [(line["rows"], line["side"]) for line in result["operations"] if "us" in line]
+    return max({rows for rows, _ in sides}, key=lambda n: (len({s for r, s in sides if r == n}), n))
+
+
+def ratios(results: dict[str, Any]) -> Any:
+    """One panel for each backend: how many times as long as by hand, for each operation."""
+    columns = min(2, len(results))
+    lines_of_panels = -(-len(results) // columns)
+    size = (5.5 * columns, 3.1 * lines_of_panels)
+    figure, grid = plt.subplots(lines_of_panels, columns, figsize=size, sharex=True, squeeze=False)
+    panels = list(grid.flat)
+    for panel in panels[len(results) :]:
+        panel.set_visible(False)
+    for panel, result in zip(panels, results.values(), strict=False):
+        rows = most_compared(result)
+        lines = [line for line in result["operations"] if line["rows"] == rows]
+        names = list(dict.fromkeys(line["operation"] for line in lines))
+        panel.axvline(1, color="#555555", linewidth=1)
+        for name in range(len(names)):
+            panel.axhline(name, color="#eeeeee", linewidth=0.8, zorder=0)
+        for side, (marker, colour, filled) in MARKS.items():
+            points = [
+                (line["ratio"], names.index(line["operation"]))
+                for line in lines
+                if line["side"] == side and line.get("ratio")
+            ]
+            if points:
+                face = colour if filled else "white"
+                style = {"facecolor": face, "edgecolor": colour, "label": side, "zorder": 3}
+                panel.scatter(*zip(*points, strict=True), s=34, marker=marker, **style)
+        panel.set_yticks(range(len(names)), [short(name) for name in names])
+        panel.invert_yaxis()
+        panel.set_xscale("log")
+        panel.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}×"))
+        panel.xaxis.set_minor_formatter(NullFormatter())
+        panel.tick_params(labelbottom=True, length=0)
+        panel.set_title(f"{result['title']}, {rows:,} rows", loc="left", fontweight="bold")
+    handles = {
+        label: handle
+        for panel in panels
+        for handle, label in zip(*panel.get_legend_handles_labels(), strict=True)
+    }
+    ordered = [side for side in MARKS if side in handles]
+    figure.legend(
+        [handles[side] for side in ordered],
+        ordered,
+        loc="lower center",
+        bbox_to_anchor=(0.5, 1.0),
+        ncols=len(ordered),
+        frameon=False,
+        handletextpad=0.1,
+        columnspacing=1,
+    )
+    figure.supxlabel("time of one call, as a multiple of code written by hand", fontsize=9)
+    figure.tight_layout()
+    return figure
+
+
+def growth(results: dict[str, Any]) -> Any:
+    """One row of panels for each backend with several sizes: microseconds over rows."""
+    shown = {
+        name: result
+        for name, result in results.items()
+        if len({line["rows"] for line in result["operations"]}) > 1
+    }
+    if not shown:
+        return None
+    figure, panels = plt.subplots(
+        len(shown), len(GROWING), figsize=(11, 2.3 * len(shown)), squeeze=False
+    )
+    for panel, operation in zip(panels[0], GROWING, strict=True):
+        panel.set_title(short(operation), fontsize=9)
+    for row, result in zip(panels, shown.values(), strict=True):
+        for panel, operation in zip(row, GROWING, strict=True):
+            for side, style in LINES.items():
+                points = sorted(
+                    (line["rows"], line["us"] / 1e3)
+                    for line in result["operations"]
+                    if line["side"] == side and line["operation"] == operation and "us" in line
+                )
+                if points:
+                    panel.plot(
+                        *zip(*points, strict=True),
+                        style,
+                        color=COLOURS[side],
+                        marker=".",
+                        label=side,
+                    )
+            panel.set_xscale("log")
+            panel.set_yscale("log")
+            low, high = panel.get_ylim()
+            panel.set_ylim(low / 2, high * 2)  # Not to make a mountain of ten per cent.
+            panel.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
+            panel.yaxis.set_minor_formatter(NullFormatter())
+            panel.grid(visible=True, color="#eeeeee")
+        row[0].set_ylabel(f"{result['title']}, ms", fontweight="bold")
+    handles = {
+        label: handle
+        for panel in panels.flat
+        for handle, label in zip(*panel.get_legend_handles_labels(), strict=True)
+    }
+    figure.supxlabel("rows in the store", fontsize=9)
+    figure.legend(
+        handles.values(),
+        handles,
+        loc="lower center",
+        bbox_to_anchor=(0.5, 1.0),
+        ncols=len(handles),
+        frameon=False,
+    )
+    figure.tight_layout()
+    return figure
