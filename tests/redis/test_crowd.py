@@ -1,0 +1,140 @@
+"""Many tasks of one event loop: their commands travel together, and each gets its own answers."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import Any
+
+import redis.asyncio
+
+from buddy.memory.errors import OwnerMismatchError, UnavailableError
+from buddy.memory.v2.db.redis import AsyncRedisMemoryDb
+from buddy.memory.v2.db.schema import MemoryRow
+from tests.servers import redis as servers
+
+SENT: list[bytes] = []
+
+
+class Wire(redis.asyncio.Connection):
+    """A connection that notes what it sends."""
+
+    async def send_packed_command(self, command: Any, check_health: bool = True) -> None:
+        SENT.append(b"".join(command))
+        await super().send_packed_command(command, check_health)
+
+
+def opened(url: str, prefix: str) -> AsyncRedisMemoryDb:
+    pool: Any = redis.asyncio.ConnectionPool.from_url(url, connection_class=Wire)
+    return AsyncRedisMemoryDb(prefix, client=redis.asyncio.Redis.from_pool(pool))
+
+
+async def close(db: AsyncRedisMemoryDb) -> None:
+    await db.drop_table()
+    await db._policy.store._link._clients.get().aclose()
+
+
+def test_tasks_share_batches(valkey_url: str, prefix: str) -> None:
+    """Sixty-four writes at once travel in a few batches of bounded size over two connections."""
+
+    async def main() -> None:
+        db = opened(valkey_url, prefix)
+        await db.upsert_memory(MemoryRow({}, "warm", "ann"))
+        await db.upsert_memory(MemoryRow({}, "warmer", "ann"))
+        SENT.clear()
+        writes = [db.upsert_memory(MemoryRow({"n": n}, f"{n}", f"user {n % 7}")) for n in range(64)]
+        rows = await asyncio.gather(*writes)
+        assert [(row.id, row.memory["n"], row.version) for row in rows] == [
+            (f"{n}", n, 1) for n in range(64)
+        ]
+        assert len([sent for sent in SENT if b"EVALSHA" in sent]) == 2
+        SENT.clear()
+        reads = [db.read_memory(f"{n % 64}", user_id=f"user {n % 64 % 7}") for n in range(300)]
+        assert await asyncio.gather(*reads) == [rows[n % 64] for n in range(300)]
+        assert [sent.count(b"HGET") for sent in SENT] == [1, 100, 100, 99]
+        SENT.clear()
+        large = MemoryRow({"text": "x" * 20_000}, "large")
+        await asyncio.gather(db.count_memories("ann"), db.upsert_memory(large), db.ping())
+        alone = [b"EVALSHA" in sent and b"EXISTS" not in sent for sent in SENT if b"xxx" in sent]
+        assert alone == [True]
+        await close(db)
+
+    asyncio.run(main())
+
+
+def test_an_error_is_its_own(valkey_url: str, prefix: str) -> None:
+    """What is refused to one task does not touch the others of its batch."""
+
+    async def main() -> None:
+        db = opened(valkey_url, prefix)
+        await db.upsert_memories([MemoryRow({}, f"{n}", "ann") for n in range(20)])
+        users = ("ann", "bob")
+        ended = await asyncio.gather(
+            *[db.upsert_memory(MemoryRow({}, f"{n}", users[n % 2])) for n in range(20)],
+            return_exceptions=True,
+        )
+        assert [isinstance(one, OwnerMismatchError) for one in ended] == [False, True] * 10
+        await close(db)
+
+    asyncio.run(main())
+
+
+def test_who_is_cancelled_takes_nobody_along(valkey_url: str, prefix: str) -> None:
+    """When tasks are cancelled at any moment, the others get their own answers."""
+
+    async def main() -> None:
+        db = opened(valkey_url, prefix)
+        rows = await db.upsert_memories([MemoryRow({"n": n}, f"{n}", "ann") for n in range(20)])
+        for turns in range(15):
+            tasks = [asyncio.ensure_future(db.read_memory(row.id, user_id="ann")) for row in rows]
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            for task in tasks[::3]:
+                task.cancel()
+            for n, task in enumerate(tasks):
+                with suppress(asyncio.CancelledError):
+                    assert await task == rows[n]
+                assert task.cancelled() <= (n % 3 == 0)
+        await close(db)
+
+    asyncio.run(main())
+
+
+def test_a_server_that_is_gone(prefix: str) -> None:
+    """All tasks whose commands were under way learn that the server is gone, and work again when it
+    is back."""
+    server = servers.RedisServer(servers.valkey(), *servers.DURABLE)
+
+    async def main() -> None:
+        async with AsyncRedisMemoryDb.from_url(server.url, prefix=prefix) as db:
+            await db.upsert_memory(MemoryRow({}, "a", "ann"))
+            server.process.kill()
+            server.process.wait()
+            ended = await asyncio.gather(
+                *[db.read_memory("a") for _ in range(20)], return_exceptions=True
+            )
+            assert {type(one) for one in ended} == {UnavailableError}
+            server.restart()
+            assert await asyncio.gather(*[db.count_memories() for _ in range(20)]) == [0] * 20
+
+    asyncio.run(main())
+    server.stop()
+
+
+def test_a_loop_that_ends_early(valkey_url: str, prefix: str) -> None:
+    """A loop that ends while tasks wait ends them, and the object works in the next loop."""
+    db = AsyncRedisMemoryDb.from_url(valkey_url, prefix=prefix)
+
+    async def leave() -> list[Any]:
+        tasks = [asyncio.ensure_future(db.read_memories("ann")) for _ in range(20)]
+        await asyncio.sleep(0)
+        return tasks
+
+    async def stay() -> None:
+        await asyncio.gather(*[db.upsert_memory(MemoryRow({}, f"{n}", "ann")) for n in range(20)])
+        assert await db.count_memories("ann") == 20
+        await db.drop_table()
+        await db.close()
+
+    assert all(task.cancelled() for task in asyncio.run(leave()))
+    asyncio.run(stay())
