@@ -21,7 +21,7 @@ PAGES = sorted(
     for page in ROOT.glob(pattern)
 )
 
-SHOWN = {"", "bash", "ini", "js", "json", "sql", "text", "toml"}
+SHOWN = {"bash", "ini", "js", "json", "sql", "text", "toml"}
 """Kinds of blocks that are shown and not run."""
 
 SERVERS = {
