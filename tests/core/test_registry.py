@@ -254,6 +254,15 @@ other = x:y
     assert [c.name for c in registry.claims() if c.distribution == "acme-case"] == ["acme"]
 
 
+def test_one_distribution_may_not_claim_a_name_twice(site: Path) -> None:
+    """Two classes for one name are ambiguous also when one distribution claims both; a file of
+    entry points may be of any length."""
+    padding = "".join(f"# line {n}\n" for n in range(9000))
+    plugin(site, "acme-both", f"{padding}[buddy.memory.v2.db]\nboth = a:X\nboth = b:Y\n")
+    with pytest.raises(AmbiguousBackendError, match=r"acme-both \(a:X\) and by acme-both \(b:Y\)"):
+        Registry().lookup("both")
+
+
 def test_any_entry_of_the_path_is_survived(
     site: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -163,6 +163,16 @@ def test_what_was_moved_or_changed_is_unreadable(
     assert "skipped the unreadable row 'a'" in caplog.text
 
 
+def test_a_memory_does_not_open_as_a_summary(url: str, tmp_path: Path) -> None:
+    """Moved to the summary of the same id and user, a sealed memory is unreadable."""
+    with encrypting(k1=NEW), open_memory_db(url) as db:
+        db.upsert_memory(MemoryRow({"n": 1}, "a", "ann"))
+        db.upsert_summary(SummaryRow({"n": 2}, "a", "ann"))
+        change(tmp_path, "UPDATE memory_summaries SET summary = (SELECT memory FROM memory)")
+        with pytest.raises(CorruptMemoryError, match="InvalidTag"):
+            db.read_summary("a")
+
+
 def test_the_wrong_key_shows_nothing_and_destroys_nothing(
     url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
