@@ -60,6 +60,13 @@ def test_check(run: Run, db: MemoryDb, url: str, there: str) -> None:
     ran = run("check", there, "--json")
     assert ran.code == 0
     assert {item["check"]: item["state"] for item in ran.json}["writing"] == "ok"
+    settings = next(item["detail"] for item in ran.json if item["check"] == "settings")
+    known = {
+        "postgresql": "PostgreSQL ",
+        "redis": "appendonly ",
+        "firestore": "server emulator at ",
+    }
+    assert known.get(there.partition(":")[0], "") in settings
     assert run("stats", there, "--json").json["memories"] == 5
 
 

@@ -25,6 +25,22 @@ SOURCES = {
 """Every store of older software that there is, and a server that it is copied to."""
 
 
+PAGES = (
+    "buddy.memory.storage.sql.store.PAGE",
+    "buddy_memory_firestore.upgrade._PAGE",
+    "buddy_memory_mongo.upgrade._BATCH",
+    "buddy_memory_redis.legacy.AT_ONCE",
+    "buddy_memory_sqlite.upgrade.PAGE",
+)
+
+
+@pytest.fixture(autouse=True)
+def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two hundred rows are several pages."""
+    for name in PAGES:
+        monkeypatch.setattr(name, 70)
+
+
 @pytest.fixture(params=SOURCES)
 def source(request: pytest.FixtureRequest) -> str:
     """The name of one source after the other."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -192,6 +193,27 @@ def test_a_destination_that_does_not_keep_what_it_took() -> None:
     result = copy(_source(10), StoredMemoryDb(Forgetful()))
     assert result.complete is False
     assert result.mismatches == [{"user_id": "ann", "differs": "rows", "expected": 10, "found": 9}]
+
+
+@pytest.mark.parametrize("differs", ["content", "times"])
+def test_a_destination_that_changes_what_it_took(differs: str) -> None:
+    """A payload or a time that comes back changed is found out, for one row among many."""
+
+    class Changing(InMemoryStore):
+        async def put_many(self, writes: Sequence[Write]) -> list[Record]:
+            first, *others = writes
+            record = first.record._replace(payload={"n": -1})
+            if differs == "times":
+                later = first.record.updated_at + timedelta(microseconds=1)
+                record = first.record._replace(updated_at=later)
+            await super().put_many([first._replace(record=record), *others])
+            return [write.record for write in writes]
+
+    result = copy(_source(10), StoredMemoryDb(Changing()))
+    assert result.complete is False
+    assert result.mismatches == [
+        {"user_id": "ann", "differs": differs, "expected": 10, "found": 10}
+    ]
 
 
 def test_to_a_plugin_of_eight_methods() -> None:
