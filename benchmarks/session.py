@@ -24,13 +24,15 @@ from benchmarks.operations import Operations
 from benchmarks.sides import standing
 
 LOAD_CALLS = 2000
+PATIENCE = 12 * 60
+"""Seconds after which no further size is begun."""
 
 
 class Session:
     """Measures one backend and keeps what came out in ``results``."""
 
-    def __init__(self, name: str, backend: Backend, quick: bool) -> None:
-        self.name, self.backend, self.quick = name, backend, quick
+    def __init__(self, name: str, backend: Backend, file: Path, quick: bool) -> None:
+        self.name, self.backend, self.file, self.quick = name, backend, file, quick
         self.rounds = 3 if quick else measure.ROUNDS
         self.results: dict[str, Any] = {
             "title": backend.title,
@@ -48,7 +50,12 @@ class Session:
         """Measure at every size, the load and the memory at the last but one."""
         started = time.monotonic()
         busy = sizes[-2] if len(sizes) > 1 else sizes[-1]
+        times = 3 if self.quick else imports.TIMES
+        self.results["imports"] = imports.measure(self.import_url(), self.backend.drivers, times)
         for rows in sizes:
+            if time.monotonic() - started > PATIENCE:
+                self.results["failed"].append(f"{rows:,} rows: the sizes before took too long")
+                continue
             say(f"{self.backend.title}, {rows:,} rows")
             try:
                 with self.backend.start() as where:
@@ -57,11 +64,18 @@ class Session:
             except Exception as error:
                 traceback.print_exc()
                 self.results["failed"].append(f"{rows:,} rows: {measure.reason(error)}")
-        say("imports")
-        url = self.backend.url("." if self.name == "sqlite" else IMPORT_HOSTS[self.name], "memory")
-        times = 3 if self.quick else imports.TIMES
-        self.results["imports"] = imports.measure(url, self.backend.drivers, times)
-        self.results["minutes"] = round((time.monotonic() - started) / 60, 1)
+            self.results["minutes"] = round((time.monotonic() - started) / 60, 1)
+            if self.results["operations"]:
+                self.save()
+
+    def import_url(self) -> str:
+        """Return a config string for opening a database, which does no I/O."""
+        return self.backend.url(HOSTS[self.name], "memory")
+
+    def save(self) -> None:
+        """Write the results down; what fails later does not take them away."""
+        text = json.dumps(self.results, indent=1, ensure_ascii=False)
+        self.file.write_text(text + "\n")
 
     def at(self, where: str, rows: int, *, loaded: bool) -> None:
         """Measure on stores of so many rows."""
@@ -123,7 +137,8 @@ class Session:
         return able
 
 
-IMPORT_HOSTS = {
+HOSTS = {
+    "sqlite": ".",
     "postgres": "postgresql://host/db",
     "redis": "redis://host/0",
     "mongo": "mongodb://host/?appname=bench",
@@ -144,12 +159,11 @@ def main() -> None:
     arguments = parser.parse_args()
     logging.disable(logging.CRITICAL)  # The other libraries log what they raise.
     backend = BACKENDS[arguments.backend]
-    session = Session(arguments.backend, backend, arguments.quick)
+    session = Session(arguments.backend, backend, arguments.file, arguments.quick)
     sizes = list(backend.sizes[:1] if arguments.quick else backend.sizes)
     if arguments.sizes:
         sizes = [int(size) for size in arguments.sizes.split(",")]
     session.run(sizes)
-    arguments.file.write_text(json.dumps(session.results, indent=1, ensure_ascii=False) + "\n")
     sys.stdout.flush()
     os._exit(0)  # Other libraries leave threads and tasks behind that would be waited for.
 
