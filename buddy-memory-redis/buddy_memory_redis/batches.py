@@ -19,6 +19,11 @@ IDS = 500
 """Ids in one command at most: a script holds up the server for as long as it runs."""
 
 
+def itself(put: Put) -> Put:
+    """Return the write: where the items are writes."""
+    return put
+
+
 def bounded(
     items: Iterable[T], rows: int, size: int, put_of: Callable[[T], Put]
 ) -> Iterator[list[T]]:

@@ -10,15 +10,16 @@ from buddy.memory.storage.record import Corrupt, Kind, Record, Write
 from buddy.memory.storage.store import Store
 from buddy_memory_redis import facts
 from buddy_memory_redis.advice import warn_about_losses
-from buddy_memory_redis.batches import BYTES, COMMANDS, IDS, bounded, grouped
+from buddy_memory_redis.batches import BYTES, COMMANDS, IDS, bounded, grouped, itself
 from buddy_memory_redis.directory import GONE, Directory, Doomed, Entry, owner_in
 from buddy_memory_redis.keys import Keys
 from buddy_memory_redis.legacy import older, upgrade
 from buddy_memory_redis.link import Link
-from buddy_memory_redis.rows import Put, dump
+from buddy_memory_redis.mending import too_many, verify
+from buddy_memory_redis.rows import dump
 from buddy_memory_redis.shelf import Shelves
 from buddy_memory_redis.together import Together
-from buddy_memory_redis.writing import ATTEMPTS, Claimed, Writing, too_many, verify
+from buddy_memory_redis.writing import ATTEMPTS, Claimed, Writing
 
 ROWS = 1000
 """Rows in one reply at most."""
@@ -104,7 +105,7 @@ class RedisStore(Store):
     async def put_many(self, writes: Sequence[Write]) -> list[Record]:
         writing = self.writing()
         try:
-            for some in bounded([dump(write) for write in writes], WINDOW, 16 * BYTES, _itself):
+            for some in bounded([dump(write) for write in writes], WINDOW, 16 * BYTES, itself):
                 await writing.apply(some)
             await self._directory.tell(writes[0].record.kind)
         except MemoryDbError as error:
@@ -257,7 +258,3 @@ class RedisStore(Store):
             deleted += (await self._remove(kind, doomed))[0]
         await self._directory.tell(kind)
         return deleted
-
-
-def _itself(put: Put) -> Put:
-    return put

@@ -9,12 +9,12 @@ from buddy.memory.errors import (
     ConflictError,
     MemoryDbError,
     OwnerMismatchError,
-    UnavailableError,
 )
 from buddy.memory.storage.record import Kind, Record
-from buddy_memory_redis.batches import IDS, pipelines
+from buddy_memory_redis.batches import IDS, itself, pipelines
 from buddy_memory_redis.directory import GONE, Claim, Directory, Entry, read_claims
 from buddy_memory_redis.link import Link
+from buddy_memory_redis.mending import too_many, verify
 from buddy_memory_redis.rows import Put, inserted, written
 from buddy_memory_redis.shelf import Shelves
 from buddy_memory_redis.together import Together, strangers
@@ -86,7 +86,7 @@ class Writing:
         again. One round trip for one row."""
         kind, again = puts[0].write.record.kind, list[Put]()
         placed = await self._together.placed(puts)
-        for batch in pipelines(placed, _user, _itself):
+        for batch in pipelines(placed, _user, itself):
             others: list[Entry] = []
             replies = await self._link.each([self._together.upsert(s, self._ttl) for s in batch])
             failed: MemoryDbError | None = None
@@ -212,10 +212,6 @@ class Writing:
         return written(put.write, outcome)
 
 
-def _itself(put: Put) -> Put:
-    return put
-
-
 def _user(put: Put) -> str | None:
     return put.write.record.user_id
 
@@ -231,26 +227,3 @@ def _user_and_deadline(one: Claimed) -> object:
 def _claimed(puts: Sequence[Put], reply: list[bytes]) -> list[Claimed]:
     deadline, claims = read_claims(reply)
     return [Claimed(put, claim, deadline) for put, claim in zip(puts, claims, strict=True)]
-
-
-def too_many(id: str) -> UnavailableError:
-    """Return the error for an id on which others got in between again and again."""
-    return UnavailableError("Redis", f"{id!r} is being written by too many")
-
-
-async def verify(
-    directory: Directory,
-    shelves: Shelves,
-    kind: Kind,
-    entries: Sequence[Entry],
-    *,
-    fence: bool = True,
-) -> list[Entry]:
-    """Return the entries that have a row. With ``fence``, settle them all for good."""
-    positions = await shelves.probe(kind, entries, fence=fence)
-    there = [e for e, position in zip(entries, positions, strict=True) if position != GONE]
-    if fence:
-        for entry, position in zip(entries, positions, strict=True):
-            directory.ended(kind, entry.id, entry.token, position)
-        await directory.tell(kind)
-    return there
