@@ -176,6 +176,34 @@ class RepeatsTheLastRowOfAPage(InMemoryStore):
         return await super().page(kind, user_id, **options)
 
 
+@on_store("R3-a-row-written-anew-is-the-newest-memory")
+class RemembersPlaces(InMemoryStore):
+    async def page(self, kind: Kind, user_id: Any, **options: Any) -> Any:
+        self.__dict__.setdefault("places", {})
+        rows = await super().page(kind, user_id, newest_first=False, after=None, limit=None)
+        places = self.places
+        rows.sort(key=lambda row: places[row.id], reverse=options["newest_first"])
+        return rows[: options["limit"]]
+
+    async def put(self, write: Write) -> Record:
+        record = await super().put(write)
+        self.__dict__.setdefault("places", {}).setdefault(record.id, record.position)
+        return record
+
+
+@on_store("R3-order-of-writers-at-once-is-total-memory")
+class LooksUpTheNextPosition(InMemoryStore):
+    async def put(self, write: Write) -> Record:
+        await self.create()
+        records = self._of(write.record.kind)
+        position = max((r.position for r in list(records.values())), default=0) + 1
+        time.sleep(0.0001)  # noqa: ASYNC251  (what a second round trip takes)
+        with self._lock:
+            merged = merge(records.get(write.record.id), write)
+            records[merged.id] = merged._replace(position=merged.position or position)
+            return deepcopy(records[merged.id])
+
+
 @on_db("R3-an-unknown-sort-is-an-error-memory")
 class TakesAnySort(StoredMemoryDb):
     def read_memories(self, user_id: Any = None, limit: Any = None, sort: Any = None) -> Any:
@@ -223,6 +251,19 @@ class ChecksThenInserts(InMemoryStore):
         time.sleep(0.0001)  # noqa: ASYNC251  (what a second round trip takes)
         records[id] = merged._replace(position=merged.position or next(self._positions))
         return deepcopy(records[id])
+
+
+@on_store("R6-concurrent-bulk-writes-all-count-memory")
+class ReadsFirstAndWritesAllLater(InMemoryStore):
+    async def put_many(self, writes: Sequence[Write]) -> list[Record]:
+        await self.create()
+        records = self._of(writes[0].record.kind)
+        merged = [merge(records.get(w.record.id), w) for w in writes]
+        time.sleep(0.001)  # noqa: ASYNC251  (what a second round trip takes)
+        for n, record in enumerate(merged):
+            merged[n] = record._replace(position=record.position or next(self._positions))
+            records[record.id] = merged[n]
+        return deepcopy(merged)
 
 
 @on_store("R6-a-failed-bulk-write-says-what-is-stored-memory")
@@ -295,6 +336,13 @@ def unreachable(kills: str, cls: type[StoredMemoryDb]) -> None:
     )
 
 
+class AsksBeforeItLooks(StoredMemoryDb):
+    def upsert_memory(self, memory: Any, **options: Any) -> Any:
+        self.ping()
+        return super().upsert_memory(memory, **options)
+
+
+unreachable("R8-what-is-no-json-is-refused-before-any-io-memory", AsksBeforeItLooks)
 unreachable("R7-failure-is-never-emptiness", SwallowsErrors)
 unreachable("R7-failure-is-never-emptiness", FailsSilentlyToWrite)
 unreachable("R11-no-password-is-ever-shown", ShowsItsPassword)

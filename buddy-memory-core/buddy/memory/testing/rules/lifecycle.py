@@ -41,12 +41,12 @@ def create_is_safe_from_many_at_once(trial: Trial) -> None:
 
 @check("R9")
 def upgrade_of_a_current_store_changes_nothing(trial: Trial) -> None:
-    """upgrade() makes nothing where nothing is, and leaves a current store as it is."""
+    """upgrade() makes nothing where nothing is, and leaves a current one alone, at once too."""
     trial.db.upgrade()
     assert trial.db.table_exists() is False
     row = trial.memories.add("a")
-    trial.db.upgrade()
-    trial.db.upgrade()
+    dbs = [trial.open() for _ in range(4)]
+    at_once(4, lambda n: dbs[n].upgrade())
     assert trial.memories.read() == [row]
 
 

@@ -128,6 +128,17 @@ def what_is_no_json_is_refused_by_its_path(rows: Rows) -> None:
     assert rows.read() == []
 
 
+@check_rows("R8", "unreachable")
+def what_is_no_json_is_refused_before_any_io(rows: Rows) -> None:
+    """The verdict on a row does not need the database."""
+    down = rows.trial.rows(rows.trial.open(rows.trial.subject.unreachable), rows.kind)
+    bad = rows.new("bad", {"set": {1}})
+    raises(InvalidMemoryError, down.upsert, bad)
+    raises(InvalidMemoryError, down.upsert_many, [rows.new("ok"), bad])
+    raises(InvalidMemoryError, down.get, "")
+    raises(InvalidMemoryError, down.delete_many, ["ok", ""])
+
+
 def _with(rows: Rows, payload: Any) -> Any:
     row = rows.new("bad", {})
     setattr(row, rows.kind.value, payload)

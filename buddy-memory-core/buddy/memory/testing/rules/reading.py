@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any
 
 from buddy.memory.testing.check import check, check_rows
-from buddy.memory.testing.expect import clock, raises
+from buddy.memory.testing.expect import at_once, clock, raises
 from buddy.memory.testing.subject import Rows, Trial
 
 
@@ -78,6 +78,34 @@ def order_is_not_that_of_given_times(rows: Rows) -> None:
     rows.add("a", {"again": True})
     rows.upsert_many([rows.new("b", {"again": True})])
     assert rows.ids(sort="asc") == ["a", "b", "c"]
+
+
+@check_rows("R3")
+def a_row_written_anew_is_the_newest(rows: Rows) -> None:
+    """A row that was deleted and is written again has lost its old place."""
+    for id in "cab":
+        rows.add(id)
+    rows.delete("c")
+    rows.delete_many(["b"])
+    rows.upsert_many([rows.new("c")])
+    rows.add("b")
+    assert rows.ids(sort="asc") == ["a", "c", "b"]
+    assert [row.id for row in rows.iter("ann", page_size=1)] == ["b", "c", "a"]
+
+
+@check_rows("R3")
+def order_of_writers_at_once_is_total(rows: Rows) -> None:
+    """Rows that were written at once have one order, in which no page skips or repeats any."""
+    rows.trial.db.create()
+    others = [rows.trial.rows(rows.trial.open(), rows.kind) for _ in range(4)]
+    at_once(8, lambda n: [others[n % 4].add(f"{n}-{m}") for m in range(4)])
+    ids = rows.ids(sort="asc")
+    assert sorted(ids) == sorted(f"{n}-{m}" for n in range(8) for m in range(4))
+    assert rows.ids() == ids[::-1]
+    for size in (1, 5):
+        assert [row.id for row in islice(rows.iter("ann", "asc", size), 40)] == ids, size
+    for n in range(8):
+        assert [id for id in ids if id.startswith(f"{n}-")] == [f"{n}-{m}" for m in range(4)]
 
 
 @check_rows("R3")

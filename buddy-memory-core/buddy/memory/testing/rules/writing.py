@@ -87,6 +87,21 @@ def concurrent_upserts_of_one_id_leave_one_row(rows: Rows) -> None:
     assert rows.get("a").version == 40
 
 
+@check_rows("R6")
+def concurrent_bulk_writes_all_count(rows: Rows) -> None:
+    """Bulk writes of the same rows in any order, at once, neither block each other nor get lost."""
+    rows.trial.db.create()
+    ids = [f"{n}" for n in range(20)]
+
+    def write(n: int) -> None:
+        given = ids if n % 2 else ids[::-1]
+        for m in range(3):
+            rows.upsert_many([rows.new(id, {"n": n, "m": m}) for id in given])
+
+    at_once(4, write)
+    assert [row.version for row in rows.read()] == [12] * len(ids)
+
+
 @check("R6")
 def concurrent_first_writes_all_arrive(trial: Trial) -> None:
     """Many first writers at once, on a store that was never made, lose nothing."""
