@@ -21,9 +21,8 @@ class PostgresStatements(Statements):
     def upsert_columns(self) -> Any:
         """Return ``upsert`` for the rows of ``columns``, in their order.
 
-        Measured on 10,000 rows: the server needs less time than for COPY into a temporary table
-        and from there, about half of that for a JSON document, for VALUES or for arrays, and the
-        client next to none.
+        Measured on 10,000 rows, one of them takes 5.6 µs of the server's time; by COPY into a
+        temporary table, and from there, 6.6; as a part of one JSON document 9.5.
         """
         names = [name.removeprefix("p_") for name in NEW_ROW]
         separator, absent = parameter("p_separator"), parameter("p_absent")
