@@ -52,6 +52,8 @@ class MariaDbServer:
             "--innodb-flush-log-at-trx-commit=0",
             "--innodb-flush-method=nosync",
             "--skip-innodb-doublewrite",
+            # A server that starts removes the temporary tables that it finds, whosever they are.
+            f"--tmpdir={self.folder}",
         ]
         self._environment = dict(os.environ)
         if UNPACKED:
@@ -65,13 +67,14 @@ class MariaDbServer:
         self.start()
 
     def _bootstrap(self, statements: str) -> None:
-        subprocess.run(
+        made = subprocess.run(
             [*self._program, "--bootstrap"],
             input=statements.encode(),
             env=self._environment,
             capture_output=True,
-            check=True,
         )
+        if made.returncode:
+            raise RuntimeError((made.stdout + made.stderr).decode())
 
     def start(self) -> None:
         """Start the server and wait until it answers."""
