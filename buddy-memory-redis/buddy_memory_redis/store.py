@@ -94,8 +94,9 @@ class RedisStore(Store):
         writing, put = self.writing(), dump(write)
         record = write.record
         claimed: Sequence[Claimed] = ()
-        if not self._ttl and not self._together.is_likely:
-            known = self._owners.get((record.kind, record.id)) == (record.user_id,)
+        known = self._owners.get((record.kind, record.id)) == (record.user_id,)
+        # Where both can be done in one step, only a row that was seen is looked for by itself.
+        if not self._ttl and (known or not self._together.is_likely):
             claimed = await writing.try_update(put, claim=not known)
         if not writing.done:
             await writing.apply([put], claimed)
