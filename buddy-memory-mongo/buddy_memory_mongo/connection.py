@@ -6,10 +6,11 @@ its work over as a function of the client, and a Connection brings it to its end
 
 from __future__ import annotations
 
+import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine, Hashable
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from pymongo import AsyncMongoClient, MongoClient
 from pymongo.errors import ServerSelectionTimeoutError
@@ -18,6 +19,8 @@ from buddy.memory.storage.clients import PerLoop, PerProcess, share
 from buddy.memory.storage.run import run
 from buddy_memory_mongo.errors import translate
 from buddy_memory_mongo.target import Target
+
+T = TypeVar("T")
 
 Work = Callable[[Any], Any]
 """Takes a client or a collection; returns what the driver returned: a result, or an awaitable."""
@@ -56,6 +59,10 @@ class Connection(ABC):
     async def transact(self, work: Transaction) -> Any:
         """Return the result of ``work``, done in one transaction."""
 
+    async def together(self, key: Hashable, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Return what ``work`` returns. Tasks that ask for ``key`` meanwhile are told the same."""
+        return await work()
+
     async def close(self) -> None:
         """Give the shared client back."""
         if self._callers is None and self._give_back():
@@ -93,6 +100,10 @@ class SyncConnection(Connection):
 class AsyncConnection(Connection):
     """By AsyncMongoClient."""
 
+    def __init__(self, target: Target, client: Any) -> None:
+        super().__init__(target, client)
+        self._under_way: dict[Hashable, asyncio.Future[Any]] = {}
+
     @staticmethod
     def _shared(target: Target) -> PerLoop[AsyncMongoClient[Any]]:
         make = partial(AsyncMongoClient[Any], target.url, **target.client_options)
@@ -102,6 +113,15 @@ class AsyncConnection(Connection):
 
     async def settle(self, result: Any) -> Any:
         return await result
+
+    async def together(self, key: Hashable, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        here = asyncio.get_running_loop(), key
+        if here not in self._under_way:
+            self._under_way[here] = asyncio.ensure_future(work())
+            self._under_way[here].add_done_callback(lambda done: self._under_way.pop(here))
+        # A task that is cancelled does not take the answer from the others.
+        answer: T = await asyncio.shield(self._under_way[here])
+        return answer
 
     async def transact(self, work: Transaction) -> Any:
         client = self.client()

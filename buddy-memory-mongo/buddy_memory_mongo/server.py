@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Coroutine, Hashable
 from typing import Any
 
 from bson.codec_options import CodecOptions, DatetimeConversion
 from pymongo import ReadPreference
 
 from buddy.memory.storage.record import Kind
-from buddy_memory_mongo.connection import Connection, Transaction, Work
+from buddy_memory_mongo.connection import Connection, T, Transaction, Work
 from buddy_memory_mongo.documents import SUFFIX, Document, is_ours, mark
 from buddy_memory_mongo.errors import Translated
 
@@ -59,6 +60,10 @@ class Server:
         """Return what ``work``, given the client, returns."""
         with _translated:
             return await self._connection.settle(work(self._connection.client()))
+
+    async def together(self, key: Hashable, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Return what ``work`` returns; tasks that ask for ``key`` meanwhile wait for that one."""
+        return await self._connection.together(key, work)
 
     async def transact(self, work: Transaction) -> Any:
         """Return what ``work`` returns, done in one transaction."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from time import monotonic
 
 from buddy.memory.errors import AccessError, SchemaError
@@ -32,7 +33,7 @@ class Setup:
         if kind in self._seen_complete:
             return
         try:
-            await self._look(kind)
+            await self._server.together(("look", kind), partial(self._look, kind))
         except AccessError:  # It may be read all the same, without the right to list indexes.
             self._seen_complete[kind] = -LOOK_AGAIN_SECONDS
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from bson import ObjectId
@@ -70,7 +71,7 @@ class MongoStore(Store):
     async def _before_writing(self, kind: Kind) -> None:
         """Make the collections at the first write (R5)."""
         if not self._setup.is_ready(kind):
-            await self.create()
+            await self.server.together("create", self.create)
 
     async def put_dumped(self, write: Write, payload: Any, *, plain: bool) -> Record:
         """Write until it is done or refused. ``plain`` tries the faster update first."""
@@ -116,7 +117,8 @@ class MongoStore(Store):
             )
             return found[0]["_id"] if found else None
 
-        return await self._positions[kind].take(count, now, last)
+        read_last = partial(self.server.together, ("last", kind), last)
+        return await self._positions[kind].take(count, now, read_last)
 
     def _check_index(self, record: Record, refusal: Duplicate) -> None:
         index = refusal.index
