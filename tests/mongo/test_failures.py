@@ -274,11 +274,12 @@ def test_documents_that_others_add_later_are_neither_shown_nor_touched(
         assert list(database["notes"].find()) == [theirs]
 
 
+@pytest.mark.parametrize("marks", [[{}, {"buddy_memory": True}], [{"buddy_memory": True}, {}]])
 def test_a_document_of_others_with_the_same_id_does_not_hide_ours(
-    url: str, database: Database
+    url: str, database: Database, marks: list[dict[str, Any]]
 ) -> None:
-    """Where no index keeps ids unique, ours is found beside a foreign document with its id."""
-    theirs = [{"id": "a", "user_id": "ann"}, {"id": "a", "user_id": "ann", "buddy_memory": True}]
+    """Where no index keeps ids unique, ours is found beside foreign documents with its id."""
+    theirs = [{"id": "a", "user_id": "ann", **mark} for mark in marks]
     with MongoMemoryDb("notes", url, sharded=True) as db:
         db.create()
         database["notes"].insert_many(theirs)
@@ -292,6 +293,24 @@ def test_a_document_of_others_with_the_same_id_does_not_hide_ours(
         assert db.read_memory("a", user_id="bob") is None
         assert db.delete_memory("a") is True
         assert list(database["notes"].find()) == theirs
+
+
+def test_only_the_mark_makes_a_document_ours(url: str, database: Database) -> None:
+    """A document with all fields of ours but the mark is in no listing, and limits none."""
+    with MongoMemoryDb("notes", url) as db:
+        one, theirs, two = [db.upsert_memory(MemoryRow({"n": n}, f"{n}", "ann")) for n in range(3)]
+        database["notes"].update_one({"id": theirs.id}, {"$unset": {"buddy_memory": True}})
+        assert db.read_memory("1") is None
+        for user_id in (None, "ann"):
+            assert db.read_memories(user_id) == [two, one]
+            assert db.read_memories(user_id, limit=2) == [two, one]
+            assert db.read_memories(user_id, limit=1, sort="asc") == [one]
+            for size in (1, 2, 3):
+                assert list(db.iter_memories(user_id, "asc", size)) == [one, two]
+        database["notes"].update_one({"id": one.id}, {"$unset": {"buddy_memory": True}})
+        db.upsert_memory(MemoryRow({}, "3", "ann"))
+        assert [row.id for row in db.read_memories(limit=1, sort="asc")] == ["2"]
+        assert [row.id for row in db.read_memories("ann")] == ["3", "2"]
 
 
 def test_summaries_do_not_pass_for_memories(url: str) -> None:
