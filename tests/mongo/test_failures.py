@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,33 @@ def test_an_interrupted_bulk_tells_what_is_stored(own_server: MongoServer) -> No
                 db.upsert_memories([MemoryRow({"n": 1}, "new"), MemoryRow({"n": 2}, "old")])
         assert sorted(raised.value.stored_ids) == ["new", "old"]
         assert db.count_memories() == 2
+
+
+def test_an_interrupted_bulk_with_times_of_its_own_tells_what_is_stored(
+    own_server: MongoServer,
+) -> None:
+    """New rows are known by the times given, changed ones by a time of this call or a later one."""
+    concern = {"code": 64, "errmsg": "waiting for replication timed out"}
+    past = datetime(2020, 1, 1, tzinfo=timezone.utc)
+    rows = [MemoryRow({"n": 1}, id, last_updated=past) for id in ("new", "old")]
+    with MongoClient(own_server.url) as client, MongoMemoryDb("notes", own_server.url) as db:
+        db.upsert_memory(MemoryRow({}, "old"))
+        with failing(client, 1, ["update"], writeConcernError=concern):
+            with pytest.raises(UnavailableError) as raised:
+                db.upsert_memories(rows)
+        assert sorted(raised.value.stored_ids) == ["new", "old"]
+        assert {row.version for row in db.read_memories()} == {1, 2}
+
+
+def test_an_interrupted_bulk_does_not_claim_what_stood_before(own_server: MongoServer) -> None:
+    """A row that an earlier call stored is not among the ids of one that stored nothing."""
+    with MongoClient(own_server.url) as client, MongoMemoryDb("notes", own_server.url) as db:
+        old = db.upsert_memory(MemoryRow({}, "old"))
+        with failing(client, 100, WRITES, closeConnection=True):
+            with pytest.raises(UnavailableError) as raised:
+                db.upsert_memories([MemoryRow({"n": 1}, "new"), MemoryRow({"n": 2}, "old")])
+        assert raised.value.stored_ids == ()
+        assert db.read_memories() == [old]
 
 
 def test_a_step_down_loses_and_doubles_nothing(own_server: MongoServer) -> None:

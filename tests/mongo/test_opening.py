@@ -139,6 +139,7 @@ def test_objects_of_one_url_share_one_client(url: str) -> None:
     one.close()
     one.close()
     two.upsert_memory(MemoryRow({}, "a"))
+    assert client_of(two) is client
     two.close()
     with pytest.raises(InvalidOperation):
         client.admin.command("ping")
@@ -157,6 +158,7 @@ def test_asynchronous_objects_share_the_client_of_their_loop(url: str) -> None:
         assert client_of(two) is client
         await one.close()
         await two.upsert_memory(MemoryRow({}, "a"))
+        assert client_of(two) is client
         await two.close()
         with pytest.raises(InvalidOperation):
             await client.admin.command("ping")

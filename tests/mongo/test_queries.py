@@ -58,6 +58,20 @@ def test_reads_by_id_ask_for_the_id_alone(
     assert set(commands.sent[1][1]["projection"]) == {"_id", "user_id", "buddy_memory"}
 
 
+def test_a_sharded_store_names_the_user(
+    server_url: str, database: Database, commands: Commands
+) -> None:
+    """On a sharded cluster a read by id that knows the user reaches one shard."""
+    with MongoClient(server_url, event_listeners=[commands]) as client:
+        db = MongoMemoryDb("notes", db_name=database.name, client=client, sharded=True)
+        db.create()
+        commands.sent.clear()
+        db.read_memory("id-1", user_id="ann")
+        db.read_memory("id-1")
+        filters = [command["filter"] for _, command in commands.sent]
+    assert filters == [{"id": "id-1", "user_id": "ann"}, {"id": "id-1"}]
+
+
 def test_listings_ask_for_the_user_alone(db: MongoMemoryDb, commands: Commands) -> None:
     """The index of users and places answers a listing, in its order."""
     assert len(db.read_memories("ann", limit=20)) == 20
