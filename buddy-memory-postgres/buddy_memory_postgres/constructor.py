@@ -11,6 +11,7 @@ from buddy.memory.storage.settings import Settings
 from buddy_memory_postgres.dialect import MAX_NAME_BYTES, PostgresDialect
 from buddy_memory_postgres.engine import POOL_SIZE, open_async, open_sync
 from buddy_memory_postgres.store import PostgresStore
+from buddy_memory_postgres.together import TogetherStore
 
 if TYPE_CHECKING:
     # Its import takes 30 ms, which the synchronous class does not need.
@@ -62,7 +63,8 @@ class PostgresConstructor(Settings):
             "prepare": prepare,
             "distributed_by_user": distributed_by_user,
         }
-        super().__init__(PostgresStore(*opened, dialect, table_name, schema), settings)
+        make = TogetherStore if self.asynchronous else PostgresStore
+        super().__init__(make(*opened, dialect, table_name, schema), settings)
 
 
 def _check_name(what: str, name: object) -> None:

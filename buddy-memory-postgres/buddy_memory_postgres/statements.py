@@ -45,6 +45,11 @@ class PostgresStatements(Statements):
         return self._or_update(insert)
 
     @compiled
+    def get_ids(self) -> Any:
+        """Return what ``get`` returns, for each of p_ids that is there."""
+        return sa.select(*self._row()).where(self._is_one_of_ids())
+
+    @compiled
     def delete_ids(self, by_user: bool) -> Any:
         """Parameters: p_ids, p_user_id when ``by_user``."""
         query: Any = sa.delete(self._table).where(self._is_one_of_ids())

@@ -28,6 +28,9 @@ class WritingStore(GuardedStore):
 
     async def put(self, write: Write) -> Record:
         (new,) = self._new_rows([write])
+        return await self._put_new(write, new)
+
+    async def _put_new(self, write: Write, new: NewRow) -> Record:
         work: Work[Any] = lambda cursor: self._put(cursor, write, new)  # noqa: E731
         return self._stored(write, await self._write(self._connector.run, work))
 
