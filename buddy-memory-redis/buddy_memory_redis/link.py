@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
-from functools import partial
+from itertools import islice
 from typing import Any, Protocol
-from weakref import WeakKeyDictionary
 
 import redis.asyncio
 from redis.exceptions import NoScriptError, ResponseError
 
 from buddy.memory.errors import MemoryDbError
-from buddy_memory_redis.crowd import Crowd
+from buddy.memory.storage.crowd import Crowd
 from buddy_memory_redis.errors import DRIVER_ERRORS, translate
 from buddy_memory_redis.scripts import script, text_of
 
 Command = tuple[Any, ...]
 
 _CLUSTERS = (redis.RedisCluster, redis.asyncio.RedisCluster)
+
+TOGETHER_CALLS = 100
+TOGETHER_BYTES = 16 * 1024
+"""How many calls of one event loop's tasks travel together, and how large each may be."""
+
+Packed = tuple[bytes, int]
+"""Commands as they travel, and how many they are."""
 
 _RAW = {"NEVER_DECODE": True}
 """Replies as bytes, also from a client with decode_responses: a damaged row need not be UTF-8."""
@@ -44,7 +49,7 @@ class Link:
 
     def __init__(self, clients: Clients) -> None:
         self._clients = clients
-        self._crowds: WeakKeyDictionary[Any, Crowd] = WeakKeyDictionary()
+        self._crowd: Crowd[Packed, list[Any]] = Crowd(self._exchange_together, TOGETHER_CALLS)
 
     async def one(self, command: Command) -> Any:
         """Return the reply to one command. Raises MemoryDbError."""
@@ -82,18 +87,18 @@ class Link:
         client = self._clients.get()
         if isinstance(client, _CLUSTERS):
             return await _through_client(client, commands)
-        exchange = partial(_through_connection, client.connection_pool)
         packed = _packed(commands)
-        if isinstance(client, redis.asyncio.Redis):
-            return await self._crowd().send(exchange, packed, len(commands))
-        return await exchange(packed, len(commands))
+        is_async = isinstance(client, redis.asyncio.Redis)
+        if is_async and len(packed) <= TOGETHER_BYTES:
+            return await self._crowd.ask((packed, len(commands)))
+        return await _through_connection(client.connection_pool, packed, len(commands))
 
-    def _crowd(self) -> Crowd:
-        loop = asyncio.get_running_loop()
-        crowd = self._crowds.get(loop)
-        if crowd is None:
-            crowd = self._crowds[loop] = Crowd()
-        return crowd
+    async def _exchange_together(self, calls: list[Packed]) -> list[list[Any]]:
+        """Send what several tasks want over one connection; return each one's replies."""
+        packed, counts = zip(*calls, strict=True)
+        pool = self._clients.get().connection_pool
+        replies = iter(await _through_connection(pool, b"".join(packed), sum(counts)))
+        return [list(islice(replies, count)) for count in counts]
 
     def is_cluster(self) -> bool:
         """Tell whether the client is a cluster's."""

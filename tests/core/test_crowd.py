@@ -139,6 +139,20 @@ def test_a_loop_that_ends_early() -> None:
     assert doubling.batches == [[1], [2]]
 
 
+def test_asked_when_a_courier_ends() -> None:
+    """Who asks at the very moment when a courier has nothing left to do gets an answer."""
+    doubling = Doubling(most=100)
+
+    async def again(n: int) -> int:
+        await doubling.crowd.ask(n)
+        return await doubling.crowd.ask(n)
+
+    async def main() -> None:
+        assert await asyncio.gather(*[again(n) for n in range(9)]) == list(range(0, 18, 2))
+
+    asyncio.run(main())
+
+
 def test_a_courier_that_is_cancelled() -> None:
     """When somebody cancels every task that is not theirs, nobody waits for ever."""
     doubling = Doubling()

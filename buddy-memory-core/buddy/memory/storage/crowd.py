@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from copy import copy
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 from weakref import WeakKeyDictionary
 
 Q = TypeVar("Q")
@@ -59,11 +59,15 @@ class Crowd(Generic[Q, A]):
         return await future
 
     async def _carry(self, calls: _Calls[Q, A]) -> None:
-        while calls.waiting:
-            batch, calls.waiting = calls.waiting[: self._most], calls.waiting[self._most :]
-            batch = [call for call in batch if not call[1].cancelled()]
-            if batch:
-                await self._deliver(batch)
+        try:
+            while calls.waiting:
+                batch, calls.waiting = calls.waiting[: self._most], calls.waiting[self._most :]
+                batch = [call for call in batch if not call[1].cancelled()]
+                if batch:
+                    await self._deliver(batch)
+        finally:
+            # At once, and not when the callback runs: who asks in between needs another one.
+            calls.couriers.discard(asyncio.current_task())
 
     async def _deliver(self, batch: list[tuple[Q, asyncio.Future[A]]]) -> None:
         answers: Sequence[A | Exception]
@@ -90,7 +94,7 @@ class _Calls(Generic[Q, A]):
     def __init__(self) -> None:
         self.is_busy = False
         self.waiting: list[tuple[Q, asyncio.Future[A]]] = []
-        self.couriers: set[asyncio.Task[None]] = set()
+        self.couriers: set[asyncio.Task[Any] | None] = set()
 
     def ended(self, courier: asyncio.Task[None]) -> None:
         """Leave nobody waiting for a courier that was cancelled, maybe before it began."""
