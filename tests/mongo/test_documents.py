@@ -181,6 +181,12 @@ def test_restored_rows_keep_their_versions(url: str, database: Database, sharded
         assert {type(found["version"]) for found in database["notes"].find()} == {Int64}
 
 
+def test_a_restored_row_without_times_keeps_its_version(db: MongoMemoryDb) -> None:
+    """A version is kept where the time is that of the write, too."""
+    assert db.restore_memories([MemoryRow({}, "a", version=7)])[0].version == 7
+    assert [row.version for row in db.read_memories()] == [7]
+
+
 def test_a_number_edited_in_the_shell_stays_readable(db: MongoMemoryDb, database: Database) -> None:
     """mongosh writes every number as a double; versions and payloads go on."""
     db.upsert_memory(MemoryRow({"n": 1}, "a", "ann"))

@@ -8,11 +8,14 @@ from typing import Any
 
 import pytest
 from pymongo import MongoClient
+from pymongo.database import Database
 
 from buddy.memory.errors import AccessError, UnavailableError
+from buddy.memory.storage.run import run
 from buddy.memory.v2.db.mongodb import AsyncMongoMemoryDb, MongoMemoryDb
 from buddy_memory_mongo import facts as facts_module
 from tests.mongo.test_conformance import NOBODY_LISTENS
+from tests.mongo.test_failures import failing
 from tests.servers.certificate import write_certificate
 from tests.servers.mongo import MongoServer
 
@@ -49,13 +52,14 @@ def test_a_role_without_rights_is_told(tmp_path: Path) -> None:
     }
 
 
-def test_what_the_url_sets_is_told(url: str) -> None:
+def test_what_the_url_sets_is_told(url: str, database: Database) -> None:
     """Concerns that the URL sets are shown, and decide whether writes are in a journal."""
     settings = "w=majority&journal=true&readConcernLevel=majority"
     with MongoMemoryDb("notes", f"{url}&{settings}") as db:
         facts = db.facts()
     assert facts["write concern"] == "j=True w=majority"
     assert facts["journaled"] == "yes"
+    assert facts["database"] == database.name
     assert facts["read concern"] == "majority"
 
 
@@ -86,6 +90,34 @@ def test_an_unreachable_server_tells_nothing() -> None:
     """Without an answer there are no facts but an error."""
     with MongoMemoryDb("notes", NOBODY_LISTENS) as db, pytest.raises(UnavailableError):
         db.facts()
+
+
+def test_an_interruption_is_no_fact() -> None:
+    """A server that goes away is unavailable; one that does not know a question tells less."""
+    server = MongoServer()
+    try:
+        with MongoClient(server.url) as client, MongoMemoryDb("notes", server.url) as db:
+            ours = db._policy.store.server
+            with failing(client, 100, ["ping"], closeConnection=True):
+                with pytest.raises(UnavailableError):
+                    run(facts_module._if_told(ours, "ping"))
+            assert run(facts_module._if_told(ours, "ping"))["ok"] == 1
+            assert run(facts_module._if_told(ours, "noSuchCommand")) == {}
+    finally:
+        server.stop()
+
+
+@pytest.mark.parametrize(
+    ("write", "told"),
+    [
+        ({}, "the server's default"),
+        ({"w": "majority", "wtimeout": 0}, "w=majority"),
+        ({"w": 2, "wtimeout": 5}, "w=2 wtimeout=5"),
+    ],
+)
+def test_a_write_concern_is_told_in_its_own_words(write: dict[str, Any], told: str) -> None:
+    """A concern is shown as it is set, without a limit of time that is none."""
+    assert facts_module._concern(write) == told
 
 
 @pytest.mark.parametrize(

@@ -137,9 +137,10 @@ def test_an_interrupted_bulk_does_not_claim_what_stood_before(own_server: MongoS
     """A row that an earlier call stored is not among the ids of one that stored nothing."""
     with MongoClient(own_server.url) as client, MongoMemoryDb("notes", own_server.url) as db:
         old = db.upsert_memory(MemoryRow({}, "old"))
+        client["buddy"]["notes"].insert_one({"id": "theirs"})
         with failing(client, 100, WRITES, closeConnection=True):
             with pytest.raises(UnavailableError) as raised:
-                db.upsert_memories([MemoryRow({"n": 1}, "new"), MemoryRow({"n": 2}, "old")])
+                db.upsert_memories(MemoryRow({}, id) for id in ("new", "old", "theirs"))
         assert raised.value.stored_ids == ()
         assert db.read_memories() == [old]
 

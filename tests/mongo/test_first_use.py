@@ -11,7 +11,7 @@ import pytest
 from pymongo import AsyncMongoClient
 from pymongo.database import Database
 
-from buddy.memory.errors import UnavailableError
+from buddy.memory.errors import SchemaError, UnavailableError
 from buddy.memory.v2.db.mongodb import AsyncMongoMemoryDb
 from buddy.memory.v2.db.schema import MemoryRow
 from tests.mongo.test_conformance import NOBODY_LISTENS
@@ -96,5 +96,21 @@ def test_all_learn_that_there_is_no_server() -> None:
                 assert {type(error) for error in done} == {UnavailableError}
             with pytest.raises(UnavailableError):
                 await db.count_memories()
+
+    asyncio.run(main())
+
+
+def test_what_a_look_found_is_not_kept(server_url: str, database: Database) -> None:
+    """After a look that failed, the next call looks anew."""
+    database["notes"].insert_one({"of": "somebody else"})
+
+    async def main() -> None:
+        async with opened(server_url, database, Commands()) as db:
+            done = await asyncio.gather(
+                *[db.read_memories() for _ in range(3)], return_exceptions=True
+            )
+            assert {type(error) for error in done} == {SchemaError}
+            database["notes"].delete_many({})
+            assert await db.read_memories() == []
 
     asyncio.run(main())

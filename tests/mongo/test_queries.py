@@ -10,6 +10,7 @@ from pymongo import MongoClient
 from pymongo.database import Database
 from pymongo.monitoring import CommandListener
 
+from buddy.memory.errors import ConflictError
 from buddy.memory.v2.db.mongodb import MongoMemoryDb
 from buddy.memory.v2.db.schema import MemoryRow
 
@@ -77,3 +78,28 @@ def test_listings_ask_for_the_user_alone(db: MongoMemoryDb, commands: Commands) 
     assert len(db.read_memories("ann", limit=20)) == 20
     assert [command["filter"] for _, command in commands.sent] == [{"user_id": "ann"}]
     assert list(commands.sent[0][1]["sort"].items()) == [("_id", -1)]
+
+
+def test_what_decides_a_write_is_read_from_the_primary(
+    server_url: str, database: Database, commands: Commands
+) -> None:
+    """Where a client reads from secondaries, listings do; what a write has to know does not."""
+    with MongoClient(
+        server_url, event_listeners=[commands], readPreference="secondaryPreferred"
+    ) as client:
+        db = MongoMemoryDb("notes", db_name=database.name, client=client)
+        db.upsert_memories(ROWS)
+        db.upsert_memories(ROWS)
+        with pytest.raises(ConflictError):
+            db.upsert_memory(ROWS[0], if_version=7)
+        written = preferences(commands)
+        commands.sent.clear()
+        db.read_memories("ann")
+        assert preferences(commands) == {"secondaryPreferred"}
+    assert "secondaryPreferred" not in written
+
+
+def preferences(commands: Commands) -> set[str]:
+    """From where the listings and the reads by id were asked for."""
+    finds = [command for name, command in commands.sent if name == "find"]
+    return {c.get("$readPreference", {}).get("mode") for c in finds if "$ne" not in str(c)}
