@@ -25,6 +25,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from math import isfinite
 from typing import Any
 
+from buddy.memory import compact
 from buddy.memory.errors import InvalidMemoryError
 
 MAX_DEPTH = 64
@@ -206,18 +207,15 @@ def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
 
 
-_encoder = json.JSONEncoder(
-    ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":")
-)
 _decoder = json.JSONDecoder(parse_constant=_refuse_constant)
 _ESCAPE_IN_JSON = json.dumps(_ESCAPE)[1:-1]
 
 
 def to_json(payload: dict[str, Any]) -> str:
     """Return an encoded payload as compact JSON text that is valid UTF-8."""
-    text = _encoder.encode(payload)
+    text = compact.to_text(payload)
     if _ESCAPE_IN_JSON in text or not _is_unicode(text):
-        text = _encoder.encode(escape(payload))
+        text = compact.to_text(escape(payload))
     return text
 
 
