@@ -84,8 +84,8 @@ def measure(sides: Sequence[Any], rows: int, number: int, calls: int) -> list[di
     for name, found in taken.items():
         rate, p50, p99 = (median(column) for column in zip(*found, strict=True))
         results[name] = {"per_second": rate, "p50_ms": p50 * 1e3, "p99_ms": p99 * 1e3}
-    for name, result in results.items():
-        limit = results.get("by hand, async" if name.endswith(", async") else "by hand", {})
-        if "per_second" in result and "per_second" in limit:
-            result["ratio"] = result["per_second"] / limit["per_second"]
+        limit = taken.get("by hand, async" if name.endswith(", async") else "by hand")
+        if limit:
+            pairs = zip(found, limit, strict=True)
+            results[name]["ratio"] = median(mine[0] / other[0] for mine, other in pairs)
     return [{"side": side.name, "rows": rows, **results[side.name]} for side in sides]

@@ -10,11 +10,16 @@ from collections.abc import Callable, Sequence
 from statistics import median
 from typing import Any, NamedTuple
 
-ROUNDS = 5
-SECONDS = 0.08
-"""About how long one side takes in one round."""
+ROUNDS = 15
+SECONDS = 0.03
+"""About how long one side takes in one round: many short ones, so that what else the machine does
+falls on both sides of a ratio."""
 
-MOST = 300
+FEW_ROUNDS = 5
+SLOW = 0.1
+"""Seconds for one call from which on few rounds have to do."""
+
+MOST = 100
 """The most calls in a round; few enough to leave the size of the store what it was."""
 
 TOO_LONG = 3.0
@@ -73,7 +78,7 @@ def rounds(
     asynchronous: a machine that becomes slower half-way favours nobody. A side that cannot has
     ``missing``, which says why.
     """
-    results, able = {}, []
+    results, able, slow = {}, [], False
     for side in sides:
         if getattr(side, operation.needs) is None:
             results[side.name] = {"missing": "it has no such call"}
@@ -87,7 +92,9 @@ def rounds(
         if once > TOO_LONG:
             results[side.name] = {"us": once * 1e6, "ratio": None, "rounds": 1, "calls": 1}
             continue
+        slow |= once > SLOW
         able.append((side, operation.times or max(1, min(MOST, int(SECONDS / once)))))
+    number = min(number, FEW_ROUNDS) if slow else number
     taken: dict[str, list[float]] = {side.name: [] for side, _ in able}
     for turn in range(number):
         for side, times in able[turn % len(able) :] + able[: turn % len(able)] if able else []:

@@ -24,6 +24,7 @@ from benchmarks.operations import Operations
 from benchmarks.sides import standing
 
 LOAD_CALLS = 2000
+LOAD_ROUNDS = 7
 PATIENCE = 12 * 60
 """Seconds after which no further size is begun."""
 
@@ -91,7 +92,7 @@ class Session:
         if loaded:
             say("64 at once")
             calls = 300 if self.quick else LOAD_CALLS
-            self.results["load"] = load.measure(sides, rows, self.rounds, calls)
+            self.results["load"] = load.measure(sides, rows, min(self.rounds, LOAD_ROUNDS), calls)
             say("memory")
             blocking = [side for side in sides if not side.asynchronous]
             self.results["memory"] = memory.peaks(listed, blocking)
