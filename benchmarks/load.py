@@ -1,4 +1,4 @@
-"""64 at once: threads on a synchronous side, tasks of one event loop on an asynchronous one."""
+"""Many at once: threads on a synchronous side, tasks of one event loop on an asynchronous one."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import gc
 import inspect
 import time
 from asyncio import gather
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from statistics import median, quantiles
@@ -17,7 +17,11 @@ from benchmarks.operations import user
 from benchmarks.sides import payload
 
 AT_ONCE = 64
+THREADS = 8
 _numbers = count()
+
+Call = Callable[[Any, int, int], Any]
+"""Makes the n-th call on a side whose store has so many rows."""
 
 
 def mixed(side: Any, n: int, rows: int) -> Any:
@@ -32,34 +36,43 @@ def mixed(side: Any, n: int, rows: int) -> Any:
     return side.put(f"load-{next(_numbers)}", user(n), payload(n))
 
 
-def run(side: Any, calls: int, rows: int) -> tuple[float, list[float]]:
+def upsert(side: Any, n: int, rows: int) -> Any:
+    """Make one call of a load of upserts, of new rows and standing ones by turns."""
+    standing = n * 7919 % rows
+    id = f"id-{standing}" if n % 2 else f"load-{next(_numbers)}"
+    return side.put(id, user(standing), payload(n))
+
+
+def run(
+    side: Any, calls: int, rows: int, at_once: int = AT_ONCE, call: Call = mixed
+) -> tuple[float, list[float]]:
     """Return how long so many calls took together, and each one's seconds."""
     numbers, taken = iter(range(calls)), []
 
     def thread(_: int) -> None:
         for n in numbers:
             start = time.perf_counter()
-            mixed(side, n, rows)
+            call(side, n, rows)
             taken.append(time.perf_counter() - start)
 
     async def task() -> None:
         for n in numbers:
             start = time.perf_counter()
-            found = mixed(side, n, rows)
+            found = call(side, n, rows)
             if inspect.isawaitable(found):
                 await found
             taken.append(time.perf_counter() - start)
 
     async def tasks() -> None:
-        await gather(*[task() for _ in range(AT_ONCE)])
+        await gather(*[task() for _ in range(at_once)])
 
     gc.collect()
     start = time.perf_counter()
     if side.asynchronous:
         loop.run_until_complete(tasks())
     else:
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            list(pool.map(thread, range(AT_ONCE)))
+        with ThreadPoolExecutor(at_once) as pool:
+            list(pool.map(thread, range(at_once)))
     return time.perf_counter() - start, taken
 
 
@@ -89,3 +102,20 @@ def measure(sides: Sequence[Any], rows: int, number: int, calls: int) -> list[di
             pairs = zip(found, limit, strict=True)
             results[name]["ratio"] = median(mine[0] / other[0] for mine, other in pairs)
     return [{"side": side.name, "rows": rows, **results[side.name]} for side in sides]
+
+
+def tasks_and_threads(
+    blocking: Any, asynchronous: Any, rows: int, number: int, calls: int
+) -> dict[str, float]:
+    """Return the upserts per second of 8 threads and of 64 tasks, as medians of rounds by turns,
+    and the median of the rounds' ratios, tasks to threads."""
+
+    def rate(side: Any, at_once: int, calls: int = calls) -> float:
+        return calls / run(side, calls, rows, at_once, upsert)[0]
+
+    calls = max(AT_ONCE, min(calls, int(rate(blocking, THREADS, AT_ONCE))))
+    rate(asynchronous, AT_ONCE, AT_ONCE)
+    pairs = [(rate(blocking, THREADS), rate(asynchronous, AT_ONCE)) for _ in range(number)]
+    threads, tasks = (median(column) for column in zip(*pairs, strict=True))
+    ratio = median(mine / other for other, mine in pairs)
+    return {"rows": rows, "threads": threads, "tasks": tasks, "ratio": ratio}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -70,101 +71,91 @@ def ratios(results: dict[str, Any]) -> Any:
     for panel in panels[len(results) :]:
         panel.set_visible(False)
     for panel, result in zip(panels, results.values(), strict=False):
-        rows = most_compared(result)
-        lines = [line for line in result["operations"] if line["rows"] == rows]
-        names = list(dict.fromkeys(line["operation"] for line in lines))
-        panel.axvline(1, color="#555555", linewidth=1)
-        for name in range(len(names)):
-            panel.axhline(name, color="#eeeeee", linewidth=0.8, zorder=0)
-        for side, (marker, colour, filled) in MARKS.items():
-            points = [
-                (line["ratio"], names.index(line["operation"]))
-                for line in lines
-                if line["side"] == side and line.get("ratio")
-            ]
-            if points:
-                face = colour if filled else "white"
-                style = {"facecolor": face, "edgecolor": colour, "label": side, "zorder": 3}
-                panel.scatter(*zip(*points, strict=True), s=34, marker=marker, **style)
-        panel.set_yticks(range(len(names)), [short(name) for name in names])
-        panel.invert_yaxis()
-        panel.set_xscale("log")
-        panel.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}×"))
-        panel.xaxis.set_minor_formatter(NullFormatter())
-        panel.tick_params(labelbottom=True, length=0)
-        panel.set_title(f"{result['title']}, {rows:,} rows", loc="left", fontweight="bold")
-    handles = {
-        label: handle
-        for panel in panels
-        for handle, label in zip(*panel.get_legend_handles_labels(), strict=True)
-    }
-    ordered = [side for side in MARKS if side in handles]
-    figure.legend(
-        [handles[side] for side in ordered],
-        ordered,
-        loc="lower center",
-        bbox_to_anchor=(0.5, 1.0),
-        ncols=len(ordered),
-        frameon=False,
-        handletextpad=0.1,
-        columnspacing=1,
-    )
+        _show_ratios(panel, result)
+    _legend(figure, panels, handletextpad=0.1, columnspacing=1)
     figure.supxlabel("time of one call, as a multiple of code written by hand", fontsize=9)
     figure.tight_layout()
     return figure
 
 
+def _show_ratios(panel: Any, result: dict[str, Any]) -> None:
+    rows = most_compared(result)
+    lines = [line for line in result["operations"] if line["rows"] == rows]
+    names = list(dict.fromkeys(line["operation"] for line in lines))
+    panel.axvline(1, color="#555555", linewidth=1)
+    for name in range(len(names)):
+        panel.axhline(name, color="#eeeeee", linewidth=0.8, zorder=0)
+    for side, (marker, colour, filled) in MARKS.items():
+        points = [
+            (line["ratio"], names.index(line["operation"]))
+            for line in lines
+            if line["side"] == side and line.get("ratio")
+        ]
+        if points:
+            face = colour if filled else "white"
+            style = {"facecolor": face, "edgecolor": colour, "label": side, "zorder": 3}
+            panel.scatter(*zip(*points, strict=True), s=34, marker=marker, **style)
+    panel.set_yticks(range(len(names)), [short(name) for name in names])
+    panel.invert_yaxis()
+    panel.set_xscale("log")
+    panel.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}×"))
+    panel.xaxis.set_minor_formatter(NullFormatter())
+    panel.tick_params(labelbottom=True, length=0)
+    panel.set_title(f"{result['title']}, {rows:,} rows", loc="left", fontweight="bold")
+
+
 def growth(results: dict[str, Any]) -> Any:
-    """One row of panels for each backend with several sizes: microseconds over rows."""
-    shown = {
-        name: result
-        for name, result in results.items()
-        if len({line["rows"] for line in result["operations"]}) > 1
-    }
+    """One row of panels for each backend with several sizes: milliseconds over rows."""
+    shown = [r for r in results.values() if len({line["rows"] for line in r["operations"]}) > 1]
     if not shown:
         return None
-    figure, panels = plt.subplots(
-        len(shown), len(GROWING), figsize=(11, 2.3 * len(shown)), squeeze=False
-    )
+    size = (11, 2.3 * len(shown))
+    figure, panels = plt.subplots(len(shown), len(GROWING), figsize=size, squeeze=False)
     for panel, operation in zip(panels[0], GROWING, strict=True):
         panel.set_title(short(operation), fontsize=9)
-    for row, result in zip(panels, shown.values(), strict=True):
+    for row, result in zip(panels, shown, strict=True):
         for panel, operation in zip(row, GROWING, strict=True):
-            for side, style in LINES.items():
-                points = sorted(
-                    (line["rows"], line["us"] / 1e3)
-                    for line in result["operations"]
-                    if line["side"] == side and line["operation"] == operation and "us" in line
-                )
-                if points:
-                    panel.plot(
-                        *zip(*points, strict=True),
-                        style,
-                        color=COLOURS[side],
-                        marker=".",
-                        label=side,
-                    )
-            panel.set_xscale("log")
-            panel.set_yscale("log")
-            low, high = panel.get_ylim()
-            panel.set_ylim(low / 2, high * 2)  # Not to make a mountain of ten per cent.
-            panel.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
-            panel.yaxis.set_minor_formatter(NullFormatter())
-            panel.grid(visible=True, color="#eeeeee")
+            _show_growth(panel, result, operation)
         row[0].set_ylabel(f"{result['title']}, ms", fontweight="bold")
-    handles = {
-        label: handle
-        for panel in panels.flat
-        for handle, label in zip(*panel.get_legend_handles_labels(), strict=True)
-    }
     figure.supxlabel("rows in the store", fontsize=9)
-    figure.legend(
-        handles.values(),
-        handles,
-        loc="lower center",
-        bbox_to_anchor=(0.5, 1.0),
-        ncols=len(handles),
-        frameon=False,
-    )
+    _legend(figure, panels.flat)
     figure.tight_layout()
     return figure
+
+
+def _show_growth(panel: Any, result: dict[str, Any], operation: str) -> None:
+    for side, style in LINES.items():
+        points = sorted(
+            (line["rows"], line["us"] / 1e3)
+            for line in result["operations"]
+            if line["side"] == side and line["operation"] == operation and "us" in line
+        )
+        if points:
+            look = {"color": COLOURS[side], "marker": ".", "label": side}
+            panel.plot(*zip(*points, strict=True), style, **look)
+    panel.set_xscale("log")
+    panel.set_yscale("log")
+    low, high = panel.get_ylim()
+    panel.set_ylim(low / 2, high * 2)  # Not to make a mountain of ten per cent.
+    panel.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
+    panel.yaxis.set_minor_formatter(NullFormatter())
+    panel.grid(visible=True, color="#eeeeee")
+
+
+def _legend(figure: Any, panels: Iterable[Any], **options: Any) -> None:
+    """Put one legend for all panels above them."""
+    handles = {
+        label: handle
+        for panel in panels
+        for handle, label in zip(*panel.get_legend_handles_labels(), strict=True)
+    }
+    shown = [side for side in dict.fromkeys([*MARKS, *COLOURS]) if side in handles]
+    figure.legend(
+        [handles[side] for side in shown],
+        shown,
+        loc="lower center",
+        bbox_to_anchor=(0.5, 1.0),
+        ncols=len(shown),
+        frameon=False,
+        **options,
+    )

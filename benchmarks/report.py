@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks import targets
+
 SIDES = ("buddy-memory", "by hand", "agno", "langgraph")
 TARGETS = "Targets: `import buddy.memory` ≤ 40 ms; opening ≤ 10 ms beyond the import of the driver."
 HEAD = """\
@@ -24,7 +26,8 @@ code written by hand that does the same work. Below 1, this project is faster.
 
 def write(file: Path, results: dict[str, Any]) -> None:
     """Write the page."""
-    parts = [HEAD, "### Imports\n", imports(results), "", TARGETS]
+    parts = [HEAD, "### Targets\n", reached(results), ""]
+    parts += ["### Imports\n", imports(results), "", TARGETS]
     for result in results.values():
         parts += ["", *section(result)]
     parts.append("<!-- --8<-- [end:tables] -->")
@@ -49,6 +52,8 @@ def section(result: dict[str, Any]) -> Iterable[str]:
     if result["load"]:
         yield f"\n**64 at once, {result['load'][0]['rows']:,} rows**: 64 threads, or 64 tasks\n"
         yield load(result["load"])
+    if result.get("upserts"):
+        yield "\n" + upserts(result["upserts"])
     if result["memory"]:
         yield "\n**Memory**: the most that Python allocates during one call, KiB\n"
         yield memory(result["memory"])
@@ -97,6 +102,14 @@ def load(lines: Sequence[dict[str, Any]]) -> str:
     return table(head, rows)
 
 
+def upserts(found: dict[str, float]) -> str:
+    """Return a sentence on what tasks of one event loop reach."""
+    return (
+        f"Upserts alone: {found['tasks']:,.0f} per second by 64 tasks, {found['threads']:,.0f} by "
+        f"8 threads; {found['ratio']:.0%}, the median of the rounds."
+    )
+
+
 def memory(lines: Sequence[dict[str, Any]]) -> str:
     """Return the table of allocations."""
     found = {(line["operation"], line["side"]): f"{line['kib']:,.0f}" for line in lines}
@@ -117,6 +130,14 @@ def growth(lines: Sequence[dict[str, Any]]) -> str:
             for line in lines
         ],
     )
+
+
+def reached(results: dict[str, Any]) -> str:
+    """Return the table of targets; in bold what misses one."""
+    head = ["backend", "what", "target", "found: least to most (where)"]
+    lines = [line for name, result in results.items() for line in targets.lines(name, result)]
+    rows = [[t, what, aim, found if met else f"**{found}**"] for t, what, aim, found, met in lines]
+    return table(head, rows)
 
 
 def imports(results: dict[str, Any]) -> str:

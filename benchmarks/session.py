@@ -43,6 +43,7 @@ class Session:
             "failed": [],
             "operations": [],
             "load": [],
+            "upserts": None,
             "memory": [],
             "growth": [],
         }
@@ -92,7 +93,12 @@ class Session:
         if loaded:
             say("64 at once")
             calls = 300 if self.quick else LOAD_CALLS
-            self.results["load"] = load.measure(sides, rows, min(self.rounds, LOAD_ROUNDS), calls)
+            number = min(self.rounds, LOAD_ROUNDS)
+            self.results["load"] = load.measure(sides, rows, number, calls)
+            ours = {side.asynchronous: side for side in sides if side.store == "ours"}
+            self.results["upserts"] = load.tasks_and_threads(
+                ours[False], ours[True], rows, number, calls
+            )
             say("memory")
             blocking = [side for side in sides if not side.asynchronous]
             self.results["memory"] = memory.peaks(listed, blocking)
