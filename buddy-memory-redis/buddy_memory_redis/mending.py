@@ -9,6 +9,9 @@ from buddy.memory.storage.record import Kind
 from buddy_memory_redis.directory import GONE, Directory, Entry
 from buddy_memory_redis.shelf import Shelves
 
+ATTEMPTS = 50
+"""How often others may get in between two steps before that is an error."""
+
 
 def too_many(id: str) -> UnavailableError:
     """Return the error for an id on which others got in between again and again."""

@@ -67,6 +67,11 @@ def written(write: Write, head: bytes) -> Record:
     return Record(record.kind, record.id, record.user_id, record.payload, *_parse(head))
 
 
+def expires(text: bytes) -> bool:
+    """Tell whether a stored text is of a row that expires: only the server knows whether it did."""
+    return text.count(b" ", 0, text.find(b"\n")) > 3
+
+
 def load(kind: Kind, id: str, user_id: str | None, position: int, text: bytes) -> Record | Corrupt:
     """Return the record in a stored text, or Corrupt when it is none.
 
@@ -82,5 +87,5 @@ def load(kind: Kind, id: str, user_id: str | None, position: int, text: bytes) -
 
 
 def _parse(head: bytes) -> tuple[datetime, datetime, int, int]:
-    version, position, created, updated = head.split(b" ")
+    version, position, created, updated, *_ = head.split(b" ")
     return load_time(created), load_time(updated), int(version), int(position)

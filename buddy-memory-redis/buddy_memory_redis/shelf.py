@@ -10,7 +10,7 @@ from buddy_memory_redis.batches import COMMANDS, IDS, grouped
 from buddy_memory_redis.directory import Claim, Doomed, Entry
 from buddy_memory_redis.keys import Keys
 from buddy_memory_redis.link import Command, Link, call
-from buddy_memory_redis.rows import Put, dump_time, load, made
+from buddy_memory_redis.rows import Put, dump_time, expires, load, made
 
 
 class Shelves:
@@ -65,29 +65,20 @@ class Shelves:
 
     # --- reading
 
-    async def get(self, kind: Kind, user_id: str | None, id: str) -> Record | Corrupt | None:
-        """Return the row of that user, or None."""
-        return await self.got(kind, user_id, id, await self._link.all(self.look(kind, user_id, id)))
+    async def get(self, kind: Kind, user_id: str | None, id: str, *, at_once: bool) -> bytes | None:
+        """Return the stored text of a row of that user, or None.
 
-    def look(self, kind: Kind, user_id: str | None, id: str) -> list[Command]:
-        """Return the commands that read one row; ``got`` makes sense of the replies.
-
-        They cost a fraction of a script, which is needed only for a row that has a deadline, since
-        only the server knows its time.
+        One round trip for a row that lasts. One that expires takes a script, since only its server
+        knows the time; with ``at_once`` that is what is sent first.
         """
-        rows, _, deadlines, _ = self._keys.shelf(kind, user_id)
         name = id.encode()
-        return [("HGET", rows, name), ("ZSCORE", deadlines, name)]
-
-    async def got(
-        self, kind: Kind, user_id: str | None, id: str, replies: Sequence[Any]
-    ) -> Record | Corrupt | None:
-        """Return the row in the replies to ``look``, or None."""
-        text: bytes | None
-        text, deadline = replies
-        if text is not None and deadline is not None:
-            (text,) = await self._link.one(self._call("fetch", kind, user_id, id.encode()))
-        return None if text is None else load(kind, id, user_id, 0, text)
+        text: bytes | None = None
+        if not at_once:
+            text = await self._link.one(("HGET", self._keys.shelf(kind, user_id)[0], name))
+            at_once = text is not None and expires(text)
+        if at_once:
+            (text,) = await self._link.one(self._call("fetch", kind, user_id, name))
+        return text
 
     async def fetch(self, kind: Kind, entries: Sequence[Entry]) -> list[Record | Corrupt | None]:
         """Return the row of each entry, or None where there is none, in the same order."""

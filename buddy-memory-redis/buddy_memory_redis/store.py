@@ -5,30 +5,29 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
-from buddy.memory.errors import AccessError, ConflictError, MemoryDbError
+from buddy.memory.errors import AccessError, MemoryDbError
 from buddy.memory.storage.record import Corrupt, Kind, Record, Write
 from buddy.memory.storage.store import Store
 from buddy_memory_redis import facts
 from buddy_memory_redis.advice import warn_about_losses
-from buddy_memory_redis.batches import BYTES, COMMANDS, IDS, bounded, grouped, itself
-from buddy_memory_redis.directory import GONE, Directory, Doomed, Entry, owner_in
+from buddy_memory_redis.batches import BYTES, bounded, itself
+from buddy_memory_redis.deleting import Deleting
+from buddy_memory_redis.directory import Directory, Entry, owner_in
 from buddy_memory_redis.keys import Keys
 from buddy_memory_redis.legacy import older, upgrade
 from buddy_memory_redis.link import Link
-from buddy_memory_redis.mending import too_many, verify
-from buddy_memory_redis.rows import dump
+from buddy_memory_redis.mending import verify
+from buddy_memory_redis.owners import Owners
+from buddy_memory_redis.rows import dump, load
 from buddy_memory_redis.shelf import Shelves
 from buddy_memory_redis.together import Together
-from buddy_memory_redis.writing import ATTEMPTS, Claimed, Writing
+from buddy_memory_redis.writing import Claimed, Writing
 
 ROWS = 1000
 """Rows in one reply at most."""
 
 WINDOW = 10_000
 """Rows of a bulk write under way at once."""
-
-REMEMBERED = 10_000
-"""Ids whose owners are kept at hand."""
 
 MANY = 100
 """Ids that may lack a row: more than these are settled when rows are counted."""
@@ -48,8 +47,10 @@ class RedisStore(Store):
         self._shelves = Shelves(link, self._keys)
         self._together = Together(link, self._keys, self._directory)
         self._warned = False
-        # Who owned an id when it was last seen: saves a round trip while that is still so.
-        self._owners: dict[tuple[Kind, str], tuple[str | None]] = {}
+        self._owners = Owners()
+        self._deleting = Deleting(
+            link, self._directory, self._shelves, self._together, self._owners
+        )
 
     # --- the store as a whole
 
@@ -94,13 +95,13 @@ class RedisStore(Store):
         writing, put = self.writing(), dump(write)
         record = write.record
         claimed: Sequence[Claimed] = ()
-        known = self._owners.get((record.kind, record.id)) == (record.user_id,)
+        known = self._owners.get(record.kind, record.id) == (record.user_id,)
         # Where both can be done in one step, only a row that was seen is looked for by itself.
         if not self._ttl and (known or not self._together.is_likely):
             claimed = await writing.try_update(put, claim=not known)
         if not writing.done:
             await writing.apply([put], claimed)
-        self._remember(record.kind, record.id, record.user_id)
+        self._owners.keep(record.kind, record.id, record.user_id)
         return writing.done[record.id]
 
     async def put_many(self, writes: Sequence[Write]) -> list[Record]:
@@ -117,23 +118,32 @@ class RedisStore(Store):
     # --- reading
 
     async def get(self, kind: Kind, id: str, user_id: str | None) -> Record | Corrupt | None:
-        if user_id is not None:
-            return await self._shelves.get(kind, user_id, id)
-        guess = self._owners.get((kind, id))
-        looks = [] if guess is None else self._shelves.look(kind, guess[0], id)
-        reply, *row = await self._link.all([self._directory.look(kind, id), *looks])
-        owner = owner_in(reply)
-        if owner is None:
-            return None
-        if owner == guess:
-            return await self._shelves.got(kind, owner[0], id, row)
-        self._remember(kind, id, owner[0])
-        return await self._shelves.get(kind, owner[0], id)
+        owner, text = await self._find(kind, id, user_id)
+        return None if text is None else load(kind, id, owner, 0, text)
 
-    def _remember(self, kind: Kind, id: str, user_id: str | None) -> None:
-        if len(self._owners) >= REMEMBERED:
-            self._owners.clear()
-        self._owners[kind, id] = (user_id,)
+    async def has(self, kind: Kind, id: str, user_id: str | None) -> bool:
+        return (await self._find(kind, id, user_id))[1] is not None
+
+    async def _find(
+        self, kind: Kind, id: str, user_id: str | None
+    ) -> tuple[str | None, bytes | None]:
+        """Return the owner of an id and the stored text, which is None where there is no row.
+
+        One round trip where the user is given or was seen before; else two, and three when the id
+        is another's by now.
+        """
+        expiring = self._ttl > 0
+        guess = self._owners.get(kind, id) if user_id is None else (user_id,)
+        if guess is not None:
+            # A row is on the shelf of no other user than its owner's.
+            text = await self._shelves.get(kind, guess[0], id, at_once=expiring)
+            if text is not None or user_id is not None:
+                return guess[0], text
+        owner = owner_in(await self._link.one(self._directory.look(kind, id)))
+        if owner is None or owner == guess:
+            return None, None
+        self._owners.keep(kind, id, owner[0])
+        return owner[0], await self._shelves.get(kind, owner[0], id, at_once=True)
 
     async def page(
         self,
@@ -192,70 +202,12 @@ class RedisStore(Store):
     async def delete(
         self, kind: Kind, id: str, user_id: str | None, if_version: int | None
     ) -> bool:
-        for _ in range(ATTEMPTS):
-            (doomed,) = await self._directory.intend(kind, [id], user_id)
-            if doomed is None:
-                if if_version:
-                    raise ConflictError(id, if_version, 0)
-                return False
-            self._owners.pop((kind, id), None)
-            command = self._shelves.remove(kind, doomed.owner, [doomed], if_version)
-            (outcome,) = await self._link.one(command)
-            if outcome.startswith(b"conflict"):
-                raise ConflictError(id, if_version or 0, int(outcome.split()[1]))
-            if outcome != b"late":
-                self._directory.ended(kind, id, doomed.token, GONE)
-                return bool(outcome == b"gone")
-        raise too_many(id)
+        return await self._deleting.one(kind, id, user_id, if_version)
 
     async def delete_many(self, kind: Kind, ids: Sequence[str], user_id: str | None) -> int:
-        deleted = 0
-        for start in range(0, len(ids), IDS):
-            some = ids[start : start + IDS]
-            for _ in range(ATTEMPTS):
-                intents = await self._directory.intend(kind, some, user_id)
-                gone, some = await self._remove(kind, [one for one in intents if one])
-                deleted += gone
-                if not some:
-                    break
-            else:
-                raise too_many(some[0])
-        await self._directory.tell(kind)
-        return deleted
-
-    async def _remove(self, kind: Kind, doomed: Sequence[Doomed]) -> tuple[int, list[str]]:
-        """Delete rows whose deletion was declared; return how many there were, and the ids of which
-        the deletion has to be declared again."""
-        gone, late = 0, list[str]()
-        self._owners.clear()
-        groups = grouped(doomed, lambda one: one.owner)
-        for start in range(0, len(groups), COMMANDS):
-            some = groups[start : start + COMMANDS]
-            replies = await self._link.all(
-                [self._shelves.remove(kind, owner, group) for owner, group in some]
-            )
-            for (_, group), reply in zip(some, replies, strict=True):
-                gone += reply.count(b"gone")
-                for one, outcome in zip(group, reply, strict=True):
-                    if outcome == b"late":
-                        late.append(one.id)
-                    else:
-                        self._directory.ended(kind, one.id, one.token, GONE)
-        return gone, late
+        return await self._deleting.many(kind, ids, user_id)
 
     async def delete_all(self, kind: Kind, user_id: str | None) -> int:
-        deleted = 0
         if user_id is None:
-            after: int | None = None
-            while (found := await self._directory.scan(kind, False, after, IDS))[1]:
-                after = found[1][-1].position
-                deleted += await self.delete_many(kind, [e.id for e in found[1]], None)
-            return deleted
-        while ids := await self._shelves.ids(kind, user_id):
-            intents = await self._directory.intend(kind, ids, user_id)
-            # A row that the directory does not know, after a loss of its keys, goes all the same.
-            pairs = zip(ids, intents, strict=True)
-            doomed = [one or Doomed(id, b"0", user_id, b"0") for id, one in pairs]
-            deleted += (await self._remove(kind, doomed))[0]
-        await self._directory.tell(kind)
-        return deleted
+            return await self._deleting.all(kind)
+        return await self._deleting.user(kind, user_id)

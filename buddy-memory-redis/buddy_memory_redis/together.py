@@ -1,6 +1,6 @@
-"""Writes in one step, where the directory and the shelves are on one server.
+"""Writes and deletions in one step, where the directory and the shelves are on one server.
 
-A single server does both steps of a write in one script: there is no moment in between, and so no
+A single server does both steps in one script: there is no moment in between, and so no
 intent and nothing to repair. Whether there is one server cannot be told from a client: behind an
 address may stand a proxy that spreads keys over several. So it is found out, and proved anew by
 each write, by what is in the server:
@@ -9,7 +9,7 @@ each write, by what is in the server:
 - Along with the second step of a write, the number that its first step drew is looked for from the
   shelf (near.lua). When it is there, later writes are sent in one step, with that number.
 - That script goes to the server of the shelf, and does nothing unless the directory's last number
-  is there and not less (upsert.lua). Otherwise the write is done in two steps, and all is open
+  is there and not less (upsert.lua, erase.lua). Otherwise it is done in two steps, and all is open
   again.
 
 A cluster refuses scripts with keys of two slots before it runs them.
@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from buddy.memory.storage.record import Record
+from buddy.memory.storage.record import Kind, Record
 from buddy_memory_redis.directory import Directory, Entry, read_claim
 from buddy_memory_redis.errors import crosses_slots
 from buddy_memory_redis.keys import Keys, user_part
@@ -56,13 +56,13 @@ class Together:
             self._apart = True
 
     def is_elsewhere(self, reply: Any) -> bool:
-        """Tell whether ``upsert`` did nothing since the directory is not where the shelf is."""
+        """Tell whether a script did nothing since the directory is not where the shelf is."""
         if reply != b"elsewhere" and not crosses_slots(reply):
             return False
         self.is_likely = False
         return True
 
-    # --- writing
+    # --- writing and deleting
 
     async def placed(self, puts: list[Put]) -> list[Put]:
         """Give the writes places in their order: one round trip, if there are more than one."""
@@ -82,8 +82,17 @@ class Together:
         for write, text, place in puts:
             record = write.record
             arguments += (record.id.encode(), place, made(record, first.now), text)
-        keys = self._keys.shelf(kind, user_id) + self._keys.directory(kind)
-        return call("upsert", keys, *arguments)
+        return call("upsert", self._keys_of(kind, user_id), *arguments)
+
+    def erase(self, kind: Kind, id: str, user_id: str | None, if_version: int | None) -> Command:
+        """Return the command that deletes a row of that user; see erase.lua for what it returns."""
+        user, expected = user_part(user_id).encode(), "" if if_version is None else if_version
+        ended = self._directory.ended_so_far(kind)
+        keys = self._keys_of(kind, user_id)
+        return call("erase", keys, self._drawn, user, expected, *ended, id.encode())
+
+    def _keys_of(self, kind: Kind, user_id: str | None) -> tuple[bytes, ...]:
+        return self._keys.shelf(kind, user_id) + self._keys.directory(kind)
 
 
 def strangers(puts: Sequence[Put], reply: Sequence[bytes]) -> list[Entry]:

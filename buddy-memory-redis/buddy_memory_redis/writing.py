@@ -14,13 +14,10 @@ from buddy.memory.storage.record import Kind, Record
 from buddy_memory_redis.batches import IDS, itself, pipelines
 from buddy_memory_redis.directory import GONE, Claim, Directory, Entry, read_claims
 from buddy_memory_redis.link import Link
-from buddy_memory_redis.mending import too_many, verify
+from buddy_memory_redis.mending import ATTEMPTS, too_many, verify
 from buddy_memory_redis.rows import Put, inserted, written
 from buddy_memory_redis.shelf import Shelves
 from buddy_memory_redis.together import Together, strangers
-
-ATTEMPTS = 50
-"""How often others may get in between a claim and its write before that is an error."""
 
 POLITE_ATTEMPTS = 5
 """How often another user's claim without a row is given time before it is taken back."""

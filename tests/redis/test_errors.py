@@ -29,6 +29,7 @@ from buddy_memory_redis import rows
 from buddy_memory_redis.errors import DRIVER_ERRORS, translate
 from buddy_memory_redis.keys import Keys
 from tests.redis.test_crashes import assert_sound
+from tests.redis.wires import assume_one_server
 from tests.servers import redis as servers
 
 PASSWORD = "correct-horse"  # noqa: S105  (guards a server that lives for seconds)
@@ -176,6 +177,33 @@ def test_a_key_that_holds_something_else(server: servers.RedisServer, admin: red
             db.drop_table()
 
 
+@pytest.mark.parametrize("one_step", [True, False], ids=["one step", "two steps"])
+def test_a_deletion_beside_something_else(
+    server: servers.RedisServer, admin: redis.Redis, one_step: bool
+) -> None:
+    """A deletion that meets a key of another type raises SchemaError, and nothing is half gone."""
+    keys = Keys("typed")
+    meta, *others = (*keys.directory(Kind.MEMORY), *keys.shelf(Kind.MEMORY, "ann"))
+    for key in others:
+        with RedisMemoryDb("typed", port=server.port) as db:
+            if one_step:
+                assume_one_server(db)
+            rows = db.upsert_memories(MemoryRow({"n": n}, f"{n}", "ann") for n in range(2))
+            kept = admin.dump(key)
+            admin.delete(key)
+            admin.rpush(key, "a list")
+            with pytest.raises(SchemaError, match="WRONGTYPE"):
+                db.delete_memory("0")
+            admin.delete(key)
+            if kept is not None:
+                admin.restore(key, 0, kept)
+            assert assert_sound(db) == ["0", "1"], key
+            assert db.read_memories(sort="asc") == rows
+            assert db.delete_memory("0") is True
+            db.drop_table()
+    assert admin.exists(meta) == 0
+
+
 def test_a_full_server(server: servers.RedisServer, admin: redis.Redis) -> None:
     """A server without memory raises UnavailableError from writes; reads and deletions work."""
     with RedisMemoryDb("full", port=server.port) as db:
@@ -192,7 +220,11 @@ def test_a_full_server(server: servers.RedisServer, admin: redis.Redis) -> None:
         assert assert_sound(db) == ["0", "1", "2"]
         assert db.delete_memory("0") is True
         admin.config_set("maxmemory", 0)
-        assert assert_sound(db) == ["1", "2"]
+        admin.sadd(Keys("full").directory(Kind.MEMORY)[4], "2")
+        admin.config_set("maxmemory", "100kb")
+        assert db.delete_memory("2") is True
+        admin.config_set("maxmemory", 0)
+        assert assert_sound(db) == ["1"]
         assert db.upsert_memory(MemoryRow({"n": 1}, "new", "bob")).version == 1
 
 

@@ -53,6 +53,11 @@ def test_listings_and_counts_leave_out_what_expired(valkey: RedisServer, prefix:
         assert db.count_memories() == db.count_memories("ann") == 303
         wait_until_expired(client, f"{shelf}/deadlines", ["short 299"])
         assert db.count_memories() == db.count_memories("ann") == 3
+        for user in (None, "ann"):
+            for reader in (db, short):
+                assert reader.read_memory("short 7", user_id=user) is None
+                assert reader.memory_exists(MemoryRow({}, "short 7", user)) is False
+        assert short.delete_memory("short 8") is db.delete_memory("short 8", user_id="ann") is False
         assert db.read_memories("ann", 2, "asc") == db.read_memories(None, 2, "asc") == rows[:2]
         assert [row.id for row in db.iter_memories("ann", page_size=2)] == [
             "long 2",

@@ -55,6 +55,28 @@ def test_a_stored_row(valkey: RedisServer, prefix: str) -> None:
         db.drop_table()
 
 
+def test_a_stored_row_that_expires(valkey: RedisServer, prefix: str) -> None:
+    """The first line of a row that expires ends with its deadline, however it is written."""
+    with (
+        valkey.client() as client,
+        RedisMemoryDb(prefix, client=client, expire=1000) as short,
+        RedisMemoryDb(prefix, client=client) as db,
+    ):
+        shelf = f"buddy-memory/{{{prefix}/=ann}}/memory"
+
+        def deadlines() -> tuple[list[str], str | None]:
+            head, _ = client.hget(f"{shelf}/rows", "a").decode().split("\n")
+            stored = client.zscore(f"{shelf}/deadlines", "a")
+            return head.split()[4:], stored and f"{stored:.0f}"
+
+        for n, store in enumerate((short, short, db, db, short)):
+            assert store.upsert_memory(MemoryRow({"n": n}, "a", "ann")).version == n + 1
+            found, stored = deadlines()
+            assert found == ([stored] if store is short else [])
+            assert short.read_memory("a") == db.read_memory("a", user_id="ann")
+        db.drop_table()
+
+
 @pytest.mark.parametrize("year", [1, 1969, 2900, 9998])
 def test_times_of_any_year(valkey_url: str, prefix: str, year: int) -> None:
     """Times before 1970 and beyond the exact range of a double are kept, and move on."""

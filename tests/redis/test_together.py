@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import redis
 
-from buddy.memory.errors import OwnerMismatchError, UnavailableError
+from buddy.memory.errors import ConflictError, OwnerMismatchError, UnavailableError
 from buddy.memory.storage.record import Kind
 from buddy.memory.v2.db.redis import RedisMemoryDb
 from buddy.memory.v2.db.schema import MemoryRow, SummaryRow
@@ -19,7 +19,7 @@ from buddy_memory_redis.scripts import script
 from tests.redis.proxy import Proxy, node_of
 from tests.redis.test_clients import use
 from tests.redis.test_crashes import assert_sound
-from tests.redis.wires import Batches, assume_one_server, wired
+from tests.redis.wires import Batches, assume_one_server, believe_again, wired
 from tests.servers import redis as servers
 
 USERS = tuple(f"user {n}" for n in range(12))
@@ -80,6 +80,11 @@ def test_a_proxy_that_spreads_keys(
         assert len(assert_sound(db, USERS)) == 73
         with pytest.raises(OwnerMismatchError):
             db.upsert_memory(MemoryRow({}, "bulk 0", "somebody else"))
+        for n in range(60):
+            believe_again(db)
+            assert db.delete_memory(f"bulk {n}", user_id=USERS[n % 12] if n % 3 else None) is True
+        assert_in_place(shards)
+        assert len(assert_sound(db, USERS)) == 13
         db.drop_table()
     with RedisMemoryDb.from_url(sharded.url, prefix=prefix) as db:
         use(db)
@@ -129,6 +134,27 @@ def test_a_store_that_was_dropped(valkey_url: str, prefix: str) -> None:
         db.drop_table()
 
 
+def test_a_deletion_in_a_store_that_was_dropped(valkey_url: str, prefix: str) -> None:
+    """When somebody else dropped the store and made it anew, a deletion takes what is there."""
+    with (
+        RedisMemoryDb.from_url(valkey_url, prefix=prefix) as db,
+        RedisMemoryDb.from_url(valkey_url, prefix=prefix) as other,
+    ):
+        db.upsert_memory(MemoryRow({}, "a", "ann"))
+        other.drop_table()
+        assert db.delete_memory("a") is False
+        db.upsert_memory(MemoryRow({}, "a", "ann"))
+        other.drop_table()
+        other.upsert_memory(MemoryRow({}, "a", "bob"))
+        with pytest.raises(ConflictError):
+            db.delete_memory("a", if_version=2)
+        assert db.delete_memory("a", user_id="ann") is False
+        assert assert_sound(db) == ["a"]
+        assert db.delete_memory("a", if_version=1) is True
+        assert assert_sound(db) == []
+        db.drop_table()
+
+
 def test_a_server_that_becomes_a_cluster(
     valkey: servers.RedisServer, cluster: servers.RedisCluster, prefix: str
 ) -> None:
@@ -142,6 +168,9 @@ def test_a_server_that_becomes_a_cluster(
         client.connection_pool.disconnect()
         db.upsert_memories(MemoryRow({}, f"{n}", f"user {n % 5}") for n in range(20))
         assert len(assert_sound(db, USERS)) == 20
+        believe_again(db)
+        assert db.delete_memory("7") is True
+        assert len(assert_sound(db, USERS)) == 19
         assert db.upsert_memory(MemoryRow({}, "a", "ann")).version == 1
         db.drop_table()
     proxy.stop()
@@ -159,6 +188,35 @@ def test_one_step_needs_no_pending(valkey: servers.RedisServer, prefix: str) -> 
         db.upsert_memory(MemoryRow({}, "crashed", "ann"))
         assert client.exists(pending) == 0
         assert assert_sound(db) == ["0", "1", "2", "crashed"]
+        db.drop_table()
+
+
+def test_a_deletion_in_one_step_ends_others(valkey: servers.RedisServer, prefix: str) -> None:
+    """A deletion in one step shuts out an insert or a deletion that is between its two steps, and
+    leaves nothing pending."""
+    with valkey.client() as client, RedisMemoryDb(prefix, client=client) as db:
+        pending, owners = (Keys(prefix).directory(Kind.MEMORY)[n] for n in (4, 1))
+        for slow_call in (
+            lambda slow: slow.upsert_memory(MemoryRow({"n": 2}, "a", "ann")),
+            lambda slow: slow.delete_memory("a"),
+        ):
+            outcomes: list[Any] = []
+
+            def intrude(data: bytes, outcomes: list[Any] = outcomes) -> bytes:
+                second = script("put").sha in data or script("remove").sha in data
+                if second and client.sismember(pending, "a"):
+                    assume_one_server(db)
+                    outcomes.append(db.delete_memory("a", user_id="ann"))
+                    outcomes += [client.exists(pending), client.hexists(owners, "a")]
+                return data
+
+            if not outcomes:
+                db.upsert_memory(MemoryRow({"n": 1}, "a", "ann"))
+            with wired(valkey.url, prefix, intrude, expire=1000) as slow:
+                slow_call(slow)
+            assert outcomes[:3] == [True, 0, False]
+            assert assert_sound(db) in ([], ["a"])
+            db.clear()
         db.drop_table()
 
 

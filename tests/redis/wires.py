@@ -87,6 +87,11 @@ def assume_one_server(db: Any) -> None:
     db._policy.store._together.seen(1, b"0")
 
 
+def believe_again(db: Any) -> None:
+    """Let a store take the server for a single one once more, whatever it found; it has written."""
+    db._policy.store._together.is_likely = True
+
+
 class Batches(list[list[list[bytes]]]):
     """Every batch that was sent, as commands of words. Its ``seen`` is an ``on_send``."""
 

@@ -30,9 +30,9 @@ local function keep_drawn()
 end
 
 local function forget(id)
-  redis.call('HDEL', owners, id)
   redis.call('ZREM', index, id)
-  redis.call('ZREM', deadlines, id)
+  redis.call('HDEL', owners, id)
+  if had_deadlines then redis.call('ZREM', deadlines, id) end
   redis.call('SREM', pending, id)
 end
 

@@ -19,6 +19,7 @@ local function put(value, id, token, place, open, made, payload)
   return insert(id, place, made, payload, now_text)
 end
 
+expire_at(deadline)
 drop_due()
 local ids, replies = {}, {}
 for i = 5, #ARGV, 6 do ids[#ids + 1] = ARGV[i] end

@@ -6,6 +6,13 @@
 -- What is to be written: for the index, for the rows, the ids; and the fences to be raised.
 local places, texts, written, fences = {}, {}, {}, {}
 
+-- What the first line of the rows ends with: when they expire, if they do.
+local ending = ''
+
+local function expire_at(deadline)
+  if deadline ~= '0' then ending = ' ' .. deadline end
+end
+
 -- The time of the update, which moves on even when the clock does not.
 local function moved(updated, now_text)
   local s, u = string.match(updated or '', '^(-?%d+)%.(%d+)$')
@@ -19,7 +26,7 @@ end
 
 local function write_row(id, header, payload)
   texts[#texts + 1] = id
-  texts[#texts + 1] = header .. '\n' .. payload
+  texts[#texts + 1] = header .. ending .. '\n' .. payload
   written[#written + 1] = id
   return header
 end
@@ -46,13 +53,6 @@ local function update(id, value, made, payload, now_text)
   end
   local header = text(version + 1) .. ' ' .. position .. ' ' .. created .. ' '
   return write_row(id, header .. moved(updated, now_text), payload)
-end
-
--- "conflict version" when another version is stored than is expected ('': any).
-local function conflict(expected, id, value)
-  if expected == '' then return nil end
-  local version = text(value and head(id, value) or 0)
-  return expected ~= version and 'conflict ' .. version or nil
 end
 
 local function set_written_deadlines(deadline)

@@ -4,8 +4,8 @@
 local function remove(id, expected, token, open)
   if token ~= '0' and is_late(token) then return 'late' end
   local value = live(id)
-  local version = value and head(id, value) or 0
-  if expected ~= '' and expected ~= text(version) then return 'conflict ' .. text(version) end
+  local other = conflict(expected, id, value)
+  if other then return other end
   drop(id)
   return value and 'gone' or 'missing'
 end

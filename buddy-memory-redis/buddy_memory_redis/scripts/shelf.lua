@@ -1,7 +1,8 @@
 -- The shelf of one user: the rows and their order. Put in front of its scripts. Its keys are the
 -- first four.
 --
--- rows       hash    id -> "version position created updated\n" and the payload as JSON
+-- rows       hash    id -> "version position created updated\n" and the payload as JSON; where the
+--                    row expires, the line ends with its deadline, so that who reads it by id knows
 -- index      zset    id -> position
 -- deadlines  zset    id -> when the row expires, in ms
 -- fence      string  a token: inserts and deletions on this intent or an earlier one come too late
@@ -14,9 +15,9 @@ local had_deadlines = redis.call('ZCARD', deadlines) > 0
 local now = had_deadlines and milliseconds() or 0
 
 local function drop(id)
-  redis.call('HDEL', rows, id)
   redis.call('ZREM', index, id)
-  redis.call('ZREM', deadlines, id)
+  redis.call('HDEL', rows, id)
+  if had_deadlines then redis.call('ZREM', deadlines, id) end
 end
 
 local function drop_due()
@@ -43,11 +44,18 @@ local function live_all(ids)
   return values
 end
 
--- version, position, created, updated. A row whose head is unreadable counts as version 0.
+-- The head of a stored text: version, position, created, updated. A row whose head is unreadable counts as version 0.
 local function head(id, value)
-  local version, position, created, updated = string.match(value, '^(%d+) (%d+) (%S+) (%S+)\n')
+  local version, position, created, updated = string.match(value, '^(%d+) (%d+) (%S+) (%S+)[^\n]*\n')
   if version then return tonumber(version), position, created, updated end
   return 0, redis.call('ZSCORE', index, id) or '0', nil, nil
+end
+
+-- "conflict version" when another version is stored than is expected ('': any).
+local function conflict(expected, id, value)
+  if expected == '' then return nil end
+  local version = text(value and head(id, value) or 0)
+  return expected ~= version and 'conflict ' .. version or nil
 end
 
 local fenced_until = tonumber(redis.call('GET', fence) or '0')

@@ -47,6 +47,7 @@ local function upsert(value, owned, id, position, made, payload)
   return place ~= position and header or nil
 end
 
+expire_at(deadline)
 forget_due()
 drop_due()
 settle(ARGV, 7, first - 1)
