@@ -13,6 +13,7 @@ from typing import Any
 
 import psycopg
 from sqlalchemy import Engine, event, exc
+from sqlalchemy.util.concurrency import in_greenlet
 
 IDLE_SECONDS = 30.0
 """After this long without use the server is asked: a firewall ends sessions without a word."""
@@ -23,7 +24,11 @@ _USED_AT, _HAS_NEWS = "buddy_memory_used_at", "buddy_memory_has_news"
 def watch(engine: Engine) -> None:
     """Let the pool of ``engine`` replace connections that were ended while they were idle."""
     event.listen(engine, "connect", _connected)
-    event.listen(engine, "checkout", _check)
+    if engine.dialect.is_async:
+        event.listen(engine, "do_connect", _refuse_to_wait)
+        event.listen(engine, "checkout", _check_if_it_can)
+    else:
+        event.listen(engine, "checkout", _check)
 
 
 def _connected(connection: Any, record: Any) -> None:
@@ -31,11 +36,36 @@ def _connected(connection: Any, record: Any) -> None:
     record.info[_HAS_NEWS] = _look_at(record.driver_connection.pgconn.socket)
 
 
+def is_fresh(info: Any) -> bool:
+    """Tell by the ``info`` of a connection whether it can be used without asking the server."""
+    now = monotonic()
+    if now - info[_USED_AT] >= IDLE_SECONDS or info[_HAS_NEWS]():
+        return False
+    info[_USED_AT] = now
+    return True
+
+
+# What SQLAlchemy does with an asynchronous driver can wait only in one of its greenlets.
+
+
+class MustWait(Exception):
+    """The pool has no connection to give at once."""
+
+
+def _refuse_to_wait(*_: Any) -> None:
+    if not in_greenlet():
+        raise MustWait
+
+
+def _check_if_it_can(connection: Any, record: Any, proxy: Any) -> None:
+    if in_greenlet():
+        _check(connection, record, proxy)
+
+
 def _check(connection: Any, record: Any, proxy: Any) -> None:
-    info, now = record.info, monotonic()
-    used_at, info[_USED_AT] = info[_USED_AT], now
-    if now - used_at < IDLE_SECONDS and not info[_HAS_NEWS]():
+    if is_fresh(record.info):
         return
+    record.info[_USED_AT] = monotonic()
     try:
         cursor = connection.cursor()
         cursor.execute("SELECT 1")

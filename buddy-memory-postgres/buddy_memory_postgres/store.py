@@ -9,13 +9,15 @@ from sqlalchemy.engine.interfaces import Dialect
 
 from buddy.memory.errors import AccessError, InvalidMemoryError
 from buddy.memory.storage.record import Kind, Write
-from buddy.memory.storage.sql import Connector, SqlStore
+from buddy.memory.storage.sql import Connector, Query, SqlStore
+from buddy.memory.storage.sql.connect import NOTHING, answer
 from buddy.memory.storage.sql.writes import NewRow, Stored
 from buddy_memory_postgres import ddl, facts
 from buddy_memory_postgres.dialect import PostgresDialect
 from buddy_memory_postgres.statements import PostgresStatements, columns
 
 T = TypeVar("T")
+W = TypeVar("W")
 
 PORTION_ROWS = 2_000
 PORTION_CHARACTERS = 8_000_000
@@ -46,7 +48,7 @@ class PostgresStore(SqlStore):
         except AccessError as error:
             await self._refuse(error, lambda connection: ddl.create(connection, self._tables))
 
-    async def _write(self, runner: Callable[[Any], Awaitable[T]], work: Callable[..., T]) -> T:
+    async def _write(self, runner: Callable[[W], Awaitable[T]], work: W) -> T:
         try:
             return await super()._write(runner, work)
         except AccessError as error:
@@ -87,20 +89,18 @@ class PostgresStore(SqlStore):
         cursor.fetchall()
 
     def _put_rows(self, cursor: Any, first: Write, new: list[NewRow]) -> Iterator[Stored]:
-        statement = self._statements[first.record.kind].upsert_columns()
         for rows in portions(new):
-            cursor.execute(statement.sql, statement.bind(columns(rows, first.now)))
-            yield from cursor.fetchall()
+            yield from answer(cursor, self._upsert_all(first, rows)).rows
+
+    def _upsert_all(self, first: Write, rows: list[NewRow]) -> Query:
+        """Return what upserts the rows of one portion."""
+        statement = self._statements[first.record.kind].upsert_columns()
+        return statement.query(columns(rows, first.now))
 
     async def delete_many(self, kind: Kind, ids: Sequence[str], user_id: str | None) -> int:
         statement = self._statements[kind].delete_ids(user_id is not None)
-        values = {"p_ids": list(ids), "p_user_id": user_id}
-
-        def work(cursor: Any) -> int:
-            cursor.execute(statement.sql, statement.bind(values))
-            return int(cursor.rowcount)
-
-        return await self._unless_missing(self._connector.run, work, 0)
+        query = statement.query({"p_ids": list(ids), "p_user_id": user_id})
+        return (await self._unless_missing(self._connector.write, query, NOTHING)).affected
 
     def _new_rows(self, writes: Sequence[Write]) -> list[NewRow]:
         if "user_id" in self._dialect.identity and any(w.record.user_id is None for w in writes):

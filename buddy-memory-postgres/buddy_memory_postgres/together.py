@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from buddy.memory.errors import MemoryDbError, UnavailableError
 from buddy.memory.storage.crowd import Crowd
 from buddy.memory.storage.record import Corrupt, Kind, Record, Write
+from buddy.memory.storage.sql.connect import NOTHING
 from buddy.memory.storage.sql.guarded import NotText
 from buddy.memory.storage.sql.writes import NewRow, Stored
 from buddy_memory_postgres.store import PostgresStore
@@ -61,11 +62,9 @@ class TogetherStore(PostgresStore):
         latest = max((write for write, _ in puts), key=lambda write: write.now)
         rows = [new for _, new in chosen.values()]
 
-        def work(cursor: Any) -> dict[str, Stored]:
-            return {row[0]: row for row in self._put_rows(cursor, latest, rows)}
-
-        stored: dict[str, Stored]
-        stored = await _unless_refused(self._write(self._connector.run, work), {})
+        query = self._upsert_all(latest, rows)
+        written = await _unless_refused(self._write(self._connector.write, query), NOTHING)
+        stored: dict[str, Stored] = {row[0]: row for row in written.rows}
         # What did not come back has to be told why.
         return [
             self._stored(write, stored[new[0]])
@@ -79,17 +78,12 @@ class TogetherStore(PostgresStore):
     ) -> list[Record | Corrupt | Exception | None]:
         if len(ids) == 1:
             return [await super().get(kind, ids[0], None)]
-        statement = self._statements[kind].get_ids()
-
-        def work(cursor: Any) -> dict[str, Any] | None:
-            cursor.execute(statement.sql, statement.bind({"p_ids": ids}))
-            return {row[1]: row for row in cursor.fetchall()}
-
-        nothing: dict[str, Any] | None = {}
-        reading = self._unless_missing(self._connector.run, work, nothing)
-        rows = await _unless_refused(reading, None)
-        if rows is None:
+        query = self._statements[kind].get_ids().query({"p_ids": ids})
+        reading = self._unless_missing(self._connector.read, query, NOTHING)
+        found = await _unless_refused(reading, None)
+        if found is None:
             return [await _answer(super(TogetherStore, self).get(kind, id, None)) for id in ids]
+        rows = {row[1]: row for row in found.rows}
         # Each its own: two tasks may have asked for one row.
         return [self._decode(kind, rows[id]) if id in rows else None for id in ids]
 

@@ -20,6 +20,7 @@ from buddy.memory.errors import (
 from buddy.memory.v2.db.postgres import AsyncPostgresMemoryDb
 from buddy.memory.v2.db.schema import MemoryRow
 from buddy_memory_postgres import together
+from buddy_memory_postgres.dialect import PostgresDialect
 from tests.servers.postgres import PostgresServer
 
 
@@ -51,11 +52,11 @@ def test_writes_share_statements(
 ) -> None:
     """Sixty-four new rows at once take few statements, and every task gets its own row back."""
     sizes: list[int] = []
-    put = together.TogetherStore._put_rows
+    upsert_all = together.TogetherStore._upsert_all
     monkeypatch.setattr(
         together.TogetherStore,
-        "_put_rows",
-        lambda self, cursor, first, new: sizes.append(len(new)) or put(self, cursor, first, new),
+        "_upsert_all",
+        lambda self, first, new: sizes.append(len(new)) or upsert_all(self, first, new),
     )
 
     async def act(db: AsyncPostgresMemoryDb) -> None:
@@ -125,15 +126,16 @@ def test_one_row_by_many(play: Any) -> None:
     play(act)
 
 
-def test_refusals_are_ones_own(play: Any) -> None:
+def test_refusals_are_ones_own(play: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is refused to one task does not touch the others of its statement."""
+    monkeypatch.setattr(PostgresDialect, "max_bytes", 100_000)
 
     async def act(db: AsyncPostgresMemoryDb) -> None:
         await db.upsert_memories([row(n) for n in range(20)])
         ended = await outcomes(
             *[db.upsert_memory(row(n, "ann" if n % 2 else "bob")) for n in range(20)],
             db.upsert_memory(row(3), if_version=7),
-            db.upsert_memory(row(30, text="x" * 300_000_000)),
+            db.upsert_memory(row(30, text="x" * 200_000)),
             db.upsert_memory(row(31, text="x" * 20_000)),
         )
         kinds = [OwnerMismatchError, MemoryRow] * 10

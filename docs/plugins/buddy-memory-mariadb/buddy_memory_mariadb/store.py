@@ -48,15 +48,16 @@ class MariaDbStore(SqlStore):
     make_statements = MariaDbStatements
 
     async def put(self, write: Write) -> Record:
-        if write.if_version is None:
-            return await super().put(write)
         (new,) = self._new_rows([write])
+        alone = write.if_version is None
 
         def work(cursor: Any) -> Stored:
-            self._check_version(cursor, write)
+            if not alone:
+                self._check_version(cursor, write)
             return self._put(cursor, write._replace(if_version=None), new)
 
-        return self._stored(write, await self._write(self._connector.transaction, work))
+        run = self._connector.run if alone else self._connector.transaction
+        return self._stored(write, await self._write(run, work))
 
     def _check_version(self, cursor: Any, write: Write) -> None:
         id, owner, expected = write.record.id, write.record.user_id, write.if_version or 0

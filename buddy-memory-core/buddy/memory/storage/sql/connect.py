@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 import sqlalchemy as sa
 from sqlalchemy.util import greenlet_spawn
@@ -16,8 +16,41 @@ Work = Callable[[Any], T]
 """Takes a DBAPI cursor. Called again when the work has to be repeated."""
 
 
+class Query(NamedTuple):
+    """One statement, as the driver takes it."""
+
+    sql: str
+    values: tuple[Any, ...] = ()
+
+
+class Answer(NamedTuple):
+    """All rows that a statement returned, and how many it concerned."""
+
+    rows: list[Any]
+    affected: int
+
+
+NOTHING = Answer([], 0)
+
+
+def answer(cursor: Any, query: Query) -> Answer:
+    """Run a query on a DBAPI cursor."""
+    cursor.execute(*query)
+    # All rows and not the first: an autocommit happens when the statement has ended, and what goes
+    # wrong then has to be raised here.
+    return Answer(cursor.fetchall() if cursor.description else [], cursor.rowcount)
+
+
 class Connector(ABC):
-    """Runs synchronous pieces of work on a synchronous or an asynchronous engine."""
+    """Runs queries, and synchronous pieces of work, on a synchronous or an asynchronous engine."""
+
+    async def read(self, query: Query) -> Answer:
+        """Run a query that changes nothing."""
+        return await self.run(lambda cursor: answer(cursor, query))
+
+    async def write(self, query: Query) -> Answer:
+        """Run a query and commit."""
+        return await self.run(lambda cursor: answer(cursor, query))
 
     @abstractmethod
     async def run(self, work: Work[T]) -> T:
@@ -50,6 +83,9 @@ class SyncConnector(Connector):
         self._begin = begin
         self._release = release
 
+    async def read(self, query: Query) -> Answer:
+        return self._on_cursor(lambda cursor: answer(cursor, query), None)
+
     async def run(self, work: Work[T]) -> T:
         return self._on_cursor(work, None)
 
@@ -69,12 +105,12 @@ class SyncConnector(Connector):
                 connection.commit()
             return result
         except BaseException as error:
-            self._clean(connection, error)
+            self.clean(connection, error)
             raise
         finally:
             connection.close()
 
-    def _clean(self, connection: sa.PoolProxiedConnection, error: BaseException) -> None:
+    def clean(self, connection: sa.PoolProxiedConnection, error: BaseException) -> None:
         """Leave nothing behind in the pool: no broken connection, no open transaction."""
         dialect = self.engine.dialect
         if not isinstance(error, Exception) or (
@@ -130,6 +166,9 @@ class AsyncConnector(Connector):
     ) -> None:
         self._here = here
         self._release = release
+
+    async def read(self, query: Query) -> Answer:
+        return await self._spawn(self._here().read(query))
 
     async def run(self, work: Work[T]) -> T:
         return await self._spawn(self._here().run(work))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from functools import partial
 from typing import Any, NoReturn, TypeVar
 
 from sqlalchemy.engine.interfaces import Dialect
@@ -14,13 +13,14 @@ from buddy.memory.errors import (
     SchemaError,
     UnavailableError,
 )
-from buddy.memory.storage.sql.connect import Connector
+from buddy.memory.storage.sql.connect import NOTHING, Connector, Query
 from buddy.memory.storage.sql.dialect import Fault, SqlDialect
 from buddy.memory.storage.sql.statements import Statements
 from buddy.memory.storage.sql.tables import Tables
 from buddy.memory.storage.store import Store
 
 T = TypeVar("T")
+W = TypeVar("W")
 
 
 # These three are handled below. They are of our tree all the same, for the rare call that is
@@ -93,7 +93,7 @@ class GuardedStore(Store):
 
     # --- what can go wrong
 
-    async def _attempt(self, runner: Callable[[Any], Awaitable[T]], work: Callable[..., T]) -> T:
+    async def _attempt(self, runner: Callable[[W], Awaitable[T]], work: W) -> T:
         """Run the work; translate what the driver raises. The only place that does (R7)."""
         attempt = 0
         while True:
@@ -124,22 +124,22 @@ class GuardedStore(Store):
         await self._attempt(self._connector.look, self._tables.complete)
         raise SchemaError(f"The columns of {name!r} changed.") from error
 
-    async def _unless_missing(
-        self, runner: Callable[[Any], Awaitable[T]], work: Callable[..., T], empty: T
-    ) -> T:
+    async def _unless_missing(self, runner: Callable[[W], Awaitable[T]], work: W, empty: T) -> T:
         try:
             return await self._attempt(runner, work)
         except NoTable:
             return empty
 
-    async def _read(self, work: Callable[..., T], empty: T) -> T:
-        """Read rows; when the driver cannot decode one, read them all in another way (R16)."""
+    async def _read(self, query: Callable[[bool], Query]) -> list[Any]:
+        """Read rows; when the driver cannot decode one, read them all in another way (R16), which
+        ``query(True)`` gives."""
         try:
-            return await self._unless_missing(self._connector.run, work, empty)
+            found = await self._unless_missing(self._connector.read, query(False), NOTHING)
         except NotText:
-            return await self._attempt(self._connector.run, partial(work, damaged=True))
+            found = await self._attempt(self._connector.read, query(True))
+        return found.rows
 
-    async def _write(self, runner: Callable[[Any], Awaitable[T]], work: Callable[..., T]) -> T:
+    async def _write(self, runner: Callable[[W], Awaitable[T]], work: W) -> T:
         """Write; the first write makes the tables (R5)."""
         try:
             return await self._attempt(runner, work)

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine.interfaces import Dialect
 
 from buddy.memory.storage.record import Kind
+from buddy.memory.storage.sql.connect import Query
 from buddy.memory.storage.sql.dialect import SqlDialect
 
 P = ParamSpec("P")
@@ -35,6 +36,10 @@ class Statement:
         if self.constants:
             values = {**self.constants, **values}
         return tuple([values[name] for name in self.names])
+
+    def query(self, values: Mapping[str, Any]) -> Query:
+        """Return one execution."""
+        return Query(self.sql, self.bind(values))
 
 
 def compiled(

@@ -12,6 +12,7 @@ from typing import Any
 
 from buddy.memory.errors import ConflictError
 from buddy.memory.storage.record import Corrupt, Kind, Record
+from buddy.memory.storage.sql.connect import NOTHING, Query
 from buddy.memory.storage.sql.older import PAGE, OlderTable
 from buddy.memory.storage.sql.writes import WritingStore
 
@@ -24,23 +25,17 @@ class SqlStore(WritingStore):
     async def get(self, kind: Kind, id: str, user_id: str | None) -> Record | Corrupt | None:
         values = {"p_id": id, "p_user_id": user_id}
 
-        def work(cursor: Any, damaged: bool = False) -> Any:
-            statement = self._statements[kind].get(user_id is not None, damaged)
-            cursor.execute(statement.sql, statement.bind(values))
-            return cursor.fetchone()
+        def query(damaged: bool) -> Query:
+            return self._statements[kind].get(user_id is not None, damaged).query(values)
 
-        row: Any = await self._read(work, empty=None)
-        return None if row is None else self._decode(kind, row)
+        rows = await self._read(query)
+        return self._decode(kind, rows[0]) if rows else None
 
     async def has(self, kind: Kind, id: str, user_id: str | None) -> bool:
         statement = self._statements[kind].has(user_id is not None)
-        values = statement.bind({"p_id": id, "p_user_id": user_id})
-
-        def work(cursor: Any) -> bool:
-            cursor.execute(statement.sql, values)
-            return cursor.fetchone() is not None
-
-        return await self._unless_missing(self._connector.run, work, False)
+        query = statement.query({"p_id": id, "p_user_id": user_id})
+        found = await self._unless_missing(self._connector.read, query, NOTHING)
+        return bool(found.rows)
 
     async def page(
         self,
@@ -54,22 +49,15 @@ class SqlStore(WritingStore):
         flags = (user_id is not None, newest_first, after is not None, limit is not None)
         values = {"p_user_id": user_id, "p_after": after, "p_limit": limit}
 
-        def work(cursor: Any, damaged: bool = False) -> Any:
-            statement = self._statements[kind].page(*flags, damaged)
-            cursor.execute(statement.sql, statement.bind(values))
-            return cursor.fetchall()
+        def query(damaged: bool) -> Query:
+            return self._statements[kind].page(*flags, damaged).query(values)
 
-        rows: list[Any] = await self._read(work, empty=[])
-        return [self._decode(kind, row) for row in rows]
+        return [self._decode(kind, row) for row in await self._read(query)]
 
     async def count(self, kind: Kind, user_id: str | None) -> int:
-        statement = self._statements[kind].count(user_id is not None)
-
-        def work(cursor: Any) -> int:
-            cursor.execute(statement.sql, statement.bind({"p_user_id": user_id}))
-            return int(cursor.fetchone()[0])
-
-        return await self._unless_missing(self._connector.run, work, 0)
+        query = self._statements[kind].count(user_id is not None).query({"p_user_id": user_id})
+        found = await self._unless_missing(self._connector.read, query, NOTHING)
+        return int(found.rows[0][0]) if found.rows else 0
 
     def _decode(self, kind: Kind, row: Any) -> Record | Corrupt:
         seq, id, user_id, payload, created_at, updated_at, version = row
@@ -96,21 +84,17 @@ class SqlStore(WritingStore):
     async def delete(
         self, kind: Kind, id: str, user_id: str | None, if_version: int | None
     ) -> bool:
-        statement = self._statements[kind].delete(user_id is not None, if_version is not None)
+        statements, by_user = self._statements[kind], user_id is not None
         values = {"p_id": id, "p_user_id": user_id, "p_if_version": if_version}
-
-        def work(cursor: Any) -> bool:
-            cursor.execute(statement.sql, statement.bind(values))
-            if cursor.rowcount or if_version is None:
-                return bool(cursor.rowcount)
-            state = self._statements[kind].state(user_id is not None)
-            cursor.execute(state.sql, state.bind(values))
-            _, version, _ = cursor.fetchone() or (user_id, 0, None)
+        query = statements.delete(by_user, if_version is not None).query(values)
+        gone = await self._unless_missing(self._connector.write, query, NOTHING)
+        if not gone.affected and if_version is not None:
+            state = statements.state(by_user).query(values)
+            found = await self._unless_missing(self._connector.read, state, NOTHING)
+            version = found.rows[0][1] if found.rows else 0
             if version != if_version:
                 raise ConflictError(id, if_version, version)
-            return False
-
-        return await self._unless_missing(self._connector.run, work, False)
+        return bool(gone.affected)
 
     async def delete_many(self, kind: Kind, ids: Sequence[str], user_id: str | None) -> int:
         statement = self._statements[kind].delete(user_id is not None)
@@ -124,21 +108,13 @@ class SqlStore(WritingStore):
 
     async def delete_all(self, kind: Kind, user_id: str | None) -> int:
         statement = self._statements[kind].delete_all(user_id is not None)
-
-        def work(cursor: Any) -> int:
-            cursor.execute(statement.sql, statement.bind({"p_user_id": user_id}))
-            return int(cursor.rowcount)
-
-        return await self._unless_missing(self._connector.run, work, 0)
+        query = statement.query({"p_user_id": user_id})
+        return (await self._unless_missing(self._connector.write, query, NOTHING)).affected
 
     # --- the rest
 
     async def ping(self) -> None:
-        def work(cursor: Any) -> None:
-            cursor.execute(self._dialect.ping)
-            cursor.fetchall()
-
-        await self._unless_missing(self._connector.run, work, None)
+        await self._unless_missing(self._connector.read, Query(self._dialect.ping), NOTHING)
 
     async def close(self) -> None:
         await self._connector.close()

@@ -13,9 +13,9 @@ from buddy.memory.errors import (
     TooLargeError,
 )
 from buddy.memory.storage.record import TICK, Record, Write
-from buddy.memory.storage.sql.connect import Work
+from buddy.memory.storage.sql.connect import Work, answer
 from buddy.memory.storage.sql.guarded import GuardedStore
-from buddy.memory.storage.sql.statements import NEW_ROW
+from buddy.memory.storage.sql.statements import NEW_ROW, Statement
 
 NewRow = tuple[str, str | None, Any, Any, Any]
 """Values in the order of NEW_ROW: id, user_id, payload, created_at, updated_at."""
@@ -31,7 +31,11 @@ class WritingStore(GuardedStore):
         return await self._put_new(write, new)
 
     async def _put_new(self, write: Write, new: NewRow) -> Record:
-        work: Work[Any] = lambda cursor: self._put(cursor, write, new)  # noqa: E731
+        query = self._upsert(write).query(_values(write, new, self._dialect.dump_time(write.now)))
+        written = await self._write(self._connector.write, query)
+        if written.rows:
+            return self._stored(write, written.rows[0])
+        work: Work[Stored] = lambda cursor: self._put(cursor, write, new)  # noqa: E731
         return self._stored(write, await self._write(self._connector.run, work))
 
     async def put_many(self, writes: Sequence[Write]) -> list[Record]:
@@ -97,24 +101,21 @@ class WritingStore(GuardedStore):
 
     def _put(self, cursor: Any, write: Write, new: NewRow) -> Stored:
         """Upsert one row as ``merge`` describes."""
-        now = self._dialect.dump_time(write.now)
-        values = dict(zip(NEW_ROW, new, strict=True), p_now=now, p_if_version=write.if_version)
-        statements = self._statements[write.record.kind]
-        if write.if_version is None:
-            statement = statements.upsert()
-        elif write.if_version == 0:
-            statement = statements.insert_only()
-        else:
-            statement = statements.update_version()
+        values = _values(write, new, self._dialect.dump_time(write.now))
+        statement = self._upsert(write)
         while True:
-            cursor.execute(statement.sql, statement.bind(values))
-            # All rows and not the first: an autocommit happens when the statement has ended, and
-            # what goes wrong then has to be raised here.
-            rows = cursor.fetchall()
+            rows = answer(cursor, statement.query(values)).rows
             if rows:
                 stored: Stored = rows[0]
                 return stored
             values["p_now"] = self._refused(cursor, write, values["p_now"])
+
+    def _upsert(self, write: Write) -> Statement:
+        """Return the statement that upserts one row if its version allows it."""
+        statements = self._statements[write.record.kind]
+        if write.if_version is None:
+            return statements.upsert()
+        return statements.update_version() if write.if_version else statements.insert_only()
 
     def _refused(self, cursor: Any, write: Write, now: Any) -> Any:
         """Raise what kept the write from happening, or return the time to try again with."""
@@ -159,3 +160,8 @@ class WritingStore(GuardedStore):
             return record._replace(version=version)
         created, updated = map(self._dialect.load_time, (created_at, updated_at))
         return record._replace(version=version, created_at=created, updated_at=updated)
+
+
+def _values(write: Write, new: NewRow, now: Any) -> dict[str, Any]:
+    """Return the parameters of the statement that upserts one row."""
+    return dict(zip(NEW_ROW, new, strict=True), p_now=now, p_if_version=write.if_version)
