@@ -19,6 +19,9 @@ BUSY_SECONDS = 30.0
 """How long a call waits for other writers before it raises UnavailableError; ``?timeout=`` in the
 URL changes it."""
 
+POOL_SIZE = 8
+"""The most connections to one file: readers at once, and one writer."""
+
 _PARAMETERS = {"timeout", "detect_types", "cached_statements", "uri"}
 _DRIVERS = ("sqlite", "sqlite+pysqlite", "sqlite+aiosqlite")
 
@@ -87,14 +90,14 @@ def _check_parameters(url: sa.URL) -> None:
 def _from_url(url: sa.URL) -> Opened:
     if _is_memory(url):
         # One connection that any thread may use, one at a time: one database for all of them.
-        engine = _make(url, pool_size=1, max_overflow=0)
+        engine = _make(url, pool_size=1)
         return Opened(engine, engine.dispose, None, True)
     assert url.database is not None
     file = None
     if not url.database.startswith("file:"):
         file = Path(url.database).absolute()
         url = url.set(database=str(file))
-    engine, release = acquire(url.render_as_string(), lambda: _make(url, pool_size=5))
+    engine, release = acquire(url.render_as_string(), lambda: _make(url, pool_size=POOL_SIZE))
     return Opened(engine, release, file, False)
 
 
@@ -107,6 +110,8 @@ def _make(url: sa.URL, **pool: Any) -> sa.Engine:
             isolation_level="AUTOCOMMIT",
             poolclass=QueuePool,
             pool_reset_on_return=None,
+            max_overflow=0,  # What is above pool_size would be opened and closed for each call.
+            pool_use_lifo=True,
             connect_args={"check_same_thread": False, **wait},
             **pool,
         )

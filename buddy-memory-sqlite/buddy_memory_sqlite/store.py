@@ -15,13 +15,15 @@ from sqlalchemy import exc
 from sqlalchemy.pool import SingletonThreadPool
 
 from buddy.memory.errors import AccessError, ConfigError, UnavailableError
-from buddy.memory.storage.sql import SqlStore, SyncConnector
+from buddy.memory.storage.sql import SqlStore
 from buddy.memory.storage.sql.guarded import NoTable
 from buddy_memory_sqlite.dialect import SqliteDialect
 from buddy_memory_sqlite.engine import BUSY_SECONDS, Opened
+from buddy_memory_sqlite.turns import TurnsConnector
 from buddy_memory_sqlite.upgrade import upgrade
 
 T = TypeVar("T")
+W = TypeVar("W")
 
 
 class SqliteStore(SqlStore):
@@ -34,7 +36,7 @@ class SqliteStore(SqlStore):
     def __init__(self, opened: Opened, table_name: str) -> None:
         dialect = SqliteDialect()
         engine = opened.engine
-        connector = SyncConnector(engine, dialect.begin, opened.release)
+        connector = TurnsConnector(engine, dialect.begin, opened.release)
         super().__init__(connector, dialect, engine.dialect, table_name)
         # The file, until it was seen to exist: a connection would make it.
         self._missing = opened.file
@@ -63,7 +65,7 @@ class SqliteStore(SqlStore):
         if await self.exists():
             await self.create()
 
-    async def _attempt(self, runner: Callable[[Any], Awaitable[T]], work: Callable[..., T]) -> T:
+    async def _attempt(self, runner: Callable[[W], Awaitable[T]], work: W) -> T:
         if self._thread_bound:
             self._check_thread()
         file = self._missing

@@ -1,0 +1,62 @@
+"""Writers of one process take turns.
+
+SQLite lets one writer in at a time. The others ask again and again, and sleep longer each time, up
+to a tenth of a second: with 64 threads some wait half a second for a write of a millisecond. Those
+of one process can tell each other.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from threading import Lock
+from typing import TypeVar
+from weakref import WeakKeyDictionary
+
+import sqlalchemy as sa
+
+from buddy.memory.storage.sql import SyncConnector
+from buddy.memory.storage.sql.connect import Work
+
+T = TypeVar("T")
+
+SECONDS = 30.0
+"""How long to wait for one's turn, before SQLite's own lock has to decide: another process may keep
+the writer in front waiting."""
+
+_turns: WeakKeyDictionary[sa.Engine, Lock] = WeakKeyDictionary()
+
+
+def _after_fork_in_child() -> None:
+    _turns.clear()  # A thread of the parent may hold one.
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)
+
+
+class TurnsConnector(SyncConnector):
+    """A SyncConnector whose writers wait for each other before they take a connection."""
+
+    async def run(self, work: Work[T]) -> T:
+        with self._turn():
+            return await super().run(work)
+
+    async def transaction(self, work: Work[T]) -> T:
+        with self._turn():
+            return await super().transaction(work)
+
+    async def define(self, work: Callable[[sa.Connection], T]) -> T:
+        with self._turn():
+            return await super().define(work)
+
+    @contextmanager
+    def _turn(self) -> Generator[None, None, None]:
+        turn = _turns.get(self.engine) or _turns.setdefault(self.engine, Lock())
+        is_mine = turn.acquire(timeout=SECONDS)
+        try:
+            yield
+        finally:
+            if is_mine:
+                turn.release()
