@@ -59,12 +59,12 @@ EXPECTED = {
         "bulk upsert of 100": 291345,
     },
     "sqlite": {
-        "upsert": 2074,
-        "exists": 1090,
-        "read by id": 1249,
-        "newest 20": 6457,
-        "delete": 991,
-        "bulk upsert of 100": 88265,
+        "upsert": 2021,
+        "exists": 1124,
+        "read by id": 1294,
+        "newest 20": 6497,
+        "delete": 1168,
+        "bulk upsert of 100": 81921,
     },
 }
 
