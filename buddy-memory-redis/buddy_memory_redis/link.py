@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache, lru_cache
 from itertools import islice
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import redis.asyncio
 from redis.exceptions import NoScriptError, ResponseError
@@ -17,6 +18,24 @@ from buddy_memory_redis.scripts import script, text_of
 Command = tuple[Any, ...]
 
 _CLUSTERS = (redis.RedisCluster, redis.asyncio.RedisCluster)
+
+
+class Sort(NamedTuple):
+    """What a client is."""
+
+    is_cluster: bool
+    is_async: bool
+
+
+def _sort(client: Any) -> Sort:
+    return _sort_of(client.__class__)
+
+
+@cache
+def _sort_of(kind: Any) -> Sort:
+    # Kept: redis-py's classes are protocols, and each isinstance asks them in Python.
+    return Sort(issubclass(kind, _CLUSTERS), issubclass(kind, redis.asyncio.Redis))
+
 
 TOGETHER_CALLS = 100
 TOGETHER_BYTES = 16 * 1024
@@ -85,24 +104,26 @@ class Link:
 
     async def _send(self, commands: Sequence[Command]) -> list[Any]:
         client = self._clients.get()
-        if isinstance(client, _CLUSTERS):
+        sort = _sort(client)
+        if sort.is_cluster:
             return await _through_client(client, commands)
         packed = _packed(commands)
-        is_async = isinstance(client, redis.asyncio.Redis)
-        if is_async and len(packed) <= TOGETHER_BYTES:
+        if sort.is_async and len(packed) <= TOGETHER_BYTES:
             return await self._crowd.ask((packed, len(commands)))
         return await _through_connection(client.connection_pool, packed, len(commands))
 
     async def _exchange_together(self, calls: list[Packed]) -> list[list[Any]]:
         """Send what several tasks want over one connection; return each one's replies."""
-        packed, counts = zip(*calls, strict=True)
         pool = self._clients.get().connection_pool
+        if len(calls) == 1:
+            return [await _through_connection(pool, *calls[0])]
+        packed, counts = zip(*calls, strict=True)
         replies = iter(await _through_connection(pool, b"".join(packed), sum(counts)))
         return [list(islice(replies, count)) for count in counts]
 
     def is_cluster(self) -> bool:
         """Tell whether the client is a cluster's."""
-        return isinstance(self._clients.get(), _CLUSTERS)
+        return _sort(self._clients.get()).is_cluster
 
     def mode(self) -> str:
         """Return "cluster" or "sentinel" where the client knows of one; "" where it does not."""
@@ -179,12 +200,18 @@ def _packed(commands: Sequence[Command]) -> bytes:
     """Return commands as they travel (RESP)."""
     parts: list[bytes] = []
     for name, *arguments in commands:
-        command = [*name.split(), *arguments]  # "CONFIG GET", as redis-py writes it, is two words.
-        parts.append(b"*%d\r\n" % len(command))
-        for word in command:
+        words = [*name.split(), *arguments]  # "CONFIG GET", as redis-py writes it, is two words.
+        texts: list[int | bytes] = []
+        for word in words:
             text = word if isinstance(word, bytes) else str(word).encode()
-            parts.append(b"$%d\r\n%b\r\n" % (len(text), text))
+            texts += (len(text), text)
+        parts.append(_form(len(words)) % tuple(texts))
     return b"".join(parts)
+
+
+@lru_cache(64)
+def _form(words: int) -> bytes:
+    return b"*%d\r\n" % words + b"$%d\r\n%b\r\n" * words
 
 
 async def _value(result: Any) -> Any:

@@ -49,16 +49,20 @@ class Writing:
         """Write a row in one round trip if it is there and never expires. Otherwise return the
         claim that was made in the same round trip, for ``apply``, unless not ``claim``."""
         update = self._shelves.put([put], [Claim("own")], lasting_only=True)
-        if claim:
-            first = self._directory.claim([put], 0, touch=False)
-            reply, (outcome,) = await self._link.all([first, update])
-            claimed = _claimed([put], reply)
-        else:
-            (outcome,) = await self._link.one(update)
-            claimed = []
-        if outcome == b"missing":
+        first = [self._directory.claim([put], 0, touch=False)] if claim else []
+        *replies, outcomes = await self._link.each([*first, update])
+        if isinstance(outcomes, MemoryDbError):
+            raise outcomes
+        is_missing = outcomes[0] == b"missing"
+        claimed: list[Claimed] = []
+        for reply in replies:
+            if not isinstance(reply, MemoryDbError):
+                claimed = _claimed([put], reply)
+            elif is_missing:  # An update has no need of the directory.
+                raise reply
+        if is_missing:
             return claimed
-        self._note(claimed[0] if claimed else Claimed(put, Claim("own"), b"0"), outcome)
+        self._note(claimed[0] if claimed else Claimed(put, Claim("own"), b"0"), outcomes[0])
         return []
 
     async def apply(self, puts: Sequence[Put], claimed: Sequence[Claimed] = ()) -> None:
@@ -92,6 +96,8 @@ class Writing:
                     again += some
                 elif isinstance(reply, MemoryDbError):
                     failed = failed or reply
+                elif isinstance(reply, bytes):
+                    self._note_all(some, [b"0", reply])
                 elif found := strangers(some, reply):
                     others += found
                     again += some

@@ -16,7 +16,7 @@ from buddy.memory.errors import ConflictError, OwnerMismatchError
 from buddy.memory.testing.expect import at_once
 from buddy.memory.v2.db.redis import RedisMemoryDb
 from buddy.memory.v2.db.schema import MemoryRow
-from tests.redis.wires import Killed, split_commands, wired
+from tests.redis.wires import Killed, assume_one_server, split_commands, wired
 from tests.servers.redis import RedisServer
 
 
@@ -254,6 +254,9 @@ def test_leftovers_are_healed(valkey: RedisServer, prefix: str) -> None:
         assert client.hget(f"{directory}owners", "claimed") is None
         assert db.count_memories() == 5
         client.delete(f"{directory}owners", f"{directory}index")
+        assume_one_server(db)
+        assert db.delete_memory("1", user_id="ann") is False
+        assert len(db.read_memories("ann")) == 5
         assert db.delete_user("ann") == {"memories": 5, "summaries": 0}
         assert client.exists(f"{shelf}rows") == 0
         db.drop_table()

@@ -169,39 +169,63 @@ def test_a_key_that_holds_something_else(server: servers.RedisServer, admin: red
             admin.rpush(key, "a list")
             with pytest.raises(SchemaError, match="WRONGTYPE"):
                 db.upsert_memory(MemoryRow({"n": 1}, "a", "ann"))
-            with pytest.raises(SchemaError, match="WRONGTYPE"):
-                db.upsert_memories([MemoryRow({"n": 1}, f"{n}", "ann") for n in range(3)])
+            with RedisMemoryDb("typed", port=server.port) as other:
+                with pytest.raises(SchemaError, match="WRONGTYPE"):
+                    other.upsert_memories([MemoryRow({"n": 1}, f"{n}", "ann") for n in range(3)])
             admin.delete(key)
             assert assert_sound(db) == []
             assert db.upsert_memory(MemoryRow({"n": 1}, "a", "ann")).version == 1
             db.drop_table()
 
 
+def stored(client: Any) -> dict[bytes, bytes]:
+    """Return all that a server holds."""
+    return {key: client.dump(key) for key in client.scan_iter()}
+
+
+CHANGES = {
+    "insert": lambda db: db.upsert_memory(MemoryRow({"n": 9}, "new", "ann")),
+    "update": lambda db: db.upsert_memory(MemoryRow({"n": 9}, "0", "ann")),
+    "delete": lambda db: db.delete_memory("0", user_id="ann"),
+}
+
+
+@pytest.mark.parametrize("pending", [False, True], ids=["settled", "pending"])
 @pytest.mark.parametrize("one_step", [True, False], ids=["one step", "two steps"])
-def test_a_deletion_beside_something_else(
-    server: servers.RedisServer, admin: redis.Redis, one_step: bool
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_a_change_beside_something_else(
+    server: servers.RedisServer, admin: redis.Redis, change: Any, one_step: bool, pending: bool
 ) -> None:
-    """A deletion that meets a key of another type raises SchemaError, and nothing is half gone."""
+    """Beside a key of another type a change has no need of the key, or raises SchemaError and does
+    nothing."""
     keys = Keys("typed")
-    meta, *others = (*keys.directory(Kind.MEMORY), *keys.shelf(Kind.MEMORY, "ann"))
-    for key in others:
-        with RedisMemoryDb("typed", port=server.port) as db:
+    for key in (*keys.directory(Kind.MEMORY)[1:], *keys.shelf(Kind.MEMORY, "ann")):
+        with (
+            RedisMemoryDb("typed", port=server.port) as other,
+            RedisMemoryDb("typed", port=server.port) as db,
+        ):
+            rows = other.upsert_memories(MemoryRow({"n": n}, f"{n}", "ann") for n in range(2))
+            if pending:
+                admin.sadd(keys.directory(Kind.MEMORY)[4], "0")
             if one_step:
                 assume_one_server(db)
-            rows = db.upsert_memories(MemoryRow({"n": n}, f"{n}", "ann") for n in range(2))
-            kept = admin.dump(key)
+            kept: Any = admin.dump(key)
             admin.delete(key)
             admin.rpush(key, "a list")
-            with pytest.raises(SchemaError, match="WRONGTYPE"):
-                db.delete_memory("0")
+            before = stored(admin)
+            try:
+                change(db)
+                refused = False
+            except SchemaError:
+                refused = True
+            if one_step:
+                assert (stored(admin) == before) is refused, key
             admin.delete(key)
             if kept is not None:
                 admin.restore(key, 0, kept)
-            assert assert_sound(db) == ["0", "1"], key
-            assert db.read_memories(sort="asc") == rows
-            assert db.delete_memory("0") is True
-            db.drop_table()
-    assert admin.exists(meta) == 0
+            assert_sound(other)
+            assert (other.read_memories(sort="asc") == rows) is refused, key
+            other.drop_table()
 
 
 def test_a_full_server(server: servers.RedisServer, admin: redis.Redis) -> None:
@@ -226,6 +250,25 @@ def test_a_full_server(server: servers.RedisServer, admin: redis.Redis) -> None:
         admin.config_set("maxmemory", 0)
         assert assert_sound(db) == ["1"]
         assert db.upsert_memory(MemoryRow({"n": 1}, "new", "bob")).version == 1
+
+
+def test_a_full_server_is_told_what_ended(
+    server: servers.RedisServer, admin: redis.Redis, prefix: str
+) -> None:
+    """A deletion in one step says on a full server, too, how an earlier write ended."""
+    with (
+        RedisMemoryDb(prefix, port=server.port, expire=1000) as other,
+        RedisMemoryDb(prefix, port=server.port, expire=1000) as db,
+    ):
+        other.upsert_memories(MemoryRow({"n": 1}, id, "ann") for id in "abc")
+        assert db.upsert_memory(MemoryRow({"n": 2}, "b", "ann")).version == 2
+        pending = Keys(prefix).directory(Kind.MEMORY)[4]
+        assert admin.smembers(pending) == {b"b"}
+        admin.config_set("maxmemory", "100kb")
+        assert db.delete_memory("a", user_id="ann") is True
+        assert admin.exists(pending) == 0
+        admin.config_set("maxmemory", 0)
+        assert assert_sound(db) == ["b", "c"]
 
 
 def test_a_server_that_is_full_between_the_two_steps(

@@ -91,6 +91,13 @@ def test_a_write_decides_how_long_a_row_lives(valkey: RedisServer, prefix: str) 
         keys = sorted(all_keys(client, prefix) - {"}/meta"})
         assert {client.pttl(f"buddy-memory/{{{prefix}{key}") > 0 for key in keys} == {True}
         assert short.read_memories() == db.read_memories("ann")
+        for user in ("ann", "ann", "bob"):
+            db.upsert_memory(MemoryRow({"n": 4}, "lasting", user))
+            left = {key for key in all_keys(client, prefix) if not key.endswith("fence")}
+            gone = {key for key in left if client.pttl(f"buddy-memory/{{{prefix}{key}") > 0}
+            assert gone == (set() if user == "ann" else {key for key in left if "/=ann" in key})
+            assert db.delete_memory("lasting") is True
+            assert {client.pttl(f"buddy-memory/{{{prefix}{key}") > 0 for key in keys} == {True}
         db.drop_table()
 
 

@@ -220,6 +220,18 @@ def test_a_deletion_in_one_step_ends_others(valkey: servers.RedisServer, prefix:
         db.drop_table()
 
 
+def test_positions_grow_whatever_the_clock_does(valkey: servers.RedisServer, prefix: str) -> None:
+    """When the server's clock is behind the last position, inserts in one step go on from there."""
+    with valkey.client() as client, RedisMemoryDb(prefix, client=client) as db:
+        db.upsert_memory(MemoryRow({}, "first", "ann"))
+        meta, _, index, *_ = Keys(prefix).directory(Kind.MEMORY)
+        client.set(meta, 2**52)
+        rows = [db.upsert_memory(MemoryRow({}, id, "ann")) for id in ("b", "a", "c")]
+        assert db.read_memories(sort="asc")[1:] == db.read_memories("ann", sort="asc")[1:] == rows
+        assert client.zscore(index, "c") == int(client.get(meta) or 0) == 2**52 + 3
+        db.drop_table()
+
+
 def test_a_write_gives_up(proxy_url: str, prefix: str) -> None:
     """When somebody always gets in between the two steps of a write, it ends after 50 attempts."""
     puts = []

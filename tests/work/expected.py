@@ -33,7 +33,7 @@ EXPECTED: dict[str, dict[str, Work]] = {
         "bulk delete of 200": Work(1, 1, 2_524, 37),
     },
     "redis": {
-        "upsert, new row": Work(1, 1, 710, 72),
+        "upsert, new row": Work(1, 1, 710, 61),
         "upsert, update": Work(1, 1, 456, 65),
         "exists": Work(1, 1, 76, 149),
         "read by id": Work(1, 1, 76, 149),

@@ -16,7 +16,7 @@ _SHARED = {
     "put": (*_SHELF, "putting"),
     # What is local to the directory's files is out of sight where the shelf's have the same name.
     "erase": (*_DIRECTORY, "shelf"),
-    "upsert": (*_DIRECTORY, "claiming", "shelf", "putting"),
+    "upsert": ("quick", *_DIRECTORY, "claiming", "shelf", "putting"),
     "near": (),
 }
 

@@ -36,6 +36,7 @@ for i = first, #ARGV, 2 do ids[#ids + 1] = ARGV[i] end
 for i, value in ipairs(redis.call('HMGET', owners, unpack(ids))) do
   replies[#replies + 1] = claim(ids[i], ARGV[first + 2 * i - 1], value)
 end
+if #claimed > 0 then redis.call('SCARD', pending) end
 write_claims(deadline)
 if #claimed > 0 then redis.call('SADD', pending, unpack(claimed)) end
 keep_drawn()

@@ -27,12 +27,11 @@ end
 
 local function write_claims(deadline)
   if #claimed == 0 then return end
-  redis.call('SCARD', pending)
   if #claimed_places > 0 then redis.call('ZADD', index, unpack(claimed_places)) end
   redis.call('HSET', owners, unpack(entries))
   if deadline ~= '0' or had_deadlines then set_claimed_deadlines(deadline) end
 end
 
 local function deadline_after(ttl)
-  return ttl == '0' and '0' or text(now + tonumber(ttl))
+  return ttl == '0' and '0' or text(milliseconds() + tonumber(ttl))
 end

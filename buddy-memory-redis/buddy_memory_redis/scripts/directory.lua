@@ -9,10 +9,10 @@
 local meta, owners, index, deadlines, pending = unpack(KEYS, #KEYS - 4)
 local lifetimes = {owners, index, deadlines, pending}
 
-local now_us = microseconds()
-local now = math.floor(now_us / 1000)
+-- Time is asked for where it is needed: without deadlines, which is the rule, for new numbers only.
 local had_deadlines = redis.call('ZCARD', deadlines) > 0
-local drawn, is_new = nil, false
+local now = had_deadlines and milliseconds() or 0
+local now_us, drawn, is_new = nil, nil, false
 
 local function last_drawn()
   drawn = drawn or tonumber(redis.call('GET', meta) or '0')
@@ -21,6 +21,7 @@ end
 
 -- A number greater than all before it, also when the clock stepped back or another node's is behind.
 local function draw()
+  now_us = now_us or microseconds()
   drawn, is_new = math.max(last_drawn() + 1, now_us), true
   return text(drawn)
 end

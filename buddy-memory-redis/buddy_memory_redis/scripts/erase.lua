@@ -20,6 +20,7 @@ if other then return other end
 if not token then return 'missing' end
 
 local open = redis.call('SISMEMBER', pending, id) == 1
+if open then is_late(token) end
 redis.call('ZCARD', index)
 forget(id)
 drop(id)

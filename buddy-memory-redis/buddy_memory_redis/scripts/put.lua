@@ -13,7 +13,7 @@ local function put(value, id, token, place, open, made, payload)
   end
   local other = conflict(expected, id, value)
   if other then return other end
-  if open == '1' then fences[#fences + 1] = token end
+  if open == '1' then raise_later(token) end
   if value then return update(id, value, made, payload, now_text) end
   if is_late(token) then return 'fenced' end
   return insert(id, place, made, payload, now_text)

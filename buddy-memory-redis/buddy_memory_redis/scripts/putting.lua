@@ -13,6 +13,12 @@ local function expire_at(deadline)
   if deadline ~= '0' then ending = ' ' .. deadline end
 end
 
+-- Raise a fence along with the rows. It is read now: nothing is written yet that could stay behind.
+local function raise_later(token)
+  is_late(token)
+  fences[#fences + 1] = token
+end
+
 -- The time of the update, which moves on even when the clock does not.
 local function moved(updated, now_text)
   local s, u = string.match(updated or '', '^(-?%d+)%.(%d+)$')

@@ -1,7 +1,7 @@
 -- List ids of all users. ARGV: 'desc' or 'asc'; position to start after, or ''; count
 -- Returns the time in µs, then (id, position, "token user")s; what is expired is taken out
 local newest_first, after, wanted = ARGV[1] == 'desc', ARGV[2], tonumber(ARGV[3])
-local replies, ghosts = {text(now_us)}, {}
+local replies, ghosts = {text(microseconds())}, {}
 
 while wanted > 0 do
   local asked = wanted

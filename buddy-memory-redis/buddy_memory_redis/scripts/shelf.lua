@@ -58,9 +58,11 @@ local function conflict(expected, id, value)
   return expected ~= version and 'conflict ' .. version or nil
 end
 
-local fenced_until = tonumber(redis.call('GET', fence) or '0')
+-- Read when it is needed first; where one is to be raised, before anything is written.
+local fenced_until = nil
 
 local function is_late(token)
+  fenced_until = fenced_until or tonumber(redis.call('GET', fence) or '0')
   return tonumber(token) <= fenced_until
 end
 

@@ -3,10 +3,10 @@
 -- ARGV: a number that the directory is known to have drawn; the user; ttl in ms or 0; the version
 --       expected, or ''; the time as seconds.microseconds; n; n times (id, token, position) to
 --       settle; then (id, position or '' to draw one, made, payload)s
--- Returns "elsewhere", or for each that was not inserted at its position with what it is made with
--- its number, from 0, and the head that is now stored. When an id is another user's, or another
--- version is stored than was expected, nothing is written, and the outcomes are only of those:
--- "other token user", "conflict version"
+-- Returns "elsewhere"; or the head of the one row that quick.lua inserted; or for each row that was not
+-- inserted at its position with what it is made with, its number, from 0, and the head that is now
+-- stored. When an id is another user's, or another version is stored than was expected, nothing is
+-- written, and the outcomes are only of those: "other token user", "conflict version"
 --
 -- Who hides several servers behind one address sends this to the server of the shelf. It need not be
 -- that of the directory, but is when it holds the number last drawn, which is one that grows.
@@ -25,7 +25,7 @@ local function declare(id, value, token, position)
   if value then place = select(2, head(id, value)) end
   take(id, user, fresh, not (token and value) and place)
   if open then
-    fences[#fences + 1] = fresh
+    raise_later(fresh)
     ended[#ended + 1] = id
   end
   return place
