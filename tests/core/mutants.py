@@ -325,15 +325,15 @@ class ShowsItsPassword(StoredMemoryDb):
 
 
 def unreachable(kills: str, cls: type[StoredMemoryDb]) -> None:
-    store = InMemoryStore()
-    MUTANTS[cls.__name__] = (
-        kills,
-        lambda: Subject(
+    def make() -> Subject:
+        store = InMemoryStore()
+        return Subject(
             open=lambda: StoredMemoryDb(store),
             unreachable=lambda: cls(Down()),
             secret="hunter2",  # noqa: S106
-        ),
-    )
+        )
+
+    MUTANTS[cls.__name__] = kills, make
 
 
 class AsksBeforeItLooks(StoredMemoryDb):
@@ -447,8 +447,11 @@ class WorksInOneLoop(ThreadedMemoryDb):
 
 
 def asynchronous(kills: str, cls: type[ThreadedMemoryDb]) -> None:
-    store = InMemoryStore()
-    MUTANTS[cls.__name__] = kills, lambda: Subject(open=lambda: cls(StoredMemoryDb(store)))
+    def make() -> Subject:
+        store = InMemoryStore()
+        return Subject(open=lambda: cls(StoredMemoryDb(store)))
+
+    MUTANTS[cls.__name__] = kills, make
 
 
 asynchronous("R12-the-loop-goes-on-during-a-call", BlocksTheLoop)

@@ -7,7 +7,7 @@ import pytest
 from buddy.memory.storage.inmemory import InMemoryStore
 from buddy.memory.testing import CHECKS, NotVerified, Subject, run_checks
 from buddy.memory.v2.db.stored import StoredMemoryDb
-from tests.core.mutants import MUTANTS
+from tests.core.subtle import MUTANTS
 from tests.core.test_contract import Eight
 
 BY_ID = {check.id: check for check in CHECKS}

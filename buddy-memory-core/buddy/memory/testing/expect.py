@@ -38,20 +38,25 @@ def clock(now: datetime) -> Generator[None]:
 
 
 @contextmanager
-def logged() -> Generator[list[str]]:
-    """Collect the warnings that buddy.memory logs."""
+def logged(*, everything: bool = False) -> Generator[list[str]]:
+    """Collect the warnings that buddy.memory logs, or what anybody logs at any level."""
     messages: list[str] = []
+    level = logging.DEBUG if everything else logging.WARNING
 
     class Handler(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            if record.levelno >= logging.WARNING:
+            if record.levelno >= level:
                 messages.append(record.getMessage())
 
-    logger, handler = logging.getLogger("buddy.memory"), Handler()
+    logger, handler = logging.getLogger(None if everything else "buddy.memory"), Handler()
+    before = logger.level
     logger.addHandler(handler)
+    if everything:
+        logger.setLevel(level)
     try:
         yield messages
     finally:
+        logger.setLevel(before)
         logger.removeHandler(handler)
 
 

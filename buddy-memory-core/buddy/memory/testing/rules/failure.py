@@ -46,7 +46,7 @@ def _exhaust(iterate: Callable[[], Iterable[Any]]) -> list[Any]:
 
 @check("R7", "unreachable")
 def failure_is_never_emptiness(trial: Trial) -> None:
-    """With a database that does not answer, every method raises from our tree, with the cause."""
+    """With a database that does not answer, every method raises from our tree."""
     assert trial.subject.unreachable is not None
     db = trial.open(trial.subject.unreachable)
     for name, call in every_call(trial, db):
@@ -59,13 +59,13 @@ def failure_is_never_emptiness(trial: Trial) -> None:
 
 @check("R11", "unreachable", "secret")
 def no_password_is_ever_shown(trial: Trial) -> None:
-    """No password in repr, str, to_dict, errors with their causes, or logs."""
+    """No password in repr, str, to_dict, errors with their causes, or logs of any level."""
     assert trial.subject.unreachable is not None
     secret = trial.subject.secret
     assert secret is not None
     db = trial.open(trial.subject.unreachable)
     shown = [repr(db), str(db), repr(db.to_dict())]
-    with logged() as messages:
+    with logged(everything=True) as messages:
         for _, call in every_call(trial, db):
             try:
                 call()
@@ -85,6 +85,7 @@ def a_damaged_row_is_named_and_skipped(trial: Trial) -> None:
     trial.subject.corrupt("b")
     error = raises(CorruptMemoryError, rows.get, "b")
     assert error.id == "b"
+    assert rows.count() == rows.count("ann") == 4
     with logged() as messages:
         assert rows.ids(sort="asc") == ["a", "c", "d"]
     assert len(messages) == 1
@@ -111,16 +112,31 @@ def the_limit_counts_readable_rows(trial: Trial) -> None:
 
 @check("R16", "corrupt")
 def a_damaged_row_can_be_replaced_or_deleted(trial: Trial) -> None:
-    """A row that cannot be decoded can be overwritten by its owner, and deleted."""
+    """A row that cannot be decoded can be overwritten by its owner, also in bulk, and deleted."""
     rows = trial.memories
     assert trial.subject.corrupt is not None
-    for id in ("a", "b"):
+    for id in ("a", "b", "c"):
         rows.add(id)
         trial.subject.corrupt(id)
+    assert rows.payload(rows.upsert_many([rows.new("c", {"new": 2})])[0]) == {"new": 2}
+    assert rows.delete_many(["c"]) == 1
     assert rows.payload(rows.add("a", {"new": 1})) == {"new": 1}
     assert rows.payload(rows.get("a")) == {"new": 1}
     assert rows.delete("b") is True
     assert rows.ids() == ["a"]
+
+
+@check("R16", "corrupt")
+def a_damaged_row_can_be_cleaned_up(trial: Trial) -> None:
+    """delete_memories, delete_user and clear take rows that cannot be decoded too."""
+    rows, db = trial.memories, trial.db
+    assert trial.subject.corrupt is not None
+    for clean in (lambda: rows.delete_many(["a"]), lambda: db.delete_user("ann"), db.clear):
+        rows.add("a")
+        trial.subject.corrupt("a")
+        assert clean()
+        assert rows.get("a") is None
+        assert rows.count() == 0
 
 
 @check("R16")

@@ -6,7 +6,7 @@ from typing import Any
 
 from buddy.memory.errors import InvalidMemoryError, OwnerMismatchError
 from buddy.memory.testing.check import check, check_rows
-from buddy.memory.testing.expect import raises
+from buddy.memory.testing.expect import at_once, raises
 from buddy.memory.testing.rules.cases import STRANGE_KEYS
 from buddy.memory.testing.subject import Rows, Trial
 
@@ -71,6 +71,24 @@ def the_owner_is_fixed_by_the_first_write(rows: Rows) -> None:
         assert "ann" not in str(error).replace(repr(id), "")
         raises(OwnerMismatchError, rows.upsert_many, [rows.new(id, {}, other)])
         assert rows.get(id) == before
+
+
+@check_rows("R1")
+def of_many_owners_at_once_one_wins(rows: Rows) -> None:
+    """Of many users who write one new id at once, one owns it and the others are refused."""
+    rows.trial.db.create()
+
+    def write(n: int) -> str | None:
+        try:
+            stored = rows.add(key, {"by": n}, f"user {n}")
+        except OwnerMismatchError:
+            return None
+        assert rows.payload(stored) == {"by": n}
+        return f"user {n}"
+
+    for key in ("a", "b", "c"):
+        (owner,) = filter(None, at_once(8, write))
+        assert (rows.get(key).user_id, rows.get(key).version) == (owner, 1)
 
 
 @check_rows("R1")

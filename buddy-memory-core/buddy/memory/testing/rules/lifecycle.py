@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import pickle
+from collections.abc import Awaitable, Callable
 from copy import copy, deepcopy
 from typing import Any
 
@@ -12,7 +13,7 @@ from buddy.memory.errors import ClosedError
 from buddy.memory.testing.check import check
 from buddy.memory.testing.expect import at_once, raises
 from buddy.memory.testing.rules.failure import every_call
-from buddy.memory.testing.subject import AsyncView, Trial
+from buddy.memory.testing.subject import AsyncView, Rows, Trial
 from buddy.memory.v2.db.base import AsyncMemoryDb
 from buddy.memory.v2.db.schema import MemoryRow
 
@@ -90,11 +91,10 @@ def a_constructor_does_no_io(trial: Trial) -> None:
 
 @check("R10")
 def close_is_idempotent_and_final(trial: Trial) -> None:
-    """close() may be repeated; every other call raises ClosedError afterwards."""
+    """close() may be repeated, and ends a with block; other calls raise ClosedError after it."""
     trial.memories.add("a")
     db = trial.open()
-    with db:
-        assert trial.rows(db).ids() == ["a"]
+    raises(ZeroDivisionError, _fail_within, db, trial.rows(db))
     db.close()
     for name, call in every_call(trial, db):
         try:
@@ -103,6 +103,12 @@ def close_is_idempotent_and_final(trial: Trial) -> None:
             continue
         raise AssertionError(f"{name} returned {result!r} after close()")
     assert trial.memories.ids() == ["a"]
+
+
+def _fail_within(db: Any, rows: Rows) -> None:
+    with db:
+        assert rows.ids() == ["a"]
+        raise ZeroDivisionError
 
 
 @check("R10")
@@ -203,17 +209,38 @@ def many_tasks_share_one_object(trial: Trial) -> None:
 
 @check("R12", "waits", only="async")
 def the_loop_goes_on_during_a_call(trial: Trial) -> None:
-    """Other tasks run while a call waits for the database."""
+    """Other tasks run while a call, whichever it is, waits for the database."""
     db: AsyncMemoryDb = trial.db.async_db
 
-    async def turns_during_a_write() -> int:
-        await db.create()
-        call = asyncio.ensure_future(db.upsert_memories(MemoryRow({"n": n}) for n in range(500)))
-        turns = 0
-        while not call.done():
+    async def turns_during(call: Awaitable[object]) -> int:
+        waiting, turns = asyncio.ensure_future(call), 0
+        while not waiting.done():
             await asyncio.sleep(0)
             turns += 1
-        await call
+        await waiting
         return turns
 
-    assert asyncio.run(turns_during_a_write()) > 2
+    async def turns_by_call() -> dict[str, int]:
+        await db.create()
+        calls: dict[str, Callable[[], Awaitable[object]]] = {
+            "upsert_memories": lambda: db.upsert_memories(
+                MemoryRow({}, f"{n}") for n in range(500)
+            ),
+            "upsert_memory": lambda: db.upsert_memory(MemoryRow({}, "a")),
+            "read_memory": lambda: db.read_memory("a"),
+            "memory_exists": lambda: db.memory_exists(MemoryRow({}, "a")),
+            "read_memories": db.read_memories,
+            "iter_memories": lambda: anext(db.iter_memories()),
+            "count_memories": db.count_memories,
+            "delete_memory": lambda: db.delete_memory("a"),
+            "delete_memories": lambda: db.delete_memories(["1", "2"]),
+            "delete_user": lambda: db.delete_user("ann"),
+            "table_exists": db.table_exists,
+            "ping": db.ping,
+            "clear": db.clear,
+        }
+        return {name: await turns_during(call()) for name, call in calls.items()}
+
+    # A call that waits for nothing is done in the first turn, or in the second one.
+    for name, turns in asyncio.run(turns_by_call()).items():
+        assert turns > 2, name

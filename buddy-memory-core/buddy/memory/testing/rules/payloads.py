@@ -10,7 +10,7 @@ from math import copysign, inf, nan
 from typing import Any
 from uuid import UUID
 
-from buddy.memory.errors import InvalidMemoryError
+from buddy.memory.errors import InvalidMemoryError, TooLargeError
 from buddy.memory.testing.check import check_rows
 from buddy.memory.testing.expect import raises
 from buddy.memory.testing.rules.cases import PAYLOADS, nested
@@ -146,11 +146,33 @@ def _with(rows: Rows, payload: Any) -> Any:
 
 
 @check_rows("R8")
+def a_large_row_is_stored_whole_or_refused(rows: Rows) -> None:
+    """A row of megabytes comes back whole, or is refused with its size and the limit."""
+    for size in (300_000, 2_500_000):
+        text = "Likes green tea. " * (size // 17)
+        for write in (rows.upsert, lambda row: rows.upsert_many([row])):
+            refusal = None
+            try:
+                write(rows.new("large", {"text": text}))
+            except TooLargeError as error:
+                refusal = error
+            if refusal is None:
+                assert rows.payload(rows.get("large")) == {"text": text}, size
+                assert rows.delete("large")
+            else:
+                assert refusal.size > refusal.limit > 0
+                assert rows.get("large") is None
+
+
+@check_rows("R8")
 def rows_are_copies(rows: Rows) -> None:
-    """Changing a payload that was given or returned does not change what is stored."""
+    """Changing a row that was given or returned does not change what is stored."""
     given = {"list": [1], "map": {"a": 1}}
     wanted = {"list": [1], "map": {"a": 1}}
-    returned = rows.add("a", given)
+    row = rows.new("a", given)
+    returned = rows.upsert(row)
+    assert returned is not row
+    assert row.version is None
     for row in (returned, rows.get("a"), rows.read()[0], next(iter(rows.iter()))):
         given["list"].append(2)  # type: ignore[attr-defined]
         rows.payload(row)["map"]["a"] = 2

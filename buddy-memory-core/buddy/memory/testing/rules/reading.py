@@ -133,10 +133,28 @@ def pages_keep_the_order(rows: Rows) -> None:
     raises(ValueError, rows.iter, page_size=0)
 
 
+@check_rows("R3")
+def pages_do_not_move_while_rows_are_deleted(rows: Rows) -> None:
+    """Rows that are deleted or added during an iteration make it neither skip nor repeat others."""
+    ids = _fill(rows, 9)
+    for sort in ("asc", "desc"):
+        pages, left = rows.iter("ann", sort, 3), rows.ids("ann", sort=sort)
+        seen = [row.id for row in islice(pages, 4)]
+        rows.delete_many(seen)
+        rows.add("new", user_id="bob")
+        assert seen + [row.id for row in islice(pages, 20)] == left, sort
+        rows.upsert_many([rows.new(id) for id in ids])
+
+
 @check_rows("R4")
 def limit_is_the_first_n(rows: Rows) -> None:
-    """None reads all, 0 none, N the first N in the asked order."""
+    """None reads all, 0 none, N the first N of that user in the asked order."""
     ids = _fill(rows, 5)
+    assert rows.ids("ann", 1) == rows.ids(limit=1) == [ids[-1]]
+    rows.add("of bob", user_id="bob")
+    assert rows.ids("ann", 2) == [ids[4], ids[3]]
+    assert rows.ids("bob", 2, "asc") == ["of bob"]
+    rows.delete("of bob")
     assert rows.ids(limit=None) == ids[::-1]
     assert rows.read(limit=0) == []
     for n in (1, 4, 5, 6, 2**40):

@@ -26,6 +26,27 @@ def an_expired_row_is_gone_everywhere(trial: Trial) -> None:
         assert rows.add("short", user_id="bob").version == 1
 
 
+@check_rows("R14", "expiring", "wait_expired")
+def bulk_writes_expire_too(rows: Rows) -> None:
+    """Rows of a bulk write expire, new or updated, and so do those that a bulk write renews."""
+    subject = rows.trial.subject
+    assert subject.expiring is not None
+    assert subject.wait_expired is not None
+    short, long = (
+        rows.trial.rows(rows.trial.open(lambda s=s: subject.expiring(s)), rows.kind)  # type: ignore[misc]
+        for s in (1, 1000)
+    )
+    long.add("cut short")
+    short.add("renewed")
+    short.upsert_many([short.new("short"), short.new("cut short")])
+    long.upsert_many([long.new("renewed")])
+    subject.wait_expired()
+    assert rows.ids("ann") == ["renewed"]
+    assert rows.count() == 1
+    assert rows.get("short") is None
+    assert rows.get("cut short") is None
+
+
 @check("R14", "expiring", "wait_expired")
 def an_update_renews(trial: Trial) -> None:
     """An update renews the expiry of a row and of its place in listings."""
@@ -70,6 +91,35 @@ def clean_up_touches_only_this_store(trial: Trial) -> None:
         for kind in Kind:
             assert Rows(trial, kind).read() == []
             assert trial.rows(other, kind).ids() == ["a"]
+
+
+@check("R15", "named")
+def a_name_is_no_pattern(trial: Trial) -> None:
+    """The name of a store means that store, also where it could be read as a pattern."""
+    named = trial.subject.named
+    assert named is not None
+    names = ("stXre", "st*re", "st?re", "st_re", "st%re", "st.re", "[s]tXre")
+    stores = {
+        name: trial.rows(trial.open(lambda name=name: named(name)))  # type: ignore[misc]
+        for name in names
+    }
+    for name, rows in stores.items():
+        assert rows.db.table_exists() is False, name
+        rows.add("a", {"in": name})
+    for number, (name, rows) in enumerate(stores.items(), 1):
+        assert rows.db.clear() is True
+        rows.db.drop_table()
+        left = [name for name, rows in stores.items() if rows.ids() == ["a"]]
+        assert left == list(names)[number:], name
+
+
+@check("R15")
+def delete_user_takes_any_number_of_rows(trial: Trial) -> None:
+    """delete_user deletes all of many rows, and counts them."""
+    rows = trial.memories
+    rows.upsert_many(rows.new(f"{n}") for n in range(1100))
+    assert trial.db.delete_user("ann") == {"memories": 1100, "summaries": 0}
+    assert rows.read() == []
 
 
 @check("R15")

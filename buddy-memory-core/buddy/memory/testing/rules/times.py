@@ -63,6 +63,33 @@ def times_of_the_caller_are_kept_on_the_first_write(rows: Rows) -> None:
     assert rows.get("a") == again
     bulk = rows.upsert_many([rows.new("b", created_at=LONG_AGO, updated_at=later)])
     assert (bulk[0].created_at, rows.updated(bulk[0])) == (LONG_AGO, later)
+    bulk = rows.upsert_many([rows.new("b", created_at=later, updated_at=LONG_AGO)])
+    assert bulk[0].created_at == LONG_AGO
+    assert rows.updated(bulk[0]) > later
+    assert rows.get("b") == bulk[0]
+
+
+@check_rows("R2")
+def times_far_from_now_are_kept(rows: Rows) -> None:
+    """Times long before and after ours are kept to the microsecond, and such rows can change."""
+    for time in (
+        datetime(1, 1, 2, 3, 4, 5, 1, timezone.utc),
+        datetime(1969, 12, 31, 23, 59, 59, 999999, timezone.utc),
+        datetime(9999, 12, 29, 1, 2, 3, 654321, timezone.utc),
+    ):
+        row = rows.upsert(rows.new(f"{time}", created_at=time, updated_at=time))
+        assert (row.created_at, rows.updated(row)) == (time, time)
+        assert rows.get(f"{time}") == row
+        again = rows.add(f"{time}", {"n": 2})
+        assert again.created_at == time
+        assert rows.updated(again) > time
+        assert rows.get(f"{time}") == again
+    # An update moves the time of the last write, and there is none after this one.
+    end = datetime.max.replace(tzinfo=timezone.utc)
+    raises(InvalidMemoryError, rows.upsert, rows.new("end", updated_at=end))
+    raises(InvalidMemoryError, rows.upsert_many, [rows.new("end", updated_at=end)])
+    assert rows.upsert(rows.new("end", created_at=end)).created_at == end
+    assert rows.add("end", {"n": 2}).created_at == end
 
 
 @check_rows("R2")

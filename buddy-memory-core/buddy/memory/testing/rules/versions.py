@@ -50,6 +50,23 @@ def a_deletion_happens_only_at_the_expected_version(rows: Rows) -> None:
 
 
 @check_rows("R13")
+def a_deletion_and_an_update_do_not_both_happen(rows: Rows) -> None:
+    """Of updates and deletions at once that expect one version, one succeeds."""
+
+    def change(n: int) -> bool:
+        try:
+            if n % 2:
+                return bool(rows.add(key, {"by": n}, if_version=1))
+            return bool(rows.delete(key, if_version=1))
+        except ConflictError:
+            return False
+
+    for key in ("a", "b", "c", "d"):
+        rows.add(key)
+        assert at_once(4, change).count(True) == 1, key
+
+
+@check_rows("R13")
 def the_owner_comes_before_the_version(rows: Rows) -> None:
     """The owner is checked also when a version is expected."""
     row = rows.add("a", user_id="ann")

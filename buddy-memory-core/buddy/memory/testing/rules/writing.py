@@ -35,7 +35,7 @@ def what_is_written_is_seen_by_others_at_once(rows: Rows) -> None:
 
 @check_rows("R6")
 def bulk_writes_take_any_size(rows: Rows) -> None:
-    """Bulk writes take no, one or thousands of rows, from any iterable, and keep their order."""
+    """Bulk writes take no, one or thousands of rows, and listings return all, in their order."""
     assert rows.upsert_many([]) == []
     assert rows.delete_many([]) == 0
     for count in (1, 2, 1203):
@@ -43,6 +43,7 @@ def bulk_writes_take_any_size(rows: Rows) -> None:
         assert [row.id for row in stored] == [f"{count}-{n}" for n in range(count)]
         assert [rows.payload(row)["n"] for row in stored] == list(range(count))
     assert rows.count() == 1206
+    assert rows.read(sort="asc")[-1203:] == stored
     assert rows.get("1203-77") == stored[77]
     assert rows.delete_many(f"1203-{n}" for n in range(1203)) == 1203
     assert rows.ids(sort="asc") == ["1-0", "2-0", "2-1"]
@@ -67,7 +68,7 @@ def bulk_writes_insert_and_update(rows: Rows) -> None:
 def a_failed_bulk_write_says_what_is_stored(rows: Rows) -> None:
     """A bulk write stores all, or raises with the stored ids, and nothing else is stored."""
     rows.add("theirs", user_id="bob")
-    new = [rows.new(f"n{n}") for n in range(10)]
+    new = [rows.new(f"n{n}") for n in range(510)]
     error = raises(OwnerMismatchError, rows.upsert_many, [*new, rows.new("theirs")])
     stored: set[str] = set(rows.ids("ann"))
     assert stored == set(error.stored_ids)
@@ -75,6 +76,16 @@ def a_failed_bulk_write_says_what_is_stored(rows: Rows) -> None:
     raises(OwnerMismatchError, rows.upsert_many, [rows.new("x"), rows.new("x", {}, "bob")])
     assert rows.get("x") is None
     assert rows.ids("bob") == ["theirs"]
+
+
+@check_rows("R6")
+def of_many_deletions_at_once_one_is_true(rows: Rows) -> None:
+    """Of many deletions of one row at once, single or bulk, one says that there was a row."""
+    for id in ("a", "b", "c"):
+        rows.add(id)
+        calls = [lambda: int(rows.delete(id)), lambda: rows.delete_many([id])]  # noqa: B023
+        assert sum(at_once(8, lambda n: calls[n % 2]())) == 1, id  # noqa: B023
+        assert rows.get(id) is None
 
 
 @check_rows("R6")
