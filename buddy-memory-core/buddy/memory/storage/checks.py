@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from buddy.memory import payload
@@ -11,6 +11,8 @@ from buddy.memory.errors import ConfigError, InvalidMemoryError
 from buddy.memory.storage.record import Draft, Record, Write
 
 _MAX_INT = 2**63 - 1
+_LAST_UPDATE = datetime.max.replace(tzinfo=timezone.utc) - timedelta(days=1)
+"""An update moves the time of the last write forward (rule R2), for which there has to be room."""
 
 
 def prepare(draft: Draft, now: datetime, if_version: int | None = None) -> Write:
@@ -19,6 +21,8 @@ def prepare(draft: Draft, now: datetime, if_version: int | None = None) -> Write
     # Usually no times are given, and a bulk write prepares very many rows.
     if created is not None or updated is not None:
         updated = check_time(updated, "updated_at")
+        if updated is not None and updated > _LAST_UPDATE:
+            raise InvalidMemoryError(f"{updated} leaves no room for an update", "updated_at")
         created = check_time(created, "created_at") or updated
     record = Record(
         kind,
