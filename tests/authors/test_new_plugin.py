@@ -58,7 +58,7 @@ def test_what_it_declares(run: Run, tmp_path: Path) -> None:
     assert f'"buddy-memory-core>={major}.{minor},<{major}.{minor + 1}"' in text
 
 
-TAKEN = ["redis", "mongodb+srv", "core", "buddy-memory-sqlite"]
+TAKEN = ["redis", "mongodb+srv", "core", "stored", "Threaded", "buddy-memory-sqlite"]
 NO_NAMES = ["1x", "x" * 21, "a b", "é", "x.", ""]
 
 

@@ -17,6 +17,8 @@ _TEMPLATE = Path(__file__).parents[1] / "plugin"
 _PREFIX = "buddy-memory-"
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _LONGEST = 20
+_OURS = {"core", "stored", "threaded", "async"}
+"""Names whose distribution, or whose classes, would be called as some in core are."""
 
 
 @click.command("new-plugin")
@@ -52,7 +54,7 @@ def _checked(name: str) -> str:
             f"at most {_LONGEST} characters, a letter first"
         )
     known = registry.backends().get(name)
-    if known is not None or name == "core":
+    if known is not None or name in _OURS:
         owner = known.distribution if known else "buddy-memory-core"
         raise ConfigError(f"the name {name!r} is taken by {owner}; choose another one")
     return name
