@@ -28,8 +28,11 @@ class Setup:
         }
         self._seen_complete: dict[Kind, float] = {}
 
-    async def before_reading(self, kind: Kind) -> None:
-        """Refuse to show a collection of an older release, or of somebody else, as empty (R7)."""
+    async def check_nothing(self, kind: Kind) -> None:
+        """Refuse to show a collection of an older release, or of somebody else, as empty (R7).
+
+        For an answer of nothing only: where there is a row of ours, ``create`` has looked before.
+        """
         if kind in self._seen_complete:
             return
         try:

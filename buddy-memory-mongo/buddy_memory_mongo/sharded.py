@@ -84,19 +84,17 @@ class ShardedMongoStore(MongoStore):
         return await self._delete(kind, query)
 
     async def delete_many(self, kind: Kind, ids: Sequence[str], user_id: str | None) -> int:
-        await self._setup.before_reading(kind)
         deleted = 0
         for start in range(0, len(ids), _BATCH):
             chosen = {documents.ID[kind]: {"$in": list(ids[start : start + _BATCH])}}
             deleted += await self._delete(kind, {**chosen, **documents.of_user(kind, user_id)})
-        return deleted
+        return await self._number(kind, deleted)
 
     async def delete_all(self, kind: Kind, user_id: str | None) -> int:
-        await self._setup.before_reading(kind)
         deleted, query = 0, documents.of_user(kind, user_id)
         while batch := await self._delete(kind, query):
             deleted += batch
-        return deleted
+        return await self._number(kind, deleted)
 
     async def _delete(self, kind: Kind, query: dict[str, Any]) -> int:
         """Delete up to _BATCH rows with the entries of their ids; return how many there were."""

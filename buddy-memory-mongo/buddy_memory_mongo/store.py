@@ -157,13 +157,13 @@ class MongoStore(Store):
 
     async def _find(self, kind: Kind, id: str, user_id: str | None, fields: Any) -> Any:
         """Return the document with that id (of that user), or None."""
-        await self._setup.before_reading(kind)
         query = self._by_id(kind, id, user_id)
-        # The owner is compared here: an index has the ids, and none has both.
         found = await self.server.find_ours(kind, query, projection=fields, limit=-1)
-        if not found or (user_id is not None and found[0].get("user_id") != user_id):
+        if not found:
+            await self._setup.check_nothing(kind)
             return None
-        return found[0]
+        # The owner is compared here: an index has the ids, and none has both.
+        return found[0] if user_id in (None, found[0].get("user_id")) else None
 
     def _by_id(self, kind: Kind, id: str, user_id: str | None) -> dict[str, Any]:
         """Return the filter that leads to an id (of that user) by the fewest steps."""
@@ -178,7 +178,6 @@ class MongoStore(Store):
         after: Any,
         limit: int | None,
     ) -> list[Record | Corrupt]:
-        await self._setup.before_reading(kind)
         query: dict[str, Any] = {} if user_id is None else {"user_id": user_id}
         if after is not None:
             query["_id"] = {"$lt" if newest_first else "$gt": after}
@@ -186,12 +185,20 @@ class MongoStore(Store):
         limit = min(limit or 0, 2**31 - 2)
         order = [("_id", -1 if newest_first else 1)]
         found = await self.server.find_ours(kind, query, sort=order, limit=limit, batch_size=limit)
+        if not found:
+            await self._setup.check_nothing(kind)
         return [documents.decode(kind, document) for document in found]
 
     async def count(self, kind: Kind, user_id: str | None) -> int:
-        await self._setup.before_reading(kind)
         query = documents.of_user(kind, user_id)
-        return int(await self.server.io(kind, lambda c: c.count_documents(query)))
+        found = await self.server.io(kind, lambda c: c.count_documents(query))
+        return await self._number(kind, found)
+
+    async def _number(self, kind: Kind, found: int) -> int:
+        """Return how many there were, after a look whether none may be said."""
+        if not found:
+            await self._setup.check_nothing(kind)
+        return int(found)
 
     # --- deleting
 
@@ -202,7 +209,7 @@ class MongoStore(Store):
         exact = query if if_version is None else {**query, "version": if_version}
         if await self._delete_one(kind, exact):
             return True
-        await self._setup.before_reading(kind)
+        await self._setup.check_nothing(kind)
         if if_version is not None:
             found = await self.server.io(kind, lambda c: c.find_one(query), primary=True)
             version = 0 if found is None else found["version"]
@@ -215,14 +222,12 @@ class MongoStore(Store):
         return int(result.deleted_count)
 
     async def delete_many(self, kind: Kind, ids: Sequence[str], user_id: str | None) -> int:
-        await self._setup.before_reading(kind)
-        return await Bulk.delete(self, kind, ids, user_id)
+        return await self._number(kind, await Bulk.delete(self, kind, ids, user_id))
 
     async def delete_all(self, kind: Kind, user_id: str | None) -> int:
-        await self._setup.before_reading(kind)
         query = documents.of_user(kind, user_id)
         result = await self.server.io(kind, lambda c: c.delete_many(query))
-        return int(result.deleted_count)
+        return await self._number(kind, result.deleted_count)
 
     # --- the rest
 

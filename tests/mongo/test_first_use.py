@@ -51,7 +51,7 @@ def test_tasks_look_together(server_url: str, database: Database) -> None:
 
 
 def test_readers_look_together(server_url: str, database: Database) -> None:
-    """Tasks that read first look at the indexes once for all."""
+    """Tasks that find nothing at first look at the indexes once for all."""
     commands = Commands()
 
     async def main() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -46,6 +46,33 @@ def db(server_url: str, database: Database, commands: Commands) -> Iterator[Mong
         db.upsert_memories(ROWS)
         commands.sent.clear()
         yield db
+
+
+def test_the_first_answer_needs_no_look_at_the_indexes(
+    server_url: str, database: Database, commands: Commands
+) -> None:
+    """A store that finds a row at its first call knows by it that the collection is ours."""
+    calls: list[Callable[[MongoMemoryDb], object]] = [
+        lambda db: db.read_memory("id-1"),
+        lambda db: db.memory_exists(ROWS[1]),
+        lambda db: db.read_memories("ann", limit=20),
+        lambda db: db.count_memories("ann"),
+        lambda db: db.delete_memory("id-1"),
+        lambda db: db.delete_memories(["id-2", "id-3"]),
+        lambda db: db.clear(),
+    ]
+    with MongoClient(server_url, event_listeners=[commands]) as client:
+        for sharded in (False, True):
+            name = f"notes_{sharded}"
+            MongoMemoryDb(name, client=client, db_name=database.name).upsert_memories(ROWS)
+            commands.sent.clear()
+            for call in calls:
+                assert call(
+                    MongoMemoryDb(name, client=client, db_name=database.name, sharded=sharded)
+                )
+            looks = [command for name, command in commands.sent if name == "listIndexes"]
+            # clear() finds no summaries.
+            assert [command["listIndexes"] for command in looks] == [f"{name}_summaries"]
 
 
 @pytest.mark.parametrize("user_id", [None, "ann"])
