@@ -1,17 +1,22 @@
-"""The limit for MongoDB: PyMongo by hand, with the same indexes, a version and two dates.
+"""The limit for MongoDB: PyMongo by hand, with the same documents and indexes.
 
-Its times are those of the driver, to the millisecond, and its order is that of ObjectIds.
+Its order is that of the server's ObjectIds, it looks for no documents of others beside its own,
+and its times may stand still. It pages as ours does, by the last row seen: a cursor takes as many
+round trips, and is lost with the server's primary or after ten minutes without a question.
 """
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
+from bson.int64 import Int64
 from pymongo import AsyncMongoClient, IndexModel, MongoClient, ReturnDocument, UpdateOne
 
 from benchmarks.sides import PAGE, Row
 
+EPOCH, MICROSECOND = datetime(1970, 1, 1, tzinfo=timezone.utc), timedelta(microseconds=1)
+ONE = Int64(1)
 INDEXES = [IndexModel("id", unique=True), IndexModel([("user_id", 1), ("_id", 1)])]
 
 
@@ -56,8 +61,13 @@ class Limit:
         return self.rows.find({"user_id": user}).sort("_id", -1).limit(limit).to_list()
 
     def page(self, user: str | None) -> Any:
-        query = {} if user is None else {"user_id": user}
-        return sum(1 for _ in self.rows.find(query).sort("_id", -1).batch_size(PAGE))
+        found, query = 0, of(user)
+        while rows := self.following(query).to_list():
+            found, query = found + len(rows), of(user, rows[-1]["_id"])
+        return found
+
+    def following(self, query: dict[str, Any]) -> Any:
+        return self.rows.find(query, sort=[("_id", -1)], limit=PAGE, batch_size=PAGE)
 
     def delete(self, id: str, user: str) -> Any:
         return self.rows.delete_one({"id": id})
@@ -77,16 +87,24 @@ class LimitAsync(Limit):
         self.rows = self.client["bench"][self.collection]
 
     async def page(self, user: str | None) -> int:
-        query = {} if user is None else {"user_id": user}
-        return sum([1 async for _ in self.rows.find(query).sort("_id", -1).batch_size(PAGE)])
+        found, query = 0, of(user)
+        while rows := await self.following(query).to_list():
+            found, query = found + len(rows), of(user, rows[-1]["_id"])
+        return found
+
+
+def of(user: str | None, last: Any = None) -> dict[str, Any]:
+    query: dict[str, Any] = {} if user is None else {"user_id": user}
+    return query if last is None else {**query, "_id": {"$lt": last}}
 
 
 def update(memory: dict[str, Any]) -> dict[str, Any]:
     now = datetime.now(timezone.utc)
+    now_us = Int64((now - EPOCH) // MICROSECOND)
     return {
-        "$set": {"memory": memory, "updated_at": now},
-        "$inc": {"version": 1},
-        "$setOnInsert": {"created_at": now},
+        "$set": {"memory": memory, "updated_at": now, "updated_us": now_us},
+        "$inc": {"version": ONE},
+        "$setOnInsert": {"buddy_memory": 1, "created_at": now, "created_us": now_us},
     }
 
 
