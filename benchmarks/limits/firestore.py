@@ -13,7 +13,7 @@ from google.cloud.firestore_v1.base_query import FieldFilter
 
 from benchmarks.sides import PAGE, Row, chunks
 
-DESCENDING = firestore.Query.DESCENDING
+DESCENDING, NOW = firestore.Query.DESCENDING, firestore.SERVER_TIMESTAMP
 
 
 class Limit:
@@ -132,7 +132,8 @@ def apply(transaction: Any, document: Any, found: Any, user: str, memory: dict[s
         return
     if found.get("user_id") != user:
         raise PermissionError(document.id)
-    transaction.update(document, {"memory": memory, "version": found.get("version") + 1})
+    changed = {"memory": memory, "version": found.get("version") + 1, "updated_at": NOW}
+    transaction.update(document, changed)
 
 
 def new(id: str, user: str, memory: dict[str, Any]) -> dict[str, Any]:
@@ -141,7 +142,8 @@ def new(id: str, user: str, memory: dict[str, Any]) -> dict[str, Any]:
         "id": id,
         "user_id": user,
         "memory": memory,
-        "created_at": firestore.SERVER_TIMESTAMP,
+        "created_at": NOW,
+        "updated_at": NOW,
         "version": 1,
         "order": order,
         "user_order": f"{user}/{order:020}",
