@@ -13,10 +13,10 @@ _SHARED = {
     **dict.fromkeys(("intend", "reserve", "scan", "settle", "tally"), _DIRECTORY),
     **dict.fromkeys(("count", "fetch", "list", "probe", "remove"), _SHELF),
     "claim": (*_DIRECTORY, "claiming"),
-    "put": (*_SHELF, "putting"),
+    "put": ("quick", "quick_put", *_SHELF, "putting"),
     # What is local to the directory's files is out of sight where the shelf's have the same name.
-    "erase": (*_DIRECTORY, "shelf"),
-    "upsert": ("quick", *_DIRECTORY, "claiming", "shelf", "putting"),
+    "erase": ("quick", "quick_erase", *_DIRECTORY, "shelf"),
+    "upsert": ("quick", "quick_upsert", *_DIRECTORY, "claiming", "shelf", "putting"),
     "near": (),
 }
 

@@ -3,7 +3,7 @@
 -- ARGV: a number that the directory is known to have drawn; the user; ttl in ms or 0; the version
 --       expected, or ''; the time as seconds.microseconds; n; n times (id, token, position) to
 --       settle; then (id, position or '' to draw one, made, payload)s
--- Returns "elsewhere"; or the head of the one row that quick.lua inserted; or for each row that was not
+-- Returns "elsewhere"; or the head of the one row that quick_upsert.lua wrote; or for each row that was not
 -- inserted at its position with what it is made with, its number, from 0, and the head that is now
 -- stored. When an id is another user's, or another version is stored than was expected, nothing is
 -- written, and the outcomes are only of those: "other token user", "conflict version"
