@@ -257,6 +257,10 @@ def test_leftovers_are_healed(valkey: RedisServer, prefix: str) -> None:
         assume_one_server(db)
         assert db.delete_memory("1", user_id="ann") is False
         assert len(db.read_memories("ann")) == 5
+        with RedisMemoryDb(prefix, client=client) as other:
+            assume_one_server(other)
+            assert other.upsert_memory(MemoryRow({"n": 9}, "2", "ann")).version == 2
+        assert [row.id for row in db.read_memories()] == ["2"]
         assert db.delete_user("ann") == {"memories": 5, "summaries": 0}
         assert client.exists(f"{shelf}rows") == 0
         db.drop_table()

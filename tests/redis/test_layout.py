@@ -77,7 +77,7 @@ def test_a_stored_row_that_expires(valkey: RedisServer, prefix: str) -> None:
         db.drop_table()
 
 
-@pytest.mark.parametrize("year", [1, 1969, 2900, 9998])
+@pytest.mark.parametrize("year", [1, 1969, 2290, 2900, 9998])
 def test_times_of_any_year(valkey_url: str, prefix: str, year: int) -> None:
     """Times before 1970 and beyond the exact range of a double are kept, and move on."""
     time = datetime(year, 12, 31, 23, 59, 59, 999999, timezone.utc)
