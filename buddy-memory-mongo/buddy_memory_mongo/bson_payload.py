@@ -24,7 +24,8 @@ MAX_BYTES = 16 * 1024 * 1024
 
 # A $ only where a key begins with it: such a field would be taken for an operator or a reference.
 _KEY = re.compile("[\x1b\ud800-\udfff\x00.]|^\\$")
-_AS_IT_IS = frozenset({int, bool, type(None)})
+# The same for keys that stand on lines of their own; lines of one key are none the worse for it.
+_KEYS = re.compile(_KEY.pattern, re.MULTILINE)
 
 
 def dump(value: dict[str, Any], other_bytes: int) -> RawBSONDocument:
@@ -33,25 +34,35 @@ def dump(value: dict[str, Any], other_bytes: int) -> RawBSONDocument:
     Raises TooLargeError when the document would exceed MAX_BYTES.
     """
     # Encoded here and once: the driver copies the bytes, and their number is known before sending.
-    raw = bson.encode(_escape(value))
+    raw = bson.encode(value if _is_plain(value) else _escape(value))
     size = len(raw) + other_bytes
     if size > MAX_BYTES:
         raise TooLargeError(size, MAX_BYTES)
     return RawBSONDocument(raw)
 
 
+def _is_plain(value: Any) -> bool:
+    """Tell whether an object or a list can stay as it is: almost always, and it costs no copy."""
+    if type(value) is dict:
+        if _KEYS.search("\n".join(value)):
+            return False
+        value = value.values()
+    for item in value:
+        kind = type(item)
+        if kind is str:
+            if "\x1b" in item if item.isascii() else payload.NEEDS_ESCAPE.search(item):
+                return False
+        elif (kind is dict or kind is list) and not _is_plain(item):
+            return False
+    return True
+
+
 def _escape(value: Any) -> Any:
-    if type(value) is str:
-        if not value.isascii() or "\x1b" in value:
-            return payload.escape(value)
-    elif type(value) is dict:
-        return {
-            payload.escape(key, _KEY) if _KEY.search(key) else key: _escape(item)
-            for key, item in value.items()
-        }
-    elif type(value) is list:
+    if type(value) is dict:
+        return {payload.escape(key, _KEY): _escape(item) for key, item in value.items()}
+    if type(value) is list:
         return [_escape(item) for item in value]
-    return value
+    return payload.escape(value)
 
 
 def load(value: Any) -> dict[str, Any]:

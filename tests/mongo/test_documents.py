@@ -86,6 +86,24 @@ def test_escapes_stand_only_where_they_must(db: MongoMemoryDb, database: Databas
     assert row.memory == payload
 
 
+@pytest.mark.parametrize(
+    ("payload", "stored"),
+    [
+        ({"a": 1, "$b": 2}, {"a": 1, "\x1b0024b": 2}),
+        ({"a": ["\x1b0041"]}, {"a": ["\x1b001b0041"]}),
+        ({"a": [{"b": [{"c.d": None}]}]}, {"a": [{"b": [{"c\x1b002ed": None}]}]}),
+        ({"a\n$b": "\n$é"}, {"a\n$b": "\n$é"}),
+    ],
+)
+def test_one_escape_is_enough_to_need_one(
+    db: MongoMemoryDb, database: Database, payload: dict[str, Any], stored: dict[str, Any]
+) -> None:
+    """A payload is looked through to its end, wherever the one character stands."""
+    db.upsert_memory(MemoryRow(payload, "a"))
+    assert database["notes"].find_one()["memory"] == stored
+    assert [row.memory for row in db.read_memories()] == [payload]
+
+
 def test_a_payload_that_looks_like_a_reference_stays_a_dict(db: MongoMemoryDb) -> None:
     """The driver's DBRef is never made of a payload."""
     payload = {"r": {"$ref": "c", "$id": 1, "$db": "d"}}
