@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from buddy.memory.errors import MemoryDbError, UnavailableError
@@ -34,6 +35,18 @@ async def ask(server: Server) -> dict[str, str]:
         "read concern": read or _UNTOLD,
         "TLS": "off" if client.options.pool_options._ssl_context is None else "on",
     }
+
+
+def risks(facts: Mapping[str, str]) -> list[str]:
+    """Return how acknowledged writes may be lost with these facts, a clause each."""
+    concern = facts["write concern"].split()
+    if "w=0" in concern:
+        return ["nobody awaits that writes succeed (write concern w=0)"]
+    if "w=1" in concern and facts["kind"].startswith("replica set"):
+        return ["a failover may undo the last writes (write concern w=1)"]
+    if facts["journaled"] == "no":
+        return ["a crash of the server may lose the last writes (not journaled)"]
+    return []
 
 
 async def _if_told(server: Server, command: str) -> dict[str, Any]:

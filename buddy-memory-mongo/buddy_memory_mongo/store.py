@@ -6,7 +6,7 @@ made beforehand, ``bulk`` many writes at once, and ``sharded`` what differs on a
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -25,6 +25,7 @@ from buddy.memory.storage.store import Store
 from buddy_memory_mongo import documents, facts
 from buddy_memory_mongo.bulk import Bulk
 from buddy_memory_mongo.errors import NAME, Duplicate
+from buddy_memory_mongo.facts import risks
 from buddy_memory_mongo.positions import Positions
 from buddy_memory_mongo.server import Server
 from buddy_memory_mongo.setup import Setup
@@ -236,6 +237,9 @@ class MongoStore(Store):
 
     async def facts(self) -> dict[str, str]:
         return await facts.ask(self.server)
+
+    def risks(self, facts: Mapping[str, str]) -> list[str]:
+        return risks(facts)
 
     async def close(self) -> None:
         await self.server.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import sqlalchemy as sa
@@ -36,6 +37,16 @@ def ask(connection: sa.Connection, table_name: str, schema: str | None) -> dict[
         "TLS": _tls(connection.connection.driver_connection, behind, tls),
     }
     return {name: value for name, value in facts.items() if value is not None}
+
+
+def risks(facts: Mapping[str, str]) -> list[str]:
+    """Return how acknowledged writes may be lost with these facts, a clause each."""
+    found: list[str] = []
+    if facts.get("fsync") == "off":
+        found.append("a crash of the machine may damage the database (fsync off)")
+    if facts.get("synchronous_commit") == "off":
+        found.append("a crash of the server loses the last writes (synchronous_commit off)")
+    return found
 
 
 def _tls(driver_connection: Any, behind: int, version: str | None) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from sqlalchemy.engine.interfaces import Dialect
@@ -14,6 +14,7 @@ from buddy.memory.storage.sql.connect import NOTHING, answer
 from buddy.memory.storage.sql.writes import NewRow, Stored
 from buddy_memory_postgres import ddl, facts
 from buddy_memory_postgres.dialect import PostgresDialect
+from buddy_memory_postgres.facts import risks
 from buddy_memory_postgres.statements import PostgresStatements, columns
 
 T = TypeVar("T")
@@ -77,6 +78,9 @@ class PostgresStore(SqlStore):
     async def facts(self) -> dict[str, str]:
         name, schema = self._tables.name, self._tables.schema
         return await self._attempt(self._connector.look, lambda c: facts.ask(c, name, schema))
+
+    def risks(self, facts: Mapping[str, str]) -> list[str]:
+        return risks(facts)
 
     # --- many rows
 

@@ -1,10 +1,11 @@
-"""What a server's settings mean for the memories in it, said once, when a store is created."""
+"""What a server's settings mean for the memories in it."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 
-from buddy_memory_redis.facts import settings
+from buddy_memory_redis.facts import NEVER, UNKNOWN, settings
 from buddy_memory_redis.link import Link
 
 logger = logging.getLogger("buddy.memory")
@@ -16,14 +17,18 @@ async def warn_about_losses(link: Link, prefix: str) -> None:
     Servers that do not tell their settings (managed ones, proxies) get no warning. Raises
     UnavailableError when there was no answer.
     """
-    told = await settings(link, ("maxmemory-policy", "save", "appendonly"))
-    risks = []
-    policy = told.get("maxmemory-policy", "noeviction")
-    if policy != "noeviction":
-        risks.append(f"it evicts keys when it is full (maxmemory-policy {policy})")
-    if told.get("save") == "" and told.get("appendonly") == "no":
-        risks.append("it persists nothing (no save points, appendonly no)")
-    if risks:
+    if found := risks(await settings(link, ("maxmemory-policy", "save", "appendonly"))):
         logger.warning(
-            "the Redis server of the store %r may lose memories: %s", prefix, " and ".join(risks)
+            "the Redis server of the store %r may lose memories: %s", prefix, " and ".join(found)
         )
+
+
+def risks(told: Mapping[str, str]) -> list[str]:
+    """Return how memories may be lost with these settings, a clause each."""
+    found: list[str] = []
+    policy = told.get("maxmemory-policy", UNKNOWN)
+    if policy not in ("noeviction", UNKNOWN):
+        found.append(f"it evicts keys when it is full (maxmemory-policy {policy})")
+    if told.get("save") in ("", NEVER) and told.get("appendonly") == "no":
+        found.append("it persists nothing (no save points, appendonly no)")
+    return found

@@ -12,7 +12,10 @@ UNKNOWN = "unknown"
 
 _SETTINGS = ("appendonly", "appendfsync", "save", "maxmemory", "maxmemory-policy")
 
-_EMPTY = {("save", ""): "never", ("maxmemory", "0"): "unlimited"}
+NEVER = "never"
+"""When a server without save points saves."""
+
+_EMPTY = {("save", ""): NEVER, ("maxmemory", "0"): "unlimited"}
 
 
 async def ask(link: Link, prefix: str) -> dict[str, str]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from buddy.memory.errors import AccessError, MemoryDbError
 from buddy.memory.storage.record import Corrupt, Kind, Record, Write
 from buddy.memory.storage.store import Store
 from buddy_memory_redis import facts
-from buddy_memory_redis.advice import warn_about_losses
+from buddy_memory_redis.advice import risks, warn_about_losses
 from buddy_memory_redis.batches import BYTES, bounded, itself
 from buddy_memory_redis.deleting import Deleting
 from buddy_memory_redis.directory import Directory, Entry, owner_in
@@ -80,6 +80,9 @@ class RedisStore(Store):
 
     async def facts(self) -> dict[str, str]:
         return await facts.ask(self._link, self._prefix)
+
+    def risks(self, facts: Mapping[str, str]) -> list[str]:
+        return risks(facts)
 
     async def upgrade(self) -> None:
         await upgrade(self, self._link, self._prefix)

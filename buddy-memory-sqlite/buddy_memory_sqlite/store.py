@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from pathlib import Path
 from threading import get_ident
@@ -56,7 +56,18 @@ class SqliteStore(SqlStore):
             await self._attempt(self._connector.look, _switch_to_wal)
 
     async def facts(self) -> dict[str, str]:
-        return await self._unless_missing(self._connector.look, _facts, {})
+        not_made = {"file": f"{self._missing}, not made yet"}
+        return await self._unless_missing(self._connector.look, _facts, not_made)
+
+    def risks(self, facts: Mapping[str, str]) -> list[str]:
+        found: list[str] = []
+        if facts["file"] == _IN_MEMORY:
+            return ["all is gone when this process ends (in memory)"]
+        if facts.get("synchronous") == "OFF" or facts.get("journal mode") in ("OFF", "MEMORY"):
+            found.append("a crash of the machine may damage the file")
+        elif facts.get("synchronous") == "NORMAL":
+            found.append("a crash of the machine may lose the last writes (synchronous NORMAL)")
+        return found
 
     async def upgrade(self) -> None:
         await self._unless_missing(
@@ -88,6 +99,7 @@ class SqliteStore(SqlStore):
             )
 
 
+_IN_MEMORY = "in memory"
 _SYNCHRONOUS = {0: "OFF", 1: "NORMAL", 2: "FULL", 3: "EXTRA"}
 
 
@@ -97,7 +109,7 @@ def _facts(connection: sa.Connection) -> dict[str, str]:
 
     level = pragma("synchronous")
     return {
-        "file": connection.engine.url.database or "in memory",
+        "file": connection.engine.url.database or _IN_MEMORY,
         "SQLite": str(connection.exec_driver_sql("SELECT sqlite_version()").scalar()),
         "journal mode": str(pragma("journal_mode")).upper(),
         "synchronous": _SYNCHRONOUS.get(level, str(level)),

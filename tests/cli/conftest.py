@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import uuid4
@@ -57,18 +58,20 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
 
 @pytest.fixture
 def process(tmp_path: Path) -> Run:
-    """Run the real command in a process of its own, in an empty folder."""
+    """Run the real command in a process of its own, in an empty folder; ``stdout`` is a file."""
 
-    def call(*args: str, stdin: bytes = b"", **env: str) -> Ran:
-        done = subprocess.run(
-            [sys.executable, "-m", "buddy.memory.cli", *args],
-            input=stdin,
-            capture_output=True,
-            cwd=tmp_path,
-            env={**os.environ, "PYTHONUTF8": "1", **env},
-            check=False,
-        )
-        return Ran(done.returncode, done.stdout.decode(), done.stderr.decode())
+    def call(*args: str, stdin: bytes = b"", stdout: str = "", **env: str) -> Ran:
+        with Path(stdout).open("wb") if stdout else nullcontext(subprocess.PIPE) as out:
+            done = subprocess.run(
+                [sys.executable, "-m", "buddy.memory.cli", *args],
+                input=stdin,
+                stdout=out,
+                stderr=subprocess.PIPE,
+                cwd=tmp_path,
+                env={**os.environ, "PYTHONUTF8": "1", **env},
+                check=False,
+            )
+        return Ran(done.returncode, (done.stdout or b"").decode(), done.stderr.decode())
 
     return call
 

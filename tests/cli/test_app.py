@@ -68,6 +68,17 @@ def test_an_error_as_json(run: Run) -> None:
     assert error["exit_code"] == ran.code == exits.USAGE
 
 
+def test_wrong_usage_as_json(run: Run, process: Run, db: MemoryDb, url: str) -> None:
+    """Wrong usage and a question without an answer are JSON, too; after "--" it is no option."""
+    ran = run("ls", url, "--limit", "x", "--json")
+    assert (ran.code, ran.out) == (exits.USAGE, "")
+    assert json.loads(ran.err)["exit_code"] == exits.USAGE
+    ran = process("forget", url, "ann", "--json")
+    assert json.loads(ran.err.splitlines()[-1])["error"] == "Aborted"
+    assert run("ls", "sqlit://", "--", "--json").err.startswith("Usage")
+    assert run("show", "sqlit://", "--", "--json").err.startswith("error:")
+
+
 @pytest.mark.parametrize("command", ["ls", "users", "check", "stats"])
 def test_no_password_is_shown(run: Run, command: str) -> None:
     """A password in the URL of a database that cannot be reached is shown nowhere."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
 import pytest
+from redis import Redis
 
 from buddy.memory import open_memory_db
 from buddy.memory.cli import exits
@@ -26,6 +28,11 @@ def test_add(process: Run, url: str) -> None:
     assert ran.code == 0
     assert ran.json["payload"] == {"memory": "Likes tea", "topics": ["a", "b"]}
     assert process("add", url, "-", "--id", "x", stdin="Käse\n".encode()).code == 0
+    assert process("add", url, "-", "--id", "y", stdin=b"a\r\nb\n").code == 0
+    assert process("show", url, "y", "--json").json["payload"] == {"memory": "a\r\nb"}
+    ran = process("add", url, "-", stdin=b"\xff")
+    assert ran.code == exits.USAGE
+    assert "standard input is no UTF-8" in ran.err
     with open_memory_db(url) as db:
         row = db.read_memory("x")
         assert row is not None
@@ -80,8 +87,23 @@ def test_forget_asks(process: Run, db: MemoryDb, url: str) -> None:
 def test_forget_the_user_without_a_name(run: Run, db: MemoryDb, url: str) -> None:
     """The empty id is a user like any other: forgetting it is not forgetting everybody."""
     db.upsert_memory(MemoryRow({}, "e", ""))
-    assert run("forget", url, "", "--yes", "--json").json["memories_erased"] == 1
+    assert 'user id           ""' in run("forget", url, "", "--yes").out
     assert db.count_memories() == 5
+
+
+def test_forget_does_not_overlook_older_rows(run: Run, redis: str, redis_server: str) -> None:
+    """What older software left of the user is told: there is no false receipt."""
+    prefix = redis.partition("prefix=")[2]
+    old = {"id": "1", "user_id": "ann", "memory": {"memory": "x"}, "created_at": 1}
+    with Redis.from_url(redis_server) as client:
+        client.set(f"{prefix}:1", json.dumps(old))
+    ran = run("forget", redis, "ann", "--yes", "--json")
+    assert ran.code == exits.NO
+    assert (ran.json["older"], ran.json["verified"]) == (1, False)
+    assert "buddy-memory upgrade" in ran.err
+    assert run("forget", redis, "bob", "--yes", "--json").json["verified"] is True
+    assert run("upgrade", redis, "--yes").code == 0
+    assert run("forget", redis, "ann", "--yes", "--json").json["verified"] is True
 
 
 class Leaky(StoredMemoryDb):

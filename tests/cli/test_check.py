@@ -9,7 +9,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
+from redis import Redis
 
 from buddy.memory.cli import exits, installation
 from buddy.memory.v2.db.base import MemoryDb
@@ -40,8 +42,48 @@ def test_looking_makes_nothing(run: Run, url: str, tmp_path: Path) -> None:
     ran = run("check", url, "--json")
     assert ran.code == 0
     assert _states(ran.json)["writing"] == "not tried"
+    assert "memory.db, not made yet" in {f["check"]: f["detail"] for f in ran.json}["settings"]
     assert list(tmp_path.iterdir()) == []
     assert _states(run("check", url, "--create", "--json").json)["writing"] == "ok"
+
+
+def test_settings_that_lose_writes(run: Run, db: MemoryDb, url: str, tmp_path: Path) -> None:
+    """A setting that may lose what was acknowledged is a warning, and no failure."""
+    assert "risk" not in _states(run("check", url, "--json").json)
+    ran = run("check", "sqlite://", "--json")
+    assert ran.code == 0
+    assert _states(ran.json)["risk"] == "warning"
+    assert "! risk         all is gone when this process ends" in run("check", "sqlite://").out
+
+
+def test_what_servers_tell_of_losses(
+    run: Run, postgres: str, mongo: str, redis: str, redis_server: str
+) -> None:
+    """Eviction, missing persistence, commits that are not awaited and weak write concerns."""
+
+    def risks(url: str) -> list[str]:
+        found = run("check", url, "--json").json
+        return [item["detail"] for item in found if item["check"] == "risk"]
+
+    with psycopg.connect(postgres.partition("?")[0], autocommit=True) as connection:
+        connection.execute("ALTER ROLE CURRENT_USER SET synchronous_commit = off")
+        try:
+            assert any("synchronous_commit off" in risk for risk in risks(postgres))
+        finally:
+            connection.execute("ALTER ROLE CURRENT_USER RESET synchronous_commit")
+    assert risks(mongo) == []
+    assert "write concern w=1" in risks(f"{mongo}&w=1")[0]
+    assert risks(redis) == []
+    with Redis.from_url(redis_server) as client:
+        client.config_set("maxmemory-policy", "allkeys-lru")
+        client.config_set("save", "")
+        try:
+            evicts, persists = risks(redis)
+        finally:
+            client.config_set("maxmemory-policy", "noeviction")
+            client.config_set("save", "3600 1")
+    assert "maxmemory-policy allkeys-lru" in evicts
+    assert "persists nothing" in persists
 
 
 def test_no_write(run: Run, db: MemoryDb, url: str) -> None:

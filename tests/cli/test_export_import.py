@@ -20,7 +20,7 @@ from buddy.memory.v2.db.schema import MemoryRow
 from tests.cli.conftest import Ran, Run, everything
 
 
-@pytest.mark.parametrize("suffix", ["", ".gz", ".bz2", ".xz"])
+@pytest.mark.parametrize("suffix", ["", ".gz", ".bz2", ".xz", ".zst"])
 def test_there_and_back(
     run: Run, db: MemoryDb, url: str, other_url: str, tmp_path: Path, suffix: str
 ) -> None:
@@ -129,10 +129,10 @@ def test_a_compressed_file_that_was_cut(
     run: Run, db: MemoryDb, url: str, other_url: str, tmp_path: Path
 ) -> None:
     """A compressed file that was cut, or is none, is a clear error for each compression."""
-    for suffix in ("gz", "bz2", "xz"):
+    for suffix in ("gz", "bz2", "xz", "zst"):
         whole = tmp_path / f"x.jsonl.{suffix}"
         run("export", url, str(whole))
-        for damaged in (whole.read_bytes()[:-20], b"no such thing"):
+        for damaged in (whole.read_bytes()[:-20], whole.read_bytes()[:6] + b"no such thing"):
             whole.write_bytes(damaged)
             ran = run("import", other_url, str(whole))
             assert ran.code == exits.DATA

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from buddy.memory import open_memory_db
 from buddy.memory.cli import exits
 from buddy.memory.v2.db.base import MemoryDb
 from buddy.memory.v2.db.schema import MemoryRow
@@ -80,6 +81,7 @@ def test_show_what_is_not_there(run: Run, db: MemoryDb, url: str) -> None:
 def test_search(run: Run, db: MemoryDb, url: str) -> None:
     """Memories that hold the words are found; none is exit code 1."""
     assert run("search", url, "number 3", "--json").json[0]["id"] == "m3"
+    assert run("search", url, "number", "3", "--json").json[0]["id"] == "m3"
     ran = run("search", url, "elephants", "--json")
     assert ran.json == []
     assert ran.code == exits.NO
@@ -94,11 +96,51 @@ def test_stats(run: Run, db: MemoryDb, url: str) -> None:
     assert "memories" in run("stats", url).out
 
 
+def test_numbers_are_never_cut(
+    run: Run, db: MemoryDb, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A very long user id leaves room for the numbers beside it."""
+    db.upsert_memory(MemoryRow({}, "1", "u" * 500))
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = run("users", url).out.splitlines()
+    assert lines[1].split() == ["User", "Memories", "Summaries"]
+    assert [line.split()[1:] for line in lines if "u…" in line] == [["1", "0"]]
+
+
+def test_wide_characters_are_two_columns(
+    run: Run, db: MemoryDb, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Columns stand below each other, also where a character takes two of the terminal's."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+    db.upsert_memory(MemoryRow({"memory": "text"}, "日本", "ann"))
+    lines = run("ls", url).out.splitlines()
+    assert lines[1].startswith(" Id     User   ")
+    assert lines[3].startswith(" 日本   ann    ")
+
+
+@pytest.mark.parametrize("command", ["ls", "users", "stats", "show"])
+def test_no_spaces_at_the_end_of_lines(
+    run: Run, db: MemoryDb, url: str, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What goes into a pipe is not filled up."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+    db.upsert_memory(MemoryRow({"memory": "long " * 50}, "long", "ann"))
+    lines = run(command, url, *(["m1"] if command == "show" else [])).out.splitlines()
+    assert [line for line in lines if line != line.rstrip()] == []
+
+
 def test_nothing_there_is_no_error(run: Run, url: str) -> None:
     """A store that was never made is empty for every command that looks, and is not made."""
     for command in ("users", "ls", "stats"):
-        assert run(command, url).code == 0
+        ran = run(command, url)
+        assert ran.code == 0
+        assert "Is the name right?" in ran.err
         assert run(command, url, "--json").code == 0
+    with open_memory_db(url) as db:
+        assert not db.table_exists()
+        db.create()
+    assert run("ls", url).out == "0 of 0 memories\n"
+    assert run("ls", url).err == ""
 
 
 @pytest.mark.parametrize("command", ["ls", "users", "stats", "show"])

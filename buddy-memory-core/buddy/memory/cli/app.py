@@ -67,6 +67,7 @@ def cli() -> None:
 def run(args: Sequence[str] | None) -> int:
     """Run the command; return its exit code. No error of the library shows a traceback."""
     arguments = list(sys.argv[1:] if args is None else args)
+    as_json = "--json" in _options(arguments)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -74,30 +75,53 @@ def run(args: Sequence[str] | None) -> int:
     logger.addHandler(handler)
     try:
         result: Any = cli.main(arguments, prog_name="buddy-memory", standalone_mode=False)
+        sys.stdout.flush()
         return int(result or 0)
     except click.ClickException as error:
-        error.show()
+        if as_json:
+            _show_json(type(error).__name__, error.format_message(), error.exit_code)
+        else:
+            error.show()
         return error.exit_code
     except click.Abort:
-        tell("Aborted.")
+        if as_json:
+            _show_json("Aborted", "interrupted, or not answered with yes", exits.INTERRUPTED)
+        else:
+            tell("Aborted.")
         return exits.INTERRUPTED
     except BrokenPipeError:
         # Whoever read our output has seen enough; the interpreter must not try to flush the rest.
         sys.stdout = None
         return exits.NO
     except MemoryDbError as error:
-        _show(error, as_json="--json" in arguments)
+        _show(error, as_json=as_json)
         return exits.code_of(error)
+    except OSError as error:
+        # Of our own streams: what files and databases raise is translated where it comes from.
+        from buddy.memory.transfer import FileError
+
+        _show(FileError("standard output", error.strerror or str(error)), as_json=as_json)
+        sys.stdout = None  # As above.
+        return exits.DATA
     finally:
         logger.removeHandler(handler)
+
+
+def _options(arguments: list[str]) -> list[str]:
+    """Return the arguments up to "--", after which none is an option."""
+    return arguments[: arguments.index("--")] if "--" in arguments else arguments
+
+
+def _show_json(kind: str, text: str, exit_code: int) -> None:
+    facts = {"error": kind, "message": text, "exit_code": exit_code}
+    sys.stderr.write(json.dumps(facts) + "\n")
 
 
 def _show(error: MemoryDbError, *, as_json: bool) -> None:
     text = redact(str(error))
     kind = type(error).__name__
     if as_json:
-        facts = {"error": kind, "message": text, "exit_code": exits.code_of(error)}
-        sys.stderr.write(json.dumps(facts) + "\n")
+        _show_json(kind, text, exits.code_of(error))
         return
     if isinstance(error, AccessError) and error.statement:
         text, _, statement = text.partition("\n")  # A script of many lines, to be copied.
@@ -105,6 +129,6 @@ def _show(error: MemoryDbError, *, as_json: bool) -> None:
         text, statement = " ".join(text.split()), ""
     tell(f"error: {plain(text)}", "bold red")
     if statement:
-        tell(statement)
+        tell(statement, whole=True)
     if hint := remedy(text):
         tell(hint)

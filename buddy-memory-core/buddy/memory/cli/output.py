@@ -6,7 +6,7 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from buddy.memory.cli.text import plain
@@ -39,52 +39,105 @@ def say(text: str = "", style: str = "") -> None:
     console().print(text, style=style or None, soft_wrap=True)
 
 
-def tell(text: str, style: str = "") -> None:
-    """Print a line on standard error."""
-    console(stderr=True).print(text, style=style or None, soft_wrap=True)
+def tell(text: str, style: str = "", *, whole: bool = False) -> None:
+    """Print a line on standard error, wrapped at words on a terminal; ``whole``: to be copied."""
+    out = console(stderr=True)
+    out.print(text, style=style or None, soft_wrap=whole or not out.is_terminal)
 
 
 def table(
-    columns: Sequence[str], rows: Iterable[Sequence[str]], *, right: Iterable[str] = ()
+    columns: Sequence[str], rows: Sequence[Sequence[str]], *, right: Iterable[str] = ()
 ) -> None:
-    """Print a table. The last column takes what room there is, and wraps; the columns named in
-    ``right`` hold numbers."""
+    """Print a table; nothing where there are no rows. The columns named in ``right`` hold numbers;
+    the last one of the others takes what room there is, and wraps."""
+    out = console()
+    if not rows:
+        return
+    if not _is_narrow(out):
+        _whole_table(columns, rows, {*right})
+        return
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
     grid = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    prose = [column for column in columns if column not in right][-1]
     for column in columns:
-        last = column == columns[-1]
         grid.add_column(
             column,
             justify="right" if column in right else "left",
-            overflow="fold" if last else "ellipsis",
-            no_wrap=not last,
+            overflow="fold" if column == columns[-1] else "ellipsis",
+            no_wrap=column != prose,
         )
     for row in rows:
         grid.add_row(*[Text(cell) for cell in row])
-    console().print(grid)
+    out.print(grid)
+
+
+def _is_narrow(out: Console) -> bool:
+    return out.width != _PIPE_WIDTH
+
+
+def _whole_table(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], right: Collection[str]
+) -> None:
+    """Print what a terminal would show, each row in one line and without spaces at its end."""
+    widths = _widths(columns, rows)
+    line = "─" if (sys.stdout.encoding or "").lower().startswith("utf") else "-"
+    sys.stdout.write("\n")
+    for number, row in enumerate([columns, *rows]):
+        cells = [cell.replace("\n", " ") for cell in row]
+        gaps = [" " * (width - cells_of(cell)) for cell, width in zip(cells, widths, strict=True)]
+        padded = [
+            gap + cell if column in right else cell + gap
+            for column, cell, gap in zip(columns, cells, gaps, strict=True)
+        ]
+        sys.stdout.write(f" {'   '.join(padded).rstrip()}\n")
+        if number == 0:
+            sys.stdout.write(f" {line * (sum(widths) + 3 * (len(widths) - 1))}\n")
+    sys.stdout.write("\n")
+
+
+def _widths(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int]:
+    lines = zip(columns, *rows, strict=True)
+    return [max(cells_of(cell.replace("\n", " ")) for cell in column) for column in lines]
+
+
+def cells_of(text: str) -> int:
+    """Return how many columns of a terminal the text takes."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len
+
+    return cell_len(text)
 
 
 def listing(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print a table whose last column is prose; each row in two lines where a table would leave
     too little room for it."""
+    out = console()
+    taken = sum(width + 3 for width in _widths(columns, rows)[:-1])
+    if not rows or not _is_narrow(out) or out.width - taken >= _PROSE_WIDTH:
+        table(columns, rows)
+        return
     from rich.padding import Padding
     from rich.text import Text
 
-    out = console()
-    taken = sum(max([0, *map(len, column)]) + 3 for column in list(zip(*rows, strict=True))[:-1])
-    if out.width - taken >= _PROSE_WIDTH:
-        table(columns, rows)
-        return
     for *facts, prose in rows:
         out.print(Text("  ".join(facts), "bold"), soft_wrap=True)
         out.print(Padding(Text(prose), (0, 0, 0, 4)))
+    out.print()
 
 
 def facts(pairs: Iterable[tuple[str, str]]) -> None:
     """Print names and values, one pair a line."""
+    out, pairs = console(), list(pairs)
+    if not _is_narrow(out):
+        width = max(len(name) for name, _ in pairs)
+        sys.stdout.writelines(
+            f"{name.ljust(width)}  {value}".rstrip() + "\n" for name, value in pairs
+        )
+        return
     from rich.table import Table
     from rich.text import Text
 
@@ -93,7 +146,7 @@ def facts(pairs: Iterable[tuple[str, str]]) -> None:
     grid.add_column(overflow="fold")
     for name, value in pairs:
         grid.add_row(Text(name, "bold"), Text(value))
-    console().print(grid)
+    out.print(grid)
 
 
 class Warnings(logging.Handler):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -42,5 +43,13 @@ def opened(url: str) -> Generator[MemoryDb, None, None]:
 
 def confirm(question: str, yes: bool) -> None:
     """Ask unless told not to; aborts the command on anything but a yes."""
-    if not yes:
-        click.confirm(question, abort=True, err=True)
+    if yes:
+        return
+    agreed = False
+    try:
+        agreed = click.confirm(question, err=True)
+    finally:
+        if not sys.stdin.isatty():  # Nobody has typed the end of the line.
+            click.echo(err=True)
+    if not agreed:
+        raise click.Abort

@@ -21,11 +21,13 @@ class HasRows(Protocol):
 class Progress:
     """A context manager; the bar is on standard error, and only when that is a terminal.
 
-    ``total`` is the number of rows that will come, or None when nobody knows.
+    ``total`` is the number of rows that will come, or None when nobody knows; ``quiet`` shows
+    no bar.
     """
 
-    def __init__(self, what: str, total: int | None) -> None:
+    def __init__(self, what: str, total: int | None, *, quiet: bool = False) -> None:
         self._what, self._total = what, total
+        self._quiet = quiet
         self._bar: Any = None
         self._task: Any = None
         self._started = monotonic()
@@ -33,7 +35,7 @@ class Progress:
         self.seconds = 0.0
 
     def __enter__(self) -> Progress:
-        if sys.stderr.isatty():
+        if sys.stderr.isatty() and not self._quiet:
             self._bar = _bar(self._total is not None)
             self._task = self._bar.add_task(self._what, total=self._total, rate="")
             self._bar.start()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
@@ -116,6 +116,9 @@ class HookedStore(Store):
     async def facts(self) -> dict[str, str]:
         with self._observed("facts"):
             return await self.inner.facts()
+
+    def risks(self, facts: Mapping[str, str]) -> list[str]:
+        return self.inner.risks(facts)
 
     async def put(self, write: Write) -> Record:
         plain = write.record

@@ -14,7 +14,7 @@ means that the backend answered (rule R7).
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from buddy.memory.errors import MemoryDbError
@@ -125,6 +125,12 @@ class Store(ABC):
         that decide whether acknowledged writes survive. Asks the backend; no secrets.
         """
         return {}
+
+    def risks(self, facts: Mapping[str, str]) -> list[str]:
+        """Return how acknowledged writes may be lost where these are the ``facts``, a clause each:
+        what happens, and the setting that makes it so.
+        """
+        return []
 
     async def older(self) -> AsyncIterator[list[Record | Corrupt]]:
         """Yield pages of the memories that older software left here and ``upgrade`` would bring up,

@@ -6,7 +6,7 @@ the same one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from buddy.memory.errors import CorruptMemoryError
@@ -151,6 +151,10 @@ class StoredContract(Settings, MemoryContract[RowT]):
     def facts(self) -> dict[str, str]:
         """Return what the backend tells of itself: its version, the settings that matter."""
         return run(self._policy.store.facts())
+
+    def risks(self, facts: Mapping[str, str]) -> list[str]:
+        """Return how acknowledged writes may be lost where these are the facts."""
+        return self._policy.store.risks(facts)
 
     # --- one implementation for both kinds
 

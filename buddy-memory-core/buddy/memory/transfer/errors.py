@@ -13,7 +13,8 @@ class FileError(MemoryDbError, ValueError):
 
     def __init__(self, name: str, reason: str, line: int | None = None) -> None:
         self.name, self.line = name, line
-        place = name if line is None else f"{name}, line {line}"
+        place = "the pipe" if name == "-" else name
+        place += "" if line is None else f", line {line}"
         super().__init__(f"{place}: {reason}", name, reason, line)
 
 

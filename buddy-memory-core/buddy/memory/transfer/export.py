@@ -39,7 +39,7 @@ def export_file(
 ) -> Exported:
     """Write every row (of that user) into the file ``name``, ``-`` for standard output.
 
-    A name that ends in .gz, .bz2 or .xz is compressed. The file appears when it is complete.
+    A name that ends in .gz, .bz2, .xz or .zst is compressed. The file appears when it is complete.
     Raises FileError when it cannot be written, SourceError when the database was never made, and
     what the database raises.
     """

@@ -13,11 +13,13 @@ offset. ``row_version`` counts the writes of the row.
 
 Rows stand in the order of first writing. JSON text in UTF-8 cannot hold lone surrogates: in a line
 that has one, or that holds U+001B, these characters stand as U+001B and four hexadecimal digits, as
-they do in a database.
+they do in a database. What a terminal or an editor would act upon (U+007F to U+009F, separators of
+lines, changes of direction) is written as a JSON escape.
 """
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timezone
 from typing import Any
 
@@ -29,6 +31,8 @@ FORMAT, VERSION = "buddy-memory", 1
 _ROW = {"kind", "id", "user_id", "payload", "created_at", "updated_at", "row_version"}
 _KINDS = {kind.value: kind for kind in Kind}
 
+_ACTED_UPON = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+
 
 def header(exported_at: datetime) -> str:
     """Return the first line, without its end."""
@@ -39,7 +43,7 @@ def header(exported_at: datetime) -> str:
 
 def row(record: Record) -> str:
     """Return the line of one row, without its end."""
-    return payload.to_json(
+    text = payload.to_json(
         {
             "kind": record.kind.value,
             "id": record.id,
@@ -50,6 +54,8 @@ def row(record: Record) -> str:
             "row_version": record.version,
         }
     )
+    # It can only be in a string.
+    return _ACTED_UPON.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def end(memories: int, summaries: int) -> str:

@@ -44,7 +44,7 @@ def check_exists(source: MemoryDb) -> None:
         return
     if Older(source).any():
         raise SourceError(
-            "The source holds memories of older software. Copy them with --from-legacy "
+            "The store holds memories of older software. Copy them with --from-legacy "
             "(from_legacy=True), or call upgrade() first."
         )
-    raise SourceError("There is nothing at the source: no tables of this name. Is its name right?")
+    raise SourceError("There is nothing of this name yet. Is the name right?")

@@ -29,7 +29,7 @@ def add_command(
     from buddy.memory.v2.db.schema import MemoryRow
     from buddy.memory.v2.schema import UserMemory
 
-    content = sys.stdin.read().rstrip("\n") if text == "-" else text
+    content = _standard_input() if text == "-" else text
     payload = UserMemory(content, list(topics) or None).payload()
     with opened(url) as db:
         stored = record(db.upsert_memory(MemoryRow(payload, id, user)))
@@ -37,6 +37,15 @@ def add_command(
         emit(as_dict(stored))
     else:
         say(f"stored {plain(stored.id)} (version {stored.version})")
+
+
+def _standard_input() -> str:
+    try:
+        return sys.stdin.buffer.read().decode().rstrip("\n")
+    except UnicodeDecodeError as error:
+        raise click.BadParameter(
+            f"standard input is no UTF-8: {error}", param_hint="TEXT"
+        ) from None
 
 
 @click.command("rm")

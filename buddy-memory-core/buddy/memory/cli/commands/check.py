@@ -25,12 +25,17 @@ PINGS = 5
 PROBE_USER = "buddy-memory check"
 """The owner of the row that is written, read and deleted."""
 
-_MARKS = {"ok": ("✓", "green"), "failed": ("✗", "bold red"), "not tried": ("-", "dim")}
+_MARKS = {
+    "ok": ("✓", "green"),
+    "warning": ("!", "yellow"),
+    "failed": ("✗", "bold red"),
+    "not tried": ("-", "dim"),
+}
 
 
 @dataclass
 class Finding:
-    """One line of the doctor's report; ``state`` is "ok", "failed" or "not tried"."""
+    """One line of the doctor's report; ``state`` is "ok", "warning", "failed" or "not tried"."""
 
     check: str
     state: str
@@ -43,6 +48,7 @@ class _Doctor:
 
     def __init__(self, url: str, write: bool, create: bool) -> None:
         self.url, self.write, self.create = url, write, create
+        self.told: dict[str, str] = {}
 
     def findings(self) -> Iterator[Finding]:
         yield _installation()
@@ -61,16 +67,24 @@ class _Doctor:
                 yield finding
                 if finding.state == "failed":
                     return
+                if name == "settings":
+                    yield from (Finding("risk", "warning", risk) for risk in _risks(db, self.told))
 
     def _questions(self, db: MemoryDb) -> Iterator[tuple[str, Callable[[], str | None]]]:
         yield "connection", lambda: _ping(db)
-        yield "settings", lambda: _facts(db)
+        yield "settings", lambda: self._facts(db)
         if self.create:
             yield "create", lambda: _create(db)
         yield "tables", lambda: _tables(db)
         if self.write:
             # A check changes nothing by itself, and the first write would make the tables.
             yield "writing", lambda: _round_trip(db) if db.table_exists() else None
+
+    def _facts(self, db: MemoryDb) -> str | None:
+        from buddy.memory.storage.stored import StoredContract
+
+        self.told = db.facts() if isinstance(db, StoredContract) else {}
+        return ", ".join(f"{name} {value}" for name, value in self.told.items()) or None
 
 
 def _ask(name: str, ask: Callable[[], str | None]) -> Finding:
@@ -100,11 +114,10 @@ def _ping(db: MemoryDb) -> str:
     return f"answers in {_ms(times[PINGS // 2])}"
 
 
-def _facts(db: MemoryDb) -> str | None:
+def _risks(db: MemoryDb, facts: dict[str, str]) -> list[str]:
     from buddy.memory.storage.stored import StoredContract
 
-    facts = db.facts() if isinstance(db, StoredContract) else {}
-    return ", ".join(f"{name} {value}" for name, value in facts.items()) or None
+    return db.risks(facts) if facts and isinstance(db, StoredContract) else []
 
 
 def _create(db: MemoryDb) -> str:

@@ -43,17 +43,24 @@ def forget_command(ctx: click.Context, url: str, user: str, yes: bool, as_json: 
         emit(receipt)
     else:
         say("Receipt of erasure", "bold")
-        facts([(key.replace("_", " "), plain(str(value))) for key, value in receipt.items()])
-    if receipt["remaining"]:
+        shown = {**receipt, "user_id": user or '""'}
+        facts([(key.replace("_", " "), plain(str(value))) for key, value in shown.items()])
+    if receipt["older"]:
+        tell(f"{many(receipt['older'], 'row')} of this user are of older software and still there:")
+        tell("bring the store up to date (buddy-memory upgrade URL), and erase again.")
+    elif receipt["remaining"]:
         tell("Somebody writes for this user meanwhile: erase again when that has stopped.")
+    if not receipt["verified"]:
         ctx.exit(exits.NO)
 
 
 def _erase(db: MemoryDb, user: str) -> dict[str, Any]:
+    from buddy.memory.transfer.older import Older
     from buddy.memory.transfer.rows import counts
 
     deleted = db.delete_user(user)
     remaining = sum(counts(db, user).values()) + len(db.read_memories(user, 1))
+    older = sum(row.user_id == user for row in Older(db).read())
     return {
         "user_id": user,
         "store": " ".join(f"{key}={value}" for key, value in db.to_dict().items() if value),
@@ -61,5 +68,6 @@ def _erase(db: MemoryDb, user: str) -> dict[str, Any]:
         "memories_erased": deleted["memories"],
         "summaries_erased": deleted["summaries"],
         "remaining": remaining,
-        "verified": remaining == 0,
+        "older": older,
+        "verified": not remaining + older,
     }

@@ -22,6 +22,7 @@ from buddy.memory.cli.text import iso, many, one_line, owner, plain, time
 from buddy.memory.storage.record import Kind, Record
 
 if TYPE_CHECKING:
+    from buddy.memory.v2.db.base import MemoryDb
     from buddy.memory.v2.schema import UserMemory
 
 limit_option = click.option(
@@ -40,6 +41,7 @@ def users_command(url: str, as_json: bool) -> None:
     with opened(url) as db:
         for row in records(db):
             owned[row.kind][row.user_id] += 1
+        note = "" if as_json or any(owned.values()) else note_of(db)
     memories, summaries = owned[Kind.MEMORY], owned[Kind.SUMMARY]
     users = sorted({*memories, *summaries}, key=lambda id: (id is None, id or ""))
     if as_json:
@@ -51,6 +53,7 @@ def users_command(url: str, as_json: bool) -> None:
         right=("Memories", "Summaries"),
     )
     say(many(len(users), "user"), "dim")
+    show_note(note)
 
 
 @click.command("ls")
@@ -78,10 +81,12 @@ def ls_command(
         read = db.read_summaries if summaries else db.read_memories
         rows: list[Any] = list(read(user, how_many, sort))
         total = db.count_summaries(user) if summaries else db.count_memories(user)
+        note = "" if as_json or total else note_of(db)
     _show_rows([record(row) for row in rows], as_json)
     if not as_json:
         noun = ("summary", "summaries") if summaries else ("memory", "memories")
         say(f"{len(rows):,} of {many(total, *noun)}", "dim")
+        show_note(note)
 
 
 @click.command("show")
@@ -126,13 +131,18 @@ def _details(row: Record) -> list[tuple[str, str]]:
 
 @click.command("search")
 @url_argument
-@click.argument("words")
+@click.argument("words", nargs=-1, required=True)
 @user_option
 @limit_option
 @json_option
 @click.pass_context
 def search_command(
-    ctx: click.Context, url: str, words: str, user: str | None, limit: int, as_json: bool
+    ctx: click.Context,
+    url: str,
+    words: tuple[str, ...],
+    user: str | None,
+    limit: int,
+    as_json: bool,
 ) -> None:
     """Find memories by words, as an agent's keyword search does. Reads every memory.
 
@@ -142,14 +152,34 @@ def search_command(
     from buddy.memory.storage.run import run
 
     with opened(url) as db:
-        found = run(best_matches(words, _memories(db.iter_memories(user)), limit))
+        found = run(best_matches(" ".join(words), _memories(db.iter_memories(user)), limit))
         rows = [db.read_memory(memory.memory_id or "") for memory in found]
+        note = "" if as_json or found else note_of(db)
     from buddy.memory.transfer.rows import record
 
     _show_rows([record(row) for row in rows if row is not None], as_json)
     if not as_json:
         say(many(len(found), "match", "matches"), "dim")
+        show_note(note)
     ctx.exit(exits.OK if found else exits.NO)
+
+
+def note_of(db: MemoryDb) -> str:
+    """Return why there is nothing, where that may be a mistake; "" where it is just empty."""
+    from buddy.memory.transfer import SourceError
+    from buddy.memory.transfer.older import check_exists
+
+    try:
+        check_exists(db)
+    except SourceError as error:
+        return str(error)
+    return ""
+
+
+def show_note(note: str) -> None:
+    """Print what ``note_of`` returned, on standard error."""
+    if note:
+        tell(f"note: {note}", "yellow")
 
 
 async def _memories(rows: Iterable[Any]) -> AsyncIterator[UserMemory]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -39,13 +40,17 @@ def export_command(
 ) -> None:
     """Write everything into a file, as JSON Lines.
 
-    A FILE that ends in .gz, .bz2 or .xz is compressed; "-" is standard output.
+    A FILE that ends in .gz, .bz2, .xz or .zst is compressed; "-" is standard output.
     """
     from buddy.memory.transfer import export_file
     from buddy.memory.transfer.rows import counts
 
-    with opened(url) as db, Progress("exporting", sum(counts(db, user).values())) as progress:
-        result = export_file(db, file, user_id=user, progress=progress.update)
+    with opened(url) as db:
+        # Where the file goes to the terminal, no bar is to be drawn into it.
+        quiet = file == "-" and sys.stdout.isatty()
+        progress = Progress("exporting", sum(counts(db, user).values()), quiet=quiet)
+        with progress:
+            result = export_file(db, file, user_id=user, progress=progress.update)
     facts = {**asdict(result), "seconds": progress.seconds}
     rows = f"{many(result.rows, 'row')} in {progress.rate()}"
     if file == "-":
@@ -72,7 +77,7 @@ def import_command(
 ) -> None:
     """Bring an exported file into a database.
 
-    FILE is what "export" wrote, or "-" for standard input. Rows that
+    FILE is what "export" wrote, compressed or not, or "-" for standard input. Rows that
     are there already are skipped, so an import that was interrupted is repeated.
     """
     from buddy.memory.transfer import import_file

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from buddy.memory.cli.commands.look import note_of, show_note
 from buddy.memory.cli.output import emit, facts, table
 from buddy.memory.cli.parameters import json_option, opened, url_argument
 from buddy.memory.cli.text import iso, owner, payload_bytes, plain, size, time
@@ -66,6 +67,7 @@ def stats_command(url: str, as_json: bool) -> None:
     with opened(url) as db:
         for row in records(db):
             stats.add(row)
+        note = "" if as_json or stats.by_user else note_of(db)
     if as_json:
         emit(stats.as_dict())
         return
@@ -86,3 +88,4 @@ def stats_command(url: str, as_json: bool) -> None:
     if stats.by_user:
         most = stats.by_user.most_common(TOP)
         table(("Most rows", "Rows"), [(owner(u), f"{n:,}") for u, n in most], right=("Rows",))
+    show_note(note)
