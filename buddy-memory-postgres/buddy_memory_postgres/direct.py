@@ -7,14 +7,21 @@ where a connection is idle, neither taking it nor a statement needs more than ``
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from typing import Any
 
-from sqlalchemy import Engine, PoolProxiedConnection
+from sqlalchemy import Engine, PoolProxiedConnection, __version__
 from sqlalchemy.util import greenlet_spawn
 
 from buddy.memory.storage.sql import Answer, AsyncConnector, Query
 from buddy_memory_postgres.fresh import MustWait, is_fresh
+
+
+def is_possible(version: str = __version__) -> bool:
+    """Tell whether this SQLAlchemy's pool gives an idle connection without waiting for it."""
+    major, minor, patch = map(int, re.findall(r"[0-9]+", version)[:3])
+    return (major, minor) > (2, 1) or patch >= {0: 58, 1: 5}[minor]
 
 
 class DirectConnector(AsyncConnector):

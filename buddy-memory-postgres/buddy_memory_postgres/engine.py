@@ -20,6 +20,7 @@ from buddy.memory.errors import ConfigError
 from buddy.memory.storage.clients import PerLoop, share
 from buddy.memory.storage.sql import AsyncConnector, Connector, SyncConnector
 from buddy.memory.storage.sql.engines import acquire, protect_from_fork
+from buddy_memory_postgres import direct
 from buddy_memory_postgres.direct import DirectConnector
 from buddy_memory_postgres.fresh import watch
 
@@ -73,7 +74,8 @@ def open_async(db_url: str | None, db_engine: Any, pool_size: int, prepare: bool
         if give_back():
             await clients.close()
 
-    return DirectConnector(lambda: clients.get().connector, release), _dialect()
+    kind = DirectConnector if direct.is_possible() else AsyncConnector
+    return kind(lambda: clients.get().connector, release), _dialect()
 
 
 def _check_engine(engine: Any, kind: type[Any]) -> None:
