@@ -73,6 +73,8 @@ def expand(text: str) -> str:
     Before the ``@`` of a URL the value is data and is percent-encoded, so that any password works;
     everywhere else it is inserted as it stands. Raises ConfigError for an unset name.
     """
+    if "${" not in text:  # Nearly always; what follows is compiled when it is first needed.
+        return text
     from urllib.parse import quote
 
     userinfo = re.match(r"[^/?#]*://[^/?#]*@", text)

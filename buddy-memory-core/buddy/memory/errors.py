@@ -79,11 +79,11 @@ class AmbiguousBackendError(ConfigError):
 
 
 class BackendLoadError(ConfigError, ImportError):
-    """A plugin or its driver failed to import; the cause is kept."""
+    """A backend or its driver, or a plugin, failed to import; the cause is kept."""
 
-    def __init__(self, name: str, distribution: str, reason: str) -> None:
-        text = f"The backend {name!r} of {distribution} could not be loaded: {reason}"
-        super().__init__(text, name, distribution, reason)
+    def __init__(self, name: str, distribution: str, reason: str, what: str = "backend") -> None:
+        text = f"The {what} {name!r} of {distribution} could not be loaded: {reason}"
+        super().__init__(text, name, distribution, reason, what)
 
 
 class InvalidMemoryError(MemoryDbError, ValueError):

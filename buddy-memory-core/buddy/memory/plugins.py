@@ -182,8 +182,8 @@ def _imported(claim: Claim) -> object:
 
 
 def _failed(claim: Claim, error: BaseException) -> BackendLoadError:
-    remedy = f"It is a plugin; BUDDY_MEMORY_BLOCK={claim.distribution} opens without it."
-    return BackendLoadError(claim.name, claim.distribution, f"{describe(error)}. {remedy}")
+    reason = f"{describe(error)}. BUDDY_MEMORY_BLOCK={claim.distribution} opens without it."
+    return BackendLoadError(claim.name, claim.distribution, reason, "plugin")
 
 
 def _rebuild(claims: list[Claim], plugins: list[object]) -> None:

@@ -36,7 +36,8 @@ def _rotate(url: str) -> int:
     except (MemoryDbError, RuntimeError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    sys.stdout.write(f"{done.rewritten} rows sealed anew, {done.unreadable} unreadable\n")
+    rows = "row" if done.rewritten == 1 else "rows"
+    sys.stdout.write(f"{done.rewritten} {rows} sealed anew, {done.unreadable} unreadable\n")
     return 1 if done.unreadable else 0
 
 

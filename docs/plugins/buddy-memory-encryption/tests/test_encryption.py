@@ -287,7 +287,7 @@ def test_the_command_makes_keys_and_rotates(url: str, capsys: pytest.CaptureFixt
     assert capsys.readouterr().out == "0 rows sealed anew, 1 unreadable\n"
     with encrypting(k2=NEW, k1=OLD):
         assert main(["rotate", url]) == 0
-    assert capsys.readouterr().out == "1 rows sealed anew, 0 unreadable\n"
+    assert capsys.readouterr().out == "1 row sealed anew, 0 unreadable\n"
     assert main(["rotate", url]) == 1
     assert "no Encryption" in capsys.readouterr().err
 
