@@ -424,7 +424,7 @@ except BackendLoadError as error:
     ("source", "environment", "says"),
     [
         ("", {}, "HookedStore"),
-        ("raise SystemExit", {}, "The plugin 'audit' of acme-audit could not be loaded: SystemExit"),
+        ("raise SystemExit", {}, "The plugin 'audit' of acme-audit could not be loaded: Sys"),
         ("raise SystemExit", {}, "BUDDY_MEMORY_BLOCK=acme-audit opens without it"),
         ("raise SystemExit", {"BUDDY_MEMORY_BLOCK": "acme-audit"}, "SqliteStore"),
     ],
