@@ -180,6 +180,27 @@ def test_the_shell_completes_commands_and_schemes(process: Run) -> None:
     assert "sqlite://" in ran.out
 
 
+def test_bash_completes_behind_a_colon(process: Run) -> None:
+    """bash ends words at colons: a URL that is half there is completed, and files after a URL."""
+
+    def complete(line: str) -> list[str]:
+        script = process("completion", "bash").out
+        script += 'compopt() { echo "$2"; }\n'
+        script += f"COMP_LINE='{line}' COMP_POINT={len(line)} COMP_WORDS=(x) COMP_CWORD=9\n"
+        script += f'_buddy_memory_completion "{command}"\nprintf "%s\\n" "${{COMPREPLY[@]}}"\n'
+        return bash(script).split("\n")[:-1]
+
+    def bash(script: str) -> str:
+        run = ["bash", "--noprofile", "--norc", "-c", script]
+        return subprocess.run(run, capture_output=True, text=True, check=True).stdout
+
+    command = Path(sys.executable).with_name("buddy-memory")
+    assert complete("buddy-memory copy sqli") == ["nospace", "sqlite://"]
+    assert complete("buddy-memory copy sqlite:") == ["nospace", "//"]
+    assert complete("buddy-memory import sqlite:///x.db some") == ["default", ""]
+    assert complete("buddy-memory forg") == ["forget"]
+
+
 def test_without_the_extra_it_says_what_to_install(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

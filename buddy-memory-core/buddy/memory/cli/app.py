@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -71,6 +72,8 @@ def run(args: Sequence[str] | None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    if "_BUDDY_MEMORY_COMPLETE" in os.environ:
+        import_module("buddy.memory.cli.shells")
     logger, handler = logging.getLogger("buddy.memory"), Warnings()
     logger.addHandler(handler)
     try:

@@ -15,8 +15,9 @@ def completion_command(shell: str) -> None:
     ~/.config/fish/completions/buddy-memory.fish.
     """
     from buddy.memory.cli.app import cli
+    from buddy.memory.cli.shells import VARIABLE
 
     complete = get_completion_class(shell)
     assert complete is not None
-    script = complete(cli, {}, "buddy-memory", "_BUDDY_MEMORY_COMPLETE").source()
+    script = complete(cli, {}, "buddy-memory", VARIABLE).source()
     click.echo(script)
