@@ -38,8 +38,8 @@ class DirectConnector(AsyncConnector):
         connection = await _take(here.engine)
         try:
             driver_connection: Any = connection.driver_connection
-            cursor = await driver_connection.execute(*query)
-            rows = await cursor.fetchall() if cursor.description else []
+            cursor = await driver_connection.execute(query.sql, query.values)
+            rows = await cursor.fetchall() if query.returns else []
             return Answer(rows, cursor.rowcount)
         except BaseException as error:
             await greenlet_spawn(here.clean, connection, error)

@@ -21,6 +21,8 @@ class Query(NamedTuple):
 
     sql: str
     values: tuple[Any, ...] = ()
+    returns: bool = True
+    """Whether there are rows to fetch. Drivers can be asked, which takes some of them long."""
 
 
 class Answer(NamedTuple):
@@ -35,10 +37,10 @@ NOTHING = Answer([], 0)
 
 def answer(cursor: Any, query: Query) -> Answer:
     """Run a query on a DBAPI cursor."""
-    cursor.execute(*query)
+    cursor.execute(query.sql, query.values)
     # All rows and not the first: an autocommit happens when the statement has ended, and what goes
     # wrong then has to be raised here.
-    return Answer(cursor.fetchall() if cursor.description else [], cursor.rowcount)
+    return Answer(cursor.fetchall() if query.returns else [], cursor.rowcount)
 
 
 class Connector(ABC):

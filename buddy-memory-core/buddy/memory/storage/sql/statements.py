@@ -28,6 +28,7 @@ class Statement:
         compiled = construct.compile(dialect=engine_dialect)
         self.sql: str = str(compiled)
         self.names: tuple[str, ...] = tuple(compiled.positiontup or ())
+        self.returns = not isinstance(construct, sa.Delete)
         # Some engines write more into a statement than was asked for: SQLite's OFFSET 0.
         self.constants = {k: v for k, v in compiled.params.items() if not k.startswith("p_")}
 
@@ -39,7 +40,7 @@ class Statement:
 
     def query(self, values: Mapping[str, Any]) -> Query:
         """Return one execution."""
-        return Query(self.sql, self.bind(values))
+        return Query(self.sql, self.bind(values), self.returns)
 
 
 def compiled(
@@ -233,6 +234,7 @@ def _repeat_values(single: Statement, count: int) -> Statement:
     repeated = Statement.__new__(Statement)
     repeated.sql = f"{head}VALUES {', '.join([group] * count)}{tail}"
     repeated.constants = single.constants
+    repeated.returns = single.returns
     repeated.names = single.names[len(NEW_ROW) :]
     return repeated
 
