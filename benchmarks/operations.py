@@ -23,8 +23,11 @@ class Operations:
         self._made: dict[str, list[Any]] = {}
 
     def ids(self, side: Any, times: int) -> list[int]:
-        """Return numbers of standing rows, from all over the store."""
-        return [n * self.step % self.rows for n in range(times)]
+        """Return numbers of standing rows, from all over the store.
+
+        Not the same for both sides of a library, which know the rows that they wrote themselves.
+        """
+        return [(2 * n * self.step + side.asynchronous) % self.rows for n in range(times)]
 
     def new(self, side: Any, times: int) -> list[Any]:
         rows = fresh(times, user)

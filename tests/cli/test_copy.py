@@ -95,7 +95,7 @@ def test_another_users_row_is_never_touched(
         other.upsert_memory(MemoryRow({"memory": "Number 1"}, "m1", "eve"))
         ran = run("copy", url, other_url, "--overwrite")
         assert ran.code == exits.NO
-        assert "belong to another user: m1" in ran.out
+        assert "left alone 1 row, with other content or of another user: m1" in ran.out
         row = other.read_memory("m1")
         assert row is not None
         assert row.user_id == "eve"

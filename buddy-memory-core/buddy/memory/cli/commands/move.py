@@ -181,8 +181,9 @@ def _exceptions(result: Loaded) -> list[str]:
         lines.append(f"overwrote {many(result.overwritten, 'row')}")
     if result.differing:
         ids = ", ".join(one_line(id, 40) for id in result.differing_ids[:5])
-        lines.append(f"left {many(result.differing, 'row')} alone that differ or belong to ")
-        lines[-1] += f"another user: {ids}{'…' if result.differing > 5 else ''}"
+        more = "…" if result.differing > 5 else ""
+        rows = many(result.differing, "row")
+        lines.append(f"left alone {rows}, with other content or of another user: {ids}{more}")
     if result.refused:
         lines.append(f"left out {many(result.refused, 'row')} that the destination cannot store:")
         lines += _named(result.refused_rows)
