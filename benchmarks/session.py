@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import gc
 import json
 import logging
 import os
@@ -87,6 +88,8 @@ class Session:
         sides = [make() for make in makers]
         for side in sides:
             measure.finish(side.open())
+        gc.collect()
+        gc.freeze()  # The collection before each timing need not look at all that is imported.
         listed = list(operations.listed())
         for operation in listed:
             self.time(operation, sides, rows)
