@@ -122,7 +122,11 @@ class Writing:
 
     async def _in_two_steps(self, claimed: Sequence[Claimed], *, fence: bool) -> list[Put]:
         """Write rows that were claimed; return those to be written again."""
-        await self._refuse_strangers(claimed, fence=fence)
+        left_by_others = await self._refuse_strangers(claimed, fence=fence)
+        if left_by_others and len(claimed) > 1:
+            # All begin anew, for places in their order.
+            await self._withdraw(claimed[0].put.write.record.kind, claimed)
+            return [one.put for one in claimed]
         again = [one.put for one in claimed if not one.is_granted()]
         granted = [one for one in claimed if one.is_granted()]
         for batch in pipelines(granted, _user_and_deadline, _put_of):
@@ -137,8 +141,9 @@ class Writing:
             claimed += _claimed(some, await self._link.one(command))
         return claimed
 
-    async def _refuse_strangers(self, claimed: Sequence[Claimed], *, fence: bool) -> None:
-        """Raise when somebody else owns an id, or another version was expected of a free one."""
+    async def _refuse_strangers(self, claimed: Sequence[Claimed], *, fence: bool) -> bool:
+        """Raise when somebody else owns an id, or another version was expected of a free one.
+        Tell whether others claimed some and have no row."""
         others: list[Entry] = []
         for put, claim, _ in claimed:
             if claim.status == "none":
@@ -151,6 +156,7 @@ class Writing:
         except OwnerMismatchError:
             await self._withdraw(kind, claimed)
             raise
+        return bool(others)
 
     async def _withdraw(self, kind: Kind, claimed: Sequence[Claimed]) -> None:
         """Free the ids that were claimed for nothing; no write of theirs was sent."""
@@ -185,6 +191,9 @@ class Writing:
                     self._note(one, outcome)
         if failed is not None:
             raise failed
+        if any(one.claim.open == b"1" for some in batch for one in some):
+            # A row may stand where this write put it, and its id where that of a dead client did.
+            await self._directory.tell(first.kind)
         return again
 
     def _note(self, one: Claimed, outcome: bytes) -> None:

@@ -21,10 +21,12 @@ from tests.servers.redis import RedisServer
 
 
 def assert_sound(db: RedisMemoryDb, users: tuple[str, ...] = ("ann", "bob")) -> list[str]:
-    """See that all views agree, and return the ids that there are."""
-    ids = [str(row.id) for row in db.read_memories(sort="asc")]
+    """See that all views agree, also in the order, and return the ids that there are."""
+    rows = db.read_memories(sort="asc")
+    ids = [str(row.id) for row in rows]
     assert db.count_memories() == len(ids) == len(set(ids))
-    of_users = [row for user in users for row in db.read_memories(user)]
+    of_users = [row for user in users for row in db.read_memories(user, sort="asc")]
+    assert of_users == [row for user in users for row in rows if row.user_id == user]
     assert sum(db.count_memories(user) for user in users) == len(of_users) == len(ids)
     for row in of_users:
         assert db.read_memory(str(row.id)) == row
@@ -121,6 +123,35 @@ def test_an_insert_is_repaired_by_repeating_it(way: Way, prefix: str) -> None:
             assert row.version == 1
             assert db.read_memories() == db.read_memories("ann") == [row]
             db.clear()
+        db.drop_table()
+
+
+def test_an_insert_that_is_repeated_later(way: Way, prefix: str) -> None:
+    """What was cut off stands, once it is repeated, behind what was written meanwhile, in all
+    views."""
+    with RedisMemoryDb.from_url(way.url, prefix=prefix) as db:
+        for attempt in dying(way, prefix):
+            if attempt(lambda db: db.upsert_memory(MemoryRow({}, "a", "ann"))):
+                break
+            was_stored = bool(db.count_memories())
+            for id in ("b", "a"):
+                db.upsert_memory(MemoryRow({}, id, "ann"))
+            assert assert_sound(db) == (["a", "b"] if was_stored else ["b", "a"])
+            db.clear()
+        db.drop_table()
+
+
+def test_a_bulk_write_that_meets_what_others_left(way: Way, prefix: str) -> None:
+    """Rows whose ids were another user's until a moment ago keep their places in a bulk write."""
+    with (
+        RedisMemoryDb.from_url(way.url, prefix=prefix) as other,
+        RedisMemoryDb.from_url(way.url, prefix=prefix) as db,
+    ):
+        for id in ("b", "d"):
+            other.upsert_memory(MemoryRow({}, id, "bob"))
+            other.delete_memory(id)
+        db.upsert_memories(MemoryRow({}, id, "ann") for id in "abcde")
+        assert assert_sound(db) == list("abcde")
         db.drop_table()
 
 

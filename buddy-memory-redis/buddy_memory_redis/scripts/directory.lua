@@ -67,7 +67,7 @@ end
 -- `position`, or gone when that is ''. When somebody else's intent came later, only that one may say
 -- how it ended.
 local function settle(list, first, last)
-  local ids, ended = {}, {}
+  local ids, ended, found = {}, {}, {}
   for i = first, last, 3 do ids[#ids + 1] = list[i] end
   if #ids == 0 then return end
   for i, value in ipairs(redis.call('HMGET', owners, unpack(ids))) do
@@ -77,11 +77,15 @@ local function settle(list, first, last)
       forget(id)
     elseif is_last then
       ended[#ended + 1] = id
-      -- A row that was inserted stands where its claim put it.
-      if position ~= token then redis.call('ZADD', index, position, id) end
+      -- It need not be where the claim put it: that may have been one of a client that died.
+      found[#found + 1] = position
+      found[#found + 1] = id
     end
   end
-  if #ended > 0 then redis.call('SREM', pending, unpack(ended)) end
+  if #ended > 0 then
+    redis.call('ZADD', index, unpack(found))
+    redis.call('SREM', pending, unpack(ended))
+  end
 end
 
 local function finish_directory(expiring)
