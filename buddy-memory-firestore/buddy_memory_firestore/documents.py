@@ -152,5 +152,11 @@ def _corrupt(document: Any, reason: str) -> Corrupt:
         position = None  # Such a row is in no listing, so nothing pages by it.
     fields, id = document.fields, id_of(document)
     shown = fields["id"].string_value if "id" in fields else ""
-    user = fields["user_id"].string_value if "user_id" in fields else None
-    return Corrupt(shown or names.decode(id), user or None, position, reason)
+    return Corrupt(shown or names.decode(id), owner_of(document), position, reason)
+
+
+def owner_of(document: Any) -> str | None:
+    """Return the owner of a document, also of one that cannot be read otherwise."""
+    field = document.fields.get("user_id")
+    is_text = field is not None and field.WhichOneof("value_type") == "string_value"
+    return str(field.string_value) if is_text else None

@@ -202,8 +202,7 @@ class FirestoreStore(Store):
         if document is None:
             await self.look_for_older()
             return False
-        owner = document.fields["user_id"].string_value if "user_id" in document.fields else None
-        return user_id in (None, owner)
+        return user_id in (None, documents.owner_of(document))
 
     async def page(
         self,

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from buddy.memory.errors import InvalidMemoryError, UnavailableError, UnsupportedError
+from buddy.memory.errors import ConfigError, InvalidMemoryError, UnavailableError, UnsupportedError
 from buddy.memory.v2.db.base import AsyncMemoryDb, MemoryDb
 from buddy.memory.v2.db.schema import MemoryRow, SummaryRow
 from buddy.memory.v2.db.threaded import ThreadedMemoryDb
@@ -128,6 +128,17 @@ def test_a_synchronous_plugin_is_asynchronous_by_threads(db: Eight) -> None:
             return [row.id async for row in adb.iter_memories("ann", "asc", page_size=2)]
 
     assert asyncio.run(use()) == ["0", "1", "3"]
+
+
+def test_wrong_pages_are_refused_at_the_call(db: Eight) -> None:
+    """A page size of nothing raises where it is given, and never reads as nothing stored."""
+    adb = ThreadedMemoryDb(db)
+    for number in (0, -1, None, True):
+        for call in (db.iter_memories, adb.iter_memories, adb.iter_summaries):
+            with pytest.raises(ConfigError, match="page_size"):
+                call(page_size=number)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="sort"):
+        adb.iter_memories(sort="newest")
 
 
 def test_an_abstract_method_cannot_be_forgotten() -> None:

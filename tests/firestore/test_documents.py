@@ -177,6 +177,18 @@ def test_a_document_that_others_damaged_is_corrupt(
     assert db.delete_memory("b") is True
 
 
+def test_a_damaged_document_keeps_its_owner(
+    db: FirestoreMemoryDb, client: Any, collection: str
+) -> None:
+    """A document that cannot be decoded is still that of its user, and of nobody else."""
+    for id, owner, stranger in (("a", "", "ann"), ("b", "ann", ""), ("c", None, "")):
+        db.upsert_memory(MemoryRow({}, id, owner))
+        client.collection(collection).document(id).update({"memory": "text"})
+        assert db.read_memory(id, user_id=stranger) is None
+        with pytest.raises(CorruptMemoryError):
+            db.read_memory(id, user_id=owner)
+
+
 def test_documents_of_other_software_are_not_listed(
     db: FirestoreMemoryDb, client: Any, collection: str
 ) -> None:

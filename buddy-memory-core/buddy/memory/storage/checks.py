@@ -107,6 +107,13 @@ def check_page_size(page_size: Any) -> int:
     return int(page_size)
 
 
+def check_pages(user_id: Any, sort: Any, page_size: Any) -> None:
+    """Raise for arguments with which rows cannot be listed page by page."""
+    check_user(user_id)
+    check_sort(sort)
+    check_page_size(page_size)
+
+
 def check_sort(sort: Any) -> bool:
     """Return whether to read newest first."""
     if sort is None or sort == "desc":

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from buddy.memory.storage import defaults
+from buddy.memory.storage.checks import check_pages
 from buddy.memory.storage.run import run
 
 if TYPE_CHECKING:
@@ -128,6 +129,7 @@ class MemoryContract(ABC, Generic[RowT]):
 
         Rows written meanwhile may or may not be seen; no other row is skipped or repeated.
         """
+        check_pages(user_id, sort, page_size)
         return iter(self.read_memories(user_id=user_id, sort=sort))
 
     def count_memories(self, user_id: str | None = None) -> int:

@@ -24,6 +24,7 @@ from buddy.memory.storage.checks import (
     check_ids,
     check_limit,
     check_page_size,
+    check_pages,
     check_sort,
     check_stored_version,
     check_user,
@@ -140,9 +141,7 @@ class Policy:
 
     def check_pages(self, user_id: str | None, sort: str | None, page_size: int) -> None:
         """Raise what ``page`` would raise for these arguments, at once and without I/O."""
-        check_user(user_id)
-        check_sort(sort)
-        check_page_size(page_size)
+        check_pages(user_id, sort, page_size)
         _ = self.store
 
     async def count(self, kind: Kind, user_id: str | None = None) -> int:

@@ -116,6 +116,10 @@ def a_row_that_is_not_stored_does_not_exist(trial: Trial) -> None:
     assert trial.db.memory_exists(rows.new("a", user_id=None)) is True
     assert trial.db.memory_exists(rows.new("a", user_id="bob")) is False
     assert trial.db.memory_exists(rows.new("A")) is False
+    rows.add("b", user_id=None)
+    assert trial.db.memory_exists(rows.new("b", user_id="")) is False
+    rows.add("c", user_id="")
+    assert trial.db.memory_exists(rows.new("c", user_id="")) is True
 
 
 @check("R1")

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterable
 from typing import TYPE_CHECKING, Any
 
 from buddy.memory.storage import defaults
+from buddy.memory.storage.checks import check_pages
 from buddy.memory.storage.contract import PAGE_SIZE, MemoryContract
 from buddy.memory.v2.db.schema import MemoryRow, SummaryRow
 
@@ -103,6 +104,7 @@ class AsyncMemoryDb(ABC):
     async def iter_memories(
         self, user_id: str | None = None, sort: str | None = None, page_size: int = PAGE_SIZE
     ) -> AsyncIterator[MemoryRow]:
+        check_pages(user_id, sort, page_size)
         for row in await self.read_memories(user_id=user_id, sort=sort):
             yield row
 

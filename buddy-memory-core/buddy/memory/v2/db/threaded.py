@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from functools import partial
 from typing import Any
 
+from buddy.memory.storage.checks import check_pages
 from buddy.memory.storage.contract import PAGE_SIZE
 from buddy.memory.v2.db.base import AsyncMemoryDb, MemoryDb
 from buddy.memory.v2.db.schema import MemoryRow, SummaryRow
@@ -60,11 +61,13 @@ class ThreadedMemoryDb(AsyncMemoryDb):
     def iter_memories(
         self, user_id: str | None = None, sort: str | None = None, page_size: int = PAGE_SIZE
     ) -> AsyncIterator[MemoryRow]:
+        check_pages(user_id, sort, page_size)
         return _each(partial(self.sync_db.iter_memories, user_id, sort, page_size), page_size)
 
     def iter_summaries(
         self, user_id: str | None = None, sort: str | None = None, page_size: int = PAGE_SIZE
     ) -> AsyncIterator[SummaryRow]:
+        check_pages(user_id, sort, page_size)
         return _each(partial(self.sync_db.iter_summaries, user_id, sort, page_size), page_size)
 
     def to_dict(self) -> dict[str, Any]:
