@@ -17,6 +17,7 @@ from redis.retry import Retry
 from buddy.memory.errors import ConfigError
 from buddy.memory.storage.clients import PerLoop, PerProcess
 from buddy_memory_redis.address import Address
+from buddy_memory_redis.line import Line
 from buddy_memory_redis.link import Clients
 
 _SYNC = (redis.Redis, redis.RedisCluster)
@@ -33,20 +34,24 @@ def open_clients(
     """
     if client is not None:
         _check_client(client, asynchronous)
-        return Callers(client)
+        return Callers(Line(client, own=False))
     make = _maker(address, timeout, asynchronous)
-    return PerLoop(make, _aclose, _discard) if asynchronous else PerProcess(make, _close)
+
+    def line() -> Line:
+        return Line(make(), own=True)
+
+    return PerLoop(line, _aclose, _discard) if asynchronous else PerProcess(line, _close)
 
 
 class Callers:
     """A client that the caller passed: used, and never closed by us (R10)."""
 
-    def __init__(self, client: Any) -> None:
-        self._client = client
+    def __init__(self, line: Line) -> None:
+        self._line = line
 
-    def get(self) -> Any:
+    def get(self) -> Line:
         """Return the caller's client."""
-        return self._client
+        return self._line
 
     def close(self) -> None:
         """Leaves it open."""
@@ -134,28 +139,29 @@ def _converted(name: str, text: str) -> Any:
 # --- closing
 
 
-def _sentinels(client: Any) -> list[Any]:
-    """Return the clients that a client from a Sentinel asks for its master."""
-    manager = getattr(getattr(client, "connection_pool", None), "sentinel_manager", None)
-    return [] if manager is None else list(manager.sentinels)
+def _all(line: Line) -> list[Any]:
+    """Return the client, and those that one from a Sentinel asks for its master."""
+    manager = getattr(getattr(line.client, "connection_pool", None), "sentinel_manager", None)
+    return [line.client, *(manager.sentinels if manager else ())]
 
 
-def _close(client: Any) -> None:
-    for each in (client, *_sentinels(client)):
-        each.close()
+def _close(line: Line) -> None:
+    for client in _all(line):
+        client.close()
 
 
-async def _aclose(client: Any) -> None:
-    for each in (client, *_sentinels(client)):
-        await each.aclose()
+async def _aclose(line: Line) -> None:
+    for client in _all(line):
+        await client.aclose()
 
 
-def _discard(client: Any) -> None:
+def _discard(line: Line) -> None:
     """Hang up for a loop that is closed, or runs elsewhere, and did not end its generators."""
-    for each in (client, *_sentinels(client)):
-        pool = getattr(each, "connection_pool", None)
-        for connection in getattr(pool, "_available_connections", ()):
-            writer = getattr(connection, "_writer", None)
-            found = writer and writer.get_extra_info("socket")
-            if found:
-                found.shutdown(socket.SHUT_RDWR)
+    for client in _all(line):
+        pool = getattr(client, "connection_pool", None)
+        for name in ("_available_connections", "_in_use_connections"):
+            for connection in getattr(pool, name, ()):
+                writer = getattr(connection, "_writer", None)
+                found = writer and writer.get_extra_info("socket")
+                if found:
+                    found.shutdown(socket.SHUT_RDWR)

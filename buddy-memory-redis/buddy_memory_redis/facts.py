@@ -22,14 +22,15 @@ async def ask(link: Link, prefix: str) -> dict[str, str]:
     """Return the facts by name. Of a cluster, one node is asked. Raises UnavailableError."""
     (info,), found = await link.each([("INFO", "server")]), await settings(link, _SETTINGS)
     server = {} if isinstance(info, MemoryDbError) else _info(info)
+    line = link.line()
     version = server.get("valkey_version") or server.get("redis_version", UNKNOWN)
     values = {name: found.get(name, UNKNOWN) for name in _SETTINGS}
     return {
         "Valkey" if "valkey_version" in server else "Redis": version,
-        "mode": link.mode() or server.get("server_mode") or server.get("redis_mode", UNKNOWN),
+        "mode": line.mode() or server.get("server_mode") or server.get("redis_mode", UNKNOWN),
         **{name: _EMPTY.get((name, value), value) for name, value in values.items()},
-        "TLS": "on" if link.is_encrypted() else "off",
-        "db": str(link.database()),
+        "TLS": "on" if line.is_encrypted() else "off",
+        "db": str(line.database()),
         "prefix": prefix,
     }
 

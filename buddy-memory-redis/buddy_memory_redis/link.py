@@ -3,39 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache, lru_cache
+from functools import lru_cache
 from itertools import islice
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
-import redis.asyncio
-from redis.exceptions import NoScriptError, ResponseError
+from redis.exceptions import NoScriptError
 
 from buddy.memory.errors import MemoryDbError
 from buddy.memory.storage.crowd import Crowd
 from buddy_memory_redis.errors import DRIVER_ERRORS, translate
+from buddy_memory_redis.line import Line, value_of
 from buddy_memory_redis.scripts import script, text_of
 
 Command = tuple[Any, ...]
-
-_CLUSTERS = (redis.RedisCluster, redis.asyncio.RedisCluster)
-
-
-class Sort(NamedTuple):
-    """What a client is."""
-
-    is_cluster: bool
-    is_async: bool
-
-
-def _sort(client: Any) -> Sort:
-    return _sort_of(client.__class__)
-
-
-@cache
-def _sort_of(kind: Any) -> Sort:
-    # Kept: redis-py's classes are protocols, and each isinstance asks them in Python.
-    return Sort(issubclass(kind, _CLUSTERS), issubclass(kind, redis.asyncio.Redis))
-
 
 TOGETHER_CALLS = 100
 TOGETHER_BYTES = 16 * 1024
@@ -51,8 +31,9 @@ _RAW = {"NEVER_DECODE": True}
 class Clients(Protocol):
     """Where a client comes from; see ``buddy_memory_redis.clients``."""
 
-    def get(self) -> Any:
+    def get(self) -> Line:
         """Return the client to use here and now."""
+        ...
 
     def close(self) -> Any:
         """Close it, if it is ours; may have to be awaited."""
@@ -103,59 +84,31 @@ class Link:
         return [translate(r) if isinstance(r, Exception) else r for r in replies]
 
     async def _send(self, commands: Sequence[Command]) -> list[Any]:
-        client = self._clients.get()
-        sort = _sort(client)
-        if sort.is_cluster:
-            return await _through_client(client, commands)
+        line = self._clients.get()
+        if line.is_cluster:
+            return await _through_client(line.client, commands)
         packed = _packed(commands)
-        if sort.is_async and len(packed) <= TOGETHER_BYTES:
+        if line.is_async and len(packed) <= TOGETHER_BYTES:
             return await self._crowd.ask((packed, len(commands)))
-        return await _through_connection(client.connection_pool, packed, len(commands))
+        return await line.exchange(packed, len(commands))
 
     async def _exchange_together(self, calls: list[Packed]) -> list[list[Any]]:
         """Send what several tasks want over one connection; return each one's replies."""
-        pool = self._clients.get().connection_pool
+        line = self._clients.get()
         if len(calls) == 1:
-            return [await _through_connection(pool, *calls[0])]
+            return [await line.exchange(*calls[0])]
         packed, counts = zip(*calls, strict=True)
-        replies = iter(await _through_connection(pool, b"".join(packed), sum(counts)))
+        replies = iter(await line.exchange(b"".join(packed), sum(counts)))
         return [list(islice(replies, count)) for count in counts]
 
-    def is_cluster(self) -> bool:
-        """Tell whether the client is a cluster's."""
-        return _sort(self._clients.get()).is_cluster
-
-    def mode(self) -> str:
-        """Return "cluster" or "sentinel" where the client knows of one; "" where it does not."""
-        if self.is_cluster():
-            return "cluster"
-        return (
-            "sentinel" if hasattr(self._clients.get().connection_pool, "sentinel_manager") else ""
-        )
-
-    def database(self) -> int:
-        """Return the number of the database."""
-        if self.is_cluster():
-            return 0
-        return int(self._clients.get().connection_pool.connection_kwargs.get("db") or 0)
-
-    def is_encrypted(self) -> bool:
-        """Tell whether connections are encrypted; of a cluster's client, once it was used."""
-        client: Any = self._clients.get()
-        if self.is_cluster():
-            node = client.get_default_node()
-            # An asynchronous node is its own pool.
-            pool = (
-                node if hasattr(node, "connection_class") else node.redis_connection.connection_pool
-            )
-        else:
-            pool = client.connection_pool
-        return issubclass(pool.connection_class, (redis.SSLConnection, redis.asyncio.SSLConnection))
+    def line(self) -> Line:
+        """Return the client to use here and now, and what is known of it."""
+        return self._clients.get()
 
     async def keys(self, pattern: str) -> list[bytes]:
         """Walk the keyspace for strings whose names match; for upgrades only."""
         try:
-            found = self._clients.get().scan_iter(match=pattern, count=1000, _type="string")
+            found = self.line().client.scan_iter(match=pattern, count=1000, _type="string")
             names = [key async for key in found] if hasattr(found, "__aiter__") else list(found)
         except DRIVER_ERRORS as error:
             raise translate(error) from error
@@ -163,7 +116,7 @@ class Link:
 
     async def close(self) -> None:
         """Close the client, if it is ours."""
-        await _value(self._clients.close())
+        await value_of(self._clients.close())
 
 
 async def _through_client(client: Any, commands: Sequence[Command]) -> list[Any]:
@@ -171,29 +124,8 @@ async def _through_client(client: Any, commands: Sequence[Command]) -> list[Any]
     pipeline = client.pipeline(transaction=False)
     for command in commands:
         pipeline.execute_command(*command, **_RAW)
-    replies: list[Any] = await _value(pipeline.execute(raise_on_error=False))
+    replies: list[Any] = await value_of(pipeline.execute(raise_on_error=False))
     return replies
-
-
-async def _through_connection(pool: Any, packed: bytes, count: int) -> list[Any]:
-    """Send packed commands to the one server: what a pipeline does, at half its cost."""
-    connection = await _value(pool.get_connection())
-    try:
-        await _value(connection.send_packed_command([packed]))
-        return [await _reply(connection) for _ in range(count)]
-    except BaseException:
-        # Replies are still to come; who got this connection next would take them for its own.
-        await _value(connection.disconnect())
-        raise
-    finally:
-        await _value(pool.release(connection))
-
-
-async def _reply(connection: Any) -> Any:
-    try:
-        return await _value(connection.read_response(disable_decoding=True))
-    except ResponseError as error:
-        return error
 
 
 def _packed(commands: Sequence[Command]) -> bytes:
@@ -212,11 +144,6 @@ def _packed(commands: Sequence[Command]) -> bytes:
 @lru_cache(64)
 def _form(words: int) -> bytes:
     return b"*%d\r\n" % words + b"$%d\r\n%b\r\n" * words
-
-
-async def _value(result: Any) -> Any:
-    # Not inspect.isawaitable, which asks an abstract class and costs as much as packing a command.
-    return await result if hasattr(result, "__await__") else result
 
 
 def _in_full(command: Command) -> Command:

@@ -42,7 +42,7 @@ class Together:
     def look(self, record: Record, drawn: bytes) -> list[Command]:
         """Return the command that looks for a number of the directory from the shelf of a record;
         none where the answer is known. ``seen`` takes the reply."""
-        if self._apart or self.is_likely or self._link.is_cluster():
+        if self._apart or self.is_likely or self._link.line().is_cluster:
             return []
         keys = self._keys.shelf(record.kind, record.user_id)[0], self._keys.meta
         return [call("near", keys, drawn)]

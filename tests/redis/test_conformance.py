@@ -27,7 +27,7 @@ def make_subject(cls: Any, url: str, prefix: str, *, one_step: bool = False) -> 
 
     def damage(id: str) -> None:
         with RedisMemoryDb.from_url(url, prefix=prefix) as db:
-            client = db._policy.store._link._clients.get()
+            client = db._policy.store._link.line().client
             rows = Keys(prefix).shelf(Kind.MEMORY, "ann")[0]
             head, _, body = client.hget(rows, id).partition(b"\n")
             client.hset(rows, id, head + b"\n" + body[:-3])

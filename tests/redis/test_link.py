@@ -6,11 +6,14 @@ import asyncio
 from contextlib import suppress
 from typing import Any
 
+import pytest
+import redis
 import redis.asyncio
 
 from buddy.memory.errors import OwnerMismatchError, UnavailableError
-from buddy.memory.v2.db.redis import AsyncRedisMemoryDb
+from buddy.memory.v2.db.redis import AsyncRedisMemoryDb, RedisMemoryDb
 from buddy.memory.v2.db.schema import MemoryRow
+from buddy_memory_redis import line
 from tests.servers import redis as servers
 
 SENT: list[bytes] = []
@@ -31,7 +34,7 @@ def opened(url: str, prefix: str) -> AsyncRedisMemoryDb:
 
 async def close(db: AsyncRedisMemoryDb) -> None:
     await db.drop_table()
-    await db._policy.store._link._clients.get().aclose()
+    await db._policy.store._link.line().client.aclose()
 
 
 def test_tasks_share_batches(valkey_url: str, prefix: str) -> None:
@@ -138,3 +141,31 @@ def test_a_loop_that_ends_early(valkey_url: str, prefix: str) -> None:
 
     assert all(task.cancelled() for task in asyncio.run(leave()))
     asyncio.run(stay())
+
+
+def test_connections_of_ours_are_kept(
+    valkey: servers.RedisServer, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a client of ours took from its pool once is kept, also over a hang-up of the server; a
+    caller's pool gets its connection back after each call."""
+    asked = []
+
+    class Pool(redis.ConnectionPool):
+        def get_connection(self, *args: Any, **kwargs: Any) -> Any:
+            asked.append(self)
+            return super().get_connection(*args, **kwargs)
+
+    admin = valkey.client()
+    monkeypatch.setattr(redis.client, "ConnectionPool", Pool)
+    monkeypatch.setattr(line, "_PLAIN_POOLS", (Pool,))
+    with RedisMemoryDb(prefix, port=valkey.port) as db, valkey.client() as client, admin:
+        for store, times in ((db, [1, 1]), (RedisMemoryDb(prefix, client=client), [1, 2])):
+            store.upsert_memory(MemoryRow({"n": 1}, "a", "ann"))
+            asked.clear()
+            admin.client_kill_filter(_type="normal", skipme=True)
+            found = []
+            for _ in times:
+                assert store.count_memories("ann") == 1
+                found.append(len(asked))
+            assert found == times
+        db.drop_table()
