@@ -73,7 +73,7 @@ class Limit:
         return {"keys": keys, "args": [id, now, user, json.dumps(memory)]}
 
     def put(self, id: str, user: str, memory: dict[str, Any]) -> Any:
-        return self.put_script(**self.written(id, user, memory))
+        return load_head(self.put_script(**self.written(id, user, memory)))
 
     def put_many(self, rows: list[Row]) -> None:
         for some in chunks(rows, 1000):
@@ -117,6 +117,9 @@ class LimitAsync(Limit):
     asynchronous = True
     library = redis.asyncio
 
+    async def put(self, id: str, user: str, memory: dict[str, Any]) -> Any:
+        return load_head(await self.put_script(**self.written(id, user, memory)))
+
     async def put_many(self, rows: list[Row]) -> None:  # type: ignore[override]
         for some in chunks(rows, 1000):
             async with self.client.pipeline(transaction=False) as pipeline:
@@ -149,11 +152,14 @@ def load(text: bytes | None) -> Any:
     if text is None:
         return None
     head, _, body = text.partition(b"\n")
+    return {**load_head(head), "memory": json.loads(body)}
+
+
+def load_head(head: bytes) -> dict[str, Any]:
     row = json.loads(head)
-    row["memory"] = json.loads(body)
     for name in ("created_at", "updated_at"):
         row[name] = datetime.fromisoformat(row[name])
-    return row
+    return row  # type: ignore[no-any-return]
 
 
 SIDES = [Limit, LimitAsync]
