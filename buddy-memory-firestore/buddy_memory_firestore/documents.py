@@ -158,5 +158,6 @@ def _corrupt(document: Any, reason: str) -> Corrupt:
 def owner_of(document: Any) -> str | None:
     """Return the owner of a document, also of one that cannot be read otherwise."""
     field = document.fields.get("user_id")
-    is_text = field is not None and field.WhichOneof("value_type") == "string_value"
-    return str(field.string_value) if is_text else None
+    if field is None or field.WhichOneof("value_type") != "string_value":
+        return None
+    return str(field.string_value)
