@@ -50,7 +50,7 @@ def _is_plain(value: Any) -> bool:
     for item in value:
         kind = type(item)
         if kind is str:
-            if "\x1b" in item if item.isascii() else payload.NEEDS_ESCAPE.search(item):
+            if "\x1b" in item if item.isascii() else re.search(payload.NEEDS_ESCAPE, item):
                 return False
         elif (kind is dict or kind is list) and not _is_plain(item):
             return False

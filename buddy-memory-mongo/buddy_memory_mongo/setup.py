@@ -10,7 +10,6 @@ from buddy.memory.storage.record import Kind
 from buddy_memory_mongo.errors import Duplicate
 from buddy_memory_mongo.layout import Layout
 from buddy_memory_mongo.server import Server
-from buddy_memory_mongo.upgrade import upgrade
 
 LOOK_AGAIN_SECONDS = 60.0
 """How long a look at the indexes counts. Somebody else may drop the collection, and a write would
@@ -104,6 +103,8 @@ class Setup:
 
     async def upgrade(self) -> None:
         """Bring memories of an older release up to date, and make what indexes they lack."""
+        from buddy_memory_mongo.upgrade import upgrade  # Few stores have any.
+
         await upgrade(self._server, self.layouts[Kind.MEMORY])
         if await self.exists():
             await self.create()

@@ -29,7 +29,6 @@ from buddy_memory_mongo.facts import risks
 from buddy_memory_mongo.positions import Positions
 from buddy_memory_mongo.server import Server
 from buddy_memory_mongo.setup import Setup
-from buddy_memory_mongo.upgrade import older
 
 ATTEMPTS = 100
 """How often a write is tried that others overtake each time."""
@@ -57,6 +56,8 @@ class MongoStore(Store):
         await self._setup.drop()
 
     def older(self) -> AsyncIterator[list[Record | Corrupt]]:
+        from buddy_memory_mongo.upgrade import older  # Few stores have any.
+
         return older(self.server, self._setup.layouts[Kind.MEMORY])
 
     async def upgrade(self) -> None:

@@ -11,7 +11,6 @@ from buddy.memory.storage.settings import Settings
 from buddy_memory_postgres.dialect import MAX_NAME_BYTES, PostgresDialect
 from buddy_memory_postgres.engine import POOL_SIZE, open_async, open_sync
 from buddy_memory_postgres.store import PostgresStore
-from buddy_memory_postgres.together import TogetherStore
 
 if TYPE_CHECKING:
     # Its import takes 30 ms, which the synchronous class does not need.
@@ -63,8 +62,14 @@ class PostgresConstructor(Settings):
             "prepare": prepare,
             "distributed_by_user": distributed_by_user,
         }
-        make = TogetherStore if self.asynchronous else PostgresStore
+        make = _asynchronous_store() if self.asynchronous else PostgresStore
         super().__init__(make(*opened, dialect, table_name, schema), settings)
+
+
+def _asynchronous_store() -> type[PostgresStore]:
+    from buddy_memory_postgres.together import TogetherStore
+
+    return TogetherStore
 
 
 def _check_name(what: str, name: object) -> None:

@@ -9,7 +9,8 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import JSONB
 
 from buddy.memory.storage.record import Kind
-from buddy.memory.storage.sql.tables import Tables, is_older
+from buddy.memory.storage.sql.older import is_older
+from buddy.memory.storage.sql.tables import Tables
 from buddy_memory_postgres import jsonb
 
 # Not that of psycopg, which writes each % twice.
@@ -23,7 +24,7 @@ def create(connection: sa.Connection, tables: Tables) -> str:
     lines = [_text(statement) for statement in tables.missing(connection)]
     if tables.schema is not None:
         lines.append(f"GRANT USAGE ON SCHEMA {_quote.quote(tables.schema)} TO {user}")
-    names = ", ".join(_quote.format_table(table) for table in tables.by_kind.values())
+    names = ", ".join(_quote.format_table(table) for table in tables.both)
     lines.append(f"GRANT SELECT, INSERT, UPDATE, DELETE ON {names} TO {user}")
     return _script(lines)
 

@@ -20,15 +20,13 @@ from buddy.memory.errors import ConfigError
 from buddy.memory.storage.clients import PerLoop, share
 from buddy.memory.storage.sql import AsyncConnector, Connector, SyncConnector
 from buddy.memory.storage.sql.engines import acquire, protect_from_fork
-from buddy_memory_postgres import direct
-from buddy_memory_postgres.direct import DirectConnector
 from buddy_memory_postgres.fresh import watch
 
 POOL_SIZE = 10
 BEGIN = "BEGIN"
 
 # Everything is passed beside it, so that no engine can show a password.
-_BLANK_URL = "postgresql+psycopg://"
+_BLANK_URL = sa.URL.create("postgresql+psycopg")
 
 _SCHEMES = ("postgresql+psycopg", "postgresql", "postgres", "postgres+psycopg")
 _DEFAULTS = {
@@ -62,6 +60,8 @@ def open_async(db_url: str | None, db_engine: Any, pool_size: int, prepare: bool
     """As ``open_sync``, for asyncio: each event loop gets an engine of its own."""
     from sqlalchemy.ext.asyncio import AsyncEngine
 
+    from buddy_memory_postgres import direct
+
     if db_engine is not None:
         _check_engine(db_engine, AsyncEngine)
         connector = SyncConnector(db_engine.sync_engine, BEGIN)
@@ -74,7 +74,7 @@ def open_async(db_url: str | None, db_engine: Any, pool_size: int, prepare: bool
         if give_back():
             await clients.close()
 
-    kind = DirectConnector if direct.is_possible() else AsyncConnector
+    kind = direct.DirectConnector if direct.is_possible() else AsyncConnector
     return kind(lambda: clients.get().connector, release), _dialect()
 
 
@@ -89,7 +89,7 @@ def _check_engine(engine: Any, kind: type[Any]) -> None:
 
 
 def _dialect() -> Dialect:
-    return sa.make_url(_BLANK_URL).get_dialect()()
+    return _BLANK_URL.get_dialect()()
 
 
 # --- our own engines

@@ -20,11 +20,10 @@ _encode = json.JSONEncoder(
     ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":")
 ).encode
 
-_SURROGATE = re.compile("[\ud800-\udfff]")
 _NEGATIVE_ZERO = "\x1b-0.0"
 # No other text begins like this: in all others an U+001B is followed by four digits.
 _NEGATIVE_ZERO_AS_TEXT = r'"\u001b-0.0"'
-_LARGE_FLOAT = re.compile(r'"\\u001b(-?[0-9.]+e\+[0-9]+)"')
+_LARGE_FLOAT = r'"\\u001b(-?[0-9.]+e\+[0-9]+)"'
 
 
 def dump(value: dict[str, Any]) -> str:
@@ -32,7 +31,7 @@ def dump(value: dict[str, Any]) -> str:
     text = _encode(value)
     if _may_be_special(text):
         escaped = payload.escape(value, payload.NEEDS_ESCAPE_OR_NUL)
-        text = _LARGE_FLOAT.sub(_written_out, _encode(_mark(escaped)))
+        text = re.sub(_LARGE_FLOAT, _written_out, _encode(_mark(escaped)))
     return text
 
 
@@ -43,7 +42,7 @@ def _may_be_special(text: str) -> bool:
         or "\\u001b" in text
         or "e+" in text
         or "-0.0" in text
-        or not (text.isascii() or _SURROGATE.search(text) is None)
+        or not payload.is_unicode(text)
     )
 
 

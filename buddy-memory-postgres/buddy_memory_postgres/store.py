@@ -12,9 +12,7 @@ from buddy.memory.storage.record import Kind, Write
 from buddy.memory.storage.sql import Connector, Query, SqlStore
 from buddy.memory.storage.sql.connect import NOTHING, answer
 from buddy.memory.storage.sql.writes import NewRow, Stored
-from buddy_memory_postgres import ddl, facts
 from buddy_memory_postgres.dialect import PostgresDialect
-from buddy_memory_postgres.facts import risks
 from buddy_memory_postgres.statements import PostgresStatements, columns
 
 T = TypeVar("T")
@@ -47,6 +45,8 @@ class PostgresStore(SqlStore):
         try:
             await super().create()
         except AccessError as error:
+            from buddy_memory_postgres import ddl  # Few ever need it.
+
             await self._refuse(error, lambda connection: ddl.create(connection, self._tables))
 
     async def _write(self, runner: Callable[[W], Awaitable[T]], work: W) -> T:
@@ -59,6 +59,8 @@ class PostgresStore(SqlStore):
             raise
 
     async def upgrade(self) -> None:
+        from buddy_memory_postgres import ddl
+
         try:
             await self._unless_missing(
                 self._connector.define, lambda c: ddl.upgrade(c, self._tables), None
@@ -76,10 +78,14 @@ class PostgresStore(SqlStore):
         raise AccessError(str(error), script) from error.__cause__
 
     async def facts(self) -> dict[str, str]:
+        from buddy_memory_postgres import facts
+
         name, schema = self._tables.name, self._tables.schema
         return await self._attempt(self._connector.look, lambda c: facts.ask(c, name, schema))
 
     def risks(self, facts: Mapping[str, str]) -> list[str]:
+        from buddy_memory_postgres.facts import risks
+
         return risks(facts)
 
     # --- many rows

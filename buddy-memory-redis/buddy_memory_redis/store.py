@@ -14,7 +14,6 @@ from buddy_memory_redis.batches import BYTES, bounded, itself
 from buddy_memory_redis.deleting import Deleting
 from buddy_memory_redis.directory import Directory, Entry, owner_in
 from buddy_memory_redis.keys import Keys
-from buddy_memory_redis.legacy import older, upgrade
 from buddy_memory_redis.link import Link
 from buddy_memory_redis.mending import verify
 from buddy_memory_redis.owners import Owners
@@ -75,6 +74,8 @@ class RedisStore(Store):
         await self._link.close()
 
     async def older(self) -> AsyncIterator[list[Record | Corrupt]]:
+        from buddy_memory_redis.legacy import older  # Few stores have any.
+
         async for page in older(self._link, self._prefix):
             yield [old.row for old in page]
 
@@ -85,6 +86,8 @@ class RedisStore(Store):
         return risks(facts)
 
     async def upgrade(self) -> None:
+        from buddy_memory_redis.legacy import upgrade
+
         await upgrade(self, self._link, self._prefix)
 
     # --- writing

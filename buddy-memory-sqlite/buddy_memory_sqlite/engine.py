@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import exc
@@ -26,14 +26,18 @@ _PARAMETERS = {"timeout", "detect_types", "cached_statements", "uri"}
 _DRIVERS = ("sqlite", "sqlite+pysqlite", "sqlite+aiosqlite")
 
 
-class Opened(NamedTuple):
+class Opened:
     """An engine; how to give it back (None: it is the caller's); its file, if it has one;
     whether it is a database in memory."""
 
-    engine: sa.Engine
-    release: Callable[[], None] | None
-    file: Path | None
-    in_memory: bool
+    def __init__(
+        self,
+        engine: sa.Engine,
+        release: Callable[[], None] | None,
+        file: Path | None,
+        in_memory: bool,
+    ) -> None:
+        self.engine, self.release, self.file, self.in_memory = engine, release, file, in_memory
 
 
 def open_engine(

@@ -20,7 +20,6 @@ from buddy.memory.storage.sql.guarded import NoTable
 from buddy_memory_sqlite.dialect import SqliteDialect
 from buddy_memory_sqlite.engine import BUSY_SECONDS, Opened
 from buddy_memory_sqlite.turns import TurnsConnector
-from buddy_memory_sqlite.upgrade import upgrade
 
 T = TypeVar("T")
 W = TypeVar("W")
@@ -70,6 +69,8 @@ class SqliteStore(SqlStore):
         return found
 
     async def upgrade(self) -> None:
+        from buddy_memory_sqlite.upgrade import upgrade  # Few files ever need it.
+
         await self._unless_missing(
             self._connector.define, partial(upgrade, tables=self._tables), None
         )

@@ -9,8 +9,8 @@ import sqlalchemy as sa
 from buddy.memory.errors import SchemaError
 from buddy.memory.storage import clock, legacy
 from buddy.memory.storage.record import Kind, Record
-from buddy.memory.storage.sql.older import PAGE, OlderTable
-from buddy.memory.storage.sql.tables import Tables, is_older
+from buddy.memory.storage.sql.older import PAGE, OlderTable, is_older
+from buddy.memory.storage.sql.tables import Tables
 from buddy_memory_sqlite.dialect import SqliteDialect
 
 

@@ -167,21 +167,21 @@ def _step(step: Any) -> str:
 
 _ESCAPE = "\x1b"
 _SURROGATES = "\ud800-\udfff"
-_ESCAPED = re.compile(_ESCAPE + "([0-9a-f]{4})")
-NEEDS_ESCAPE = re.compile(f"[{_ESCAPE}{_SURROGATES}]")
-"""Characters escaped for stores that hold Unicode text: surrogates, and the escape itself."""
-NEEDS_ESCAPE_OR_NUL = re.compile(f"[{_ESCAPE}{_SURROGATES}\x00]")
+NEEDS_ESCAPE = f"[{_ESCAPE}{_SURROGATES}]"
+"""Matches what is escaped for stores that hold Unicode text: surrogates, and the escape itself."""
+NEEDS_ESCAPE_OR_NUL = f"[{_ESCAPE}{_SURROGATES}\x00]"
 """The same for stores that refuse U+0000 besides."""
+# Compiled where they are first used: few payloads ever need it.
 
 
-def escape(value: Any, unsafe: re.Pattern[str] = NEEDS_ESCAPE) -> Any:
+def escape(value: Any, unsafe: str | re.Pattern[str] = NEEDS_ESCAPE) -> Any:
     """Return an encoded ``value`` with the ``unsafe`` characters of all strings and keys escaped.
 
     A character becomes U+001B and its four hexadecimal digits; ``unescape`` turns it back.
     Strings without such characters stay as they are. ``unsafe`` must match U+001B itself.
     """
     if isinstance(value, str):
-        return unsafe.sub(lambda found: f"{_ESCAPE}{ord(found[0]):04x}", value)
+        return re.sub(unsafe, lambda found: f"{_ESCAPE}{ord(found[0]):04x}", value)
     if isinstance(value, dict):
         return {escape(key, unsafe): escape(item, unsafe) for key, item in value.items()}
     if isinstance(value, list):
@@ -192,7 +192,9 @@ def escape(value: Any, unsafe: re.Pattern[str] = NEEDS_ESCAPE) -> Any:
 def unescape(value: Any) -> Any:
     """Undo ``escape``, in all strings and keys."""
     if isinstance(value, str):
-        return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), value)
+        if _ESCAPE not in value:
+            return value
+        return re.sub(f"{_ESCAPE}([0-9a-f]{{4}})", lambda found: chr(int(found[1], 16)), value)
     if isinstance(value, dict):
         return {unescape(key): unescape(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -214,7 +216,7 @@ _ESCAPE_IN_JSON = json.dumps(_ESCAPE)[1:-1]
 def to_json(payload: dict[str, Any]) -> str:
     """Return an encoded payload as compact JSON text that is valid UTF-8."""
     text = compact.to_text(payload)
-    if _ESCAPE_IN_JSON in text or not _is_unicode(text):
+    if _ESCAPE_IN_JSON in text or not is_unicode(text):
         text = compact.to_text(escape(payload))
     return text
 
@@ -238,7 +240,8 @@ def canonical_json(value: Any) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
-def _is_unicode(text: str) -> bool:
+def is_unicode(text: str) -> bool:
+    """Tell whether there is no lone surrogate in a text."""
     if text.isascii():
         return True
     try:

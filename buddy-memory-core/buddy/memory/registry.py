@@ -17,14 +17,15 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast, overload
 
 from buddy.memory import config as configs
+from buddy.memory import plugins
 from buddy.memory.discovery import GROUPS, Claim, blocked, scan, settle
 from buddy.memory.errors import BackendLoadError, ConfigError, UnknownBackendError
 from buddy.memory.first_party import FIRST_PARTY
 from buddy.memory.resolve import SynchronousClassError, check_class, load
+from buddy.memory.v2.db.base import AsyncMemoryDb, MemoryDb
 
 if TYPE_CHECKING:
     from buddy.memory.db.base import MemoryDb as MemoryDbV1
-    from buddy.memory.v2.db.base import AsyncMemoryDb, MemoryDb
 
 
 class Backend(NamedTuple):
@@ -214,7 +215,7 @@ def open_async_memory_db(config: str | Mapping[str, Any], **options: Any) -> Asy
     """
     target = _parse(config)
     try:
-        return cast("AsyncMemoryDb", _open(target, "async", options))
+        return cast(AsyncMemoryDb, _open(target, "async", options))
     except (UnknownBackendError, SynchronousClassError):
         from buddy.memory.v2.db.threaded import ThreadedMemoryDb
 
@@ -222,8 +223,6 @@ def open_async_memory_db(config: str | Mapping[str, Any], **options: Any) -> Asy
 
 
 def _parse(config: object) -> configs.Target:
-    from buddy.memory import plugins
-
     if isinstance(config, str):
         return configs.parse(plugins.rewrite(config))
     if isinstance(config, Mapping) and isinstance(config.get("url"), str):
@@ -232,7 +231,6 @@ def _parse(config: object) -> configs.Target:
 
 
 def _open(target: configs.Target, kind: str, options: Mapping[str, Any]) -> Any:
-    from buddy.memory import plugins
     from buddy.memory.options import construct
 
     cls = default.lookup(target.name, kind)

@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import Any
 
 from buddy.memory.errors import BackendLoadError
+from buddy.memory.v2.db.base import AsyncMemoryDb, MemoryDb
 
 
 class SynchronousClassError(BackendLoadError):
@@ -60,6 +61,4 @@ def _base(kind: str) -> type[Any]:
         from buddy.memory.db.base import MemoryDb as V1
 
         return V1
-    from buddy.memory.v2.db.base import AsyncMemoryDb, MemoryDb
-
     return AsyncMemoryDb if kind == "async" else MemoryDb

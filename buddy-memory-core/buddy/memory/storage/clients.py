@@ -8,7 +8,7 @@ import os
 from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable
 from contextlib import suppress
 from threading import Lock
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, TypeVar
 
 C = TypeVar("C")
 
@@ -16,9 +16,9 @@ _abandoned: list[Any] = []
 """Clients that belong to the parent of this process: neither used, closed nor collected here."""
 
 
-class _Shared(NamedTuple):
-    thing: Any
-    holders: list[None]
+class _Shared:
+    def __init__(self, thing: Any) -> None:
+        self.thing, self.holders = thing, 0
 
 
 _lock = Lock()
@@ -33,13 +33,13 @@ def share(key: Hashable, make: Callable[[], C]) -> tuple[C, Callable[[], bool]]:
     """
     with _lock:
         if key not in _shared:
-            _shared[key] = _Shared(make(), [])
+            _shared[key] = _Shared(make())
         entry = _shared[key]
-        entry.holders.append(None)
+        entry.holders += 1
 
     def give_back() -> bool:
         with _lock:
-            entry.holders.pop()
+            entry.holders -= 1
             if not entry.holders:
                 _shared.pop(key, None)
             return not entry.holders

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from buddy.memory.errors import InvalidMemoryError
@@ -13,13 +12,13 @@ from buddy.memory.v2.db.schema import MemoryRow, SummaryRow
 RowT = TypeVar("RowT")
 
 
-@dataclass(frozen=True)
 class Shape(Generic[RowT]):
     """One row class, with its translation in both directions."""
 
-    kind: Kind
-    draft: Callable[[RowT], Draft]
-    row: Callable[[Record], RowT]
+    def __init__(
+        self, kind: Kind, draft: Callable[[RowT], Draft], row: Callable[[Record], RowT]
+    ) -> None:
+        self.kind, self.draft, self.row = kind, draft, row
 
 
 def check_row(row: Any, wanted: type) -> None:

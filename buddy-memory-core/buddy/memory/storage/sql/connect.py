@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import sqlalchemy as sa
 from sqlalchemy.util import greenlet_spawn
@@ -16,20 +16,26 @@ Work = Callable[[Any], T]
 """Takes a DBAPI cursor. Called again when the work has to be repeated."""
 
 
-class Query(NamedTuple):
-    """One statement, as the driver takes it."""
+class Query:
+    """One statement, as the driver takes it.
 
-    sql: str
-    values: tuple[Any, ...] = ()
-    returns: bool = True
-    """Whether there are rows to fetch. Drivers can be asked, which takes some of them long."""
+    ``returns`` tells whether there are rows to fetch. Drivers can be asked, which takes some of
+    them long.
+    """
+
+    __slots__ = ("returns", "sql", "values")
+
+    def __init__(self, sql: str, values: tuple[Any, ...] = (), returns: bool = True) -> None:
+        self.sql, self.values, self.returns = sql, values, returns
 
 
-class Answer(NamedTuple):
+class Answer:
     """All rows that a statement returned, and how many it concerned."""
 
-    rows: list[Any]
-    affected: int
+    __slots__ = ("affected", "rows")
+
+    def __init__(self, rows: list[Any], affected: int) -> None:
+        self.rows, self.affected = rows, affected
 
 
 NOTHING = Answer([], 0)

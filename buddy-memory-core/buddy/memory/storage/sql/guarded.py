@@ -16,7 +16,7 @@ from buddy.memory.errors import (
 from buddy.memory.storage.sql.connect import NOTHING, Connector, Query
 from buddy.memory.storage.sql.dialect import Fault, SqlDialect
 from buddy.memory.storage.sql.statements import Statements
-from buddy.memory.storage.sql.tables import Tables
+from buddy.memory.storage.sql.tables import OfKind, Tables
 from buddy.memory.storage.store import Store
 
 T = TypeVar("T")
@@ -64,10 +64,11 @@ class GuardedStore(Store):
         self._connector = connector
         self._dialect = dialect
         self._tables = Tables(dialect, table_name, schema)
-        self._statements = {
-            kind: self.make_statements(kind, table, dialect, engine_dialect)
-            for kind, table in self._tables.by_kind.items()
-        }
+        self._statements = OfKind(
+            lambda kind: self.make_statements(
+                kind, self._tables.by_kind[kind], dialect, engine_dialect
+            )
+        )
 
     # --- the tables
 

@@ -10,10 +10,14 @@ import sqlalchemy as sa
 from buddy.memory.storage import legacy
 from buddy.memory.storage.record import Corrupt, Record
 from buddy.memory.storage.sql.dialect import SqlDialect
-from buddy.memory.storage.sql.tables import is_older
 
 PAGE = 500
 """Rows read at a time."""
+
+
+def is_older(columns: set[str]) -> bool:
+    """Tell whether these are the columns of a memory table from before versions and positions."""
+    return columns >= {*legacy.FIELDS} and not columns >= {*legacy.FIELDS, "seq", "version"}
 
 
 class OlderTable:

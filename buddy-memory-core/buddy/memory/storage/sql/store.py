@@ -13,7 +13,6 @@ from typing import Any
 from buddy.memory.errors import ConflictError
 from buddy.memory.storage.record import Corrupt, Kind, Record
 from buddy.memory.storage.sql.connect import NOTHING, Query
-from buddy.memory.storage.sql.older import PAGE, OlderTable
 from buddy.memory.storage.sql.writes import WritingStore
 
 
@@ -73,6 +72,8 @@ class SqlStore(WritingStore):
             return Corrupt(str(id), user_id, seq, f"{type(error).__name__}: {error}")
 
     async def older(self) -> AsyncIterator[list[Record | Corrupt]]:
+        from buddy.memory.storage.sql.older import PAGE, OlderTable  # Few stores have any.
+
         table = OlderTable(self._tables.by_kind[Kind.MEMORY], self._dialect)
         keys: list[Any] = await self._unless_missing(self._connector.look, table.keys, [])
         for start in range(0, len(keys), PAGE):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from hashlib import sha256
+from typing import TypeVar
 
 import sqlalchemy as sa
 
 from buddy.memory.errors import ConfigError, SchemaError
-from buddy.memory.storage import legacy
 from buddy.memory.storage.record import Kind
 from buddy.memory.storage.sql.dialect import SqlDialect
 
@@ -15,13 +16,34 @@ SUFFIX = {Kind.MEMORY: "", Kind.SUMMARY: "_summaries"}
 """What the name of each kind's table adds to the store's table name."""
 
 
+V = TypeVar("V")
+
+
+class OfKind(dict[Kind, V]):
+    """Something for each kind, made when it is asked for: most processes open stores of which they
+    use one kind."""
+
+    def __init__(self, make: Callable[[Kind], V]) -> None:
+        super().__init__()
+        self._make = make
+
+    def __missing__(self, kind: Kind) -> V:
+        made = self[kind] = self._make(kind)
+        return made
+
+
 class Tables:
     """Both tables, as work for a Connector: look at them, make them, drop them."""
 
     def __init__(self, dialect: SqlDialect, name: str, schema: str | None = None) -> None:
         self.name, self.schema = name, schema
-        metadata = sa.MetaData(schema=schema)
-        self.by_kind = {kind: _table(kind, name, metadata, dialect) for kind in Kind}
+        _fit(name, SUFFIX[Kind.MEMORY], dialect.max_name_bytes)
+        self.by_kind = OfKind(lambda kind: _table(kind, name, schema, dialect))
+
+    @property
+    def both(self) -> list[sa.Table]:
+        """The tables of both kinds."""
+        return [self.by_kind[kind] for kind in Kind]
 
     def exist(self, connection: sa.Connection) -> bool:
         """Tell whether the table of memories is there."""
@@ -32,14 +54,12 @@ class Tables:
         """Tell whether both tables are there. Raises SchemaError when one is not as we make it."""
         inspector = sa.inspect(connection)
         there = [
-            table
-            for table in self.by_kind.values()
-            if inspector.has_table(table.name, schema=table.schema)
+            table for table in self.both if inspector.has_table(table.name, schema=table.schema)
         ]
         for table in there:
             columns = {column["name"] for column in inspector.get_columns(table.name, table.schema)}
             check_columns(table, columns)
-        return len(there) == len(self.by_kind)
+        return len(there) == len(Kind)
 
     def missing(self, connection: sa.Connection) -> list[sa.schema.ExecutableDDLElement]:
         """Return the statements that make what is missing."""
@@ -47,7 +67,7 @@ class Tables:
         statements: list[sa.schema.ExecutableDDLElement] = []
         if self.schema is not None and not inspector.has_schema(self.schema):
             statements.append(sa.schema.CreateSchema(self.schema))
-        for table in self.by_kind.values():
+        for table in self.both:
             if not inspector.has_table(table.name, schema=table.schema):
                 statements.append(sa.schema.CreateTable(table))
                 statements += [sa.schema.CreateIndex(i, if_not_exists=True) for i in table.indexes]
@@ -60,7 +80,7 @@ class Tables:
 
     def drop(self, connection: sa.Connection) -> None:
         """Drop both tables, if they are there."""
-        for table in self.by_kind.values():
+        for table in self.both:
             connection.execute(sa.schema.DropTable(table, if_exists=True))
 
 
@@ -68,6 +88,8 @@ def check_columns(table: sa.Table, columns: set[str]) -> None:
     """Raise SchemaError when a table with these columns cannot serve as ``table`` (R9)."""
     if columns >= {column.name for column in table.columns}:
         return
+    from buddy.memory.storage.sql.older import is_older  # Only few ever need it.
+
     if is_older(columns):
         wrong = f"The table {table.fullname!r} was made by an older release."
         raise SchemaError(wrong, "Call upgrade() to bring it up to date; no row is lost.")
@@ -76,16 +98,11 @@ def check_columns(table: sa.Table, columns: set[str]) -> None:
     )
 
 
-def is_older(columns: set[str]) -> bool:
-    """Tell whether these are the columns of a memory table from before versions and positions."""
-    return columns >= {*legacy.FIELDS} and not columns >= {*legacy.FIELDS, "seq", "version"}
-
-
-def _table(kind: Kind, name: str, metadata: sa.MetaData, dialect: SqlDialect) -> sa.Table:
+def _table(kind: Kind, name: str, schema: str | None, dialect: SqlDialect) -> sa.Table:
     name = _fit(name, SUFFIX[kind], dialect.max_name_bytes)
     return sa.Table(
         name,
-        metadata,
+        sa.MetaData(schema=schema),
         dialect.position(),
         sa.Column("id", dialect.id_type, nullable=False),
         sa.Column("user_id", dialect.id_type),
