@@ -8,17 +8,13 @@ written out with a fraction, 10000000000000000.0.
 
 from __future__ import annotations
 
-import json
 import re
 from decimal import Decimal
 from math import copysign
 from typing import Any
 
 from buddy.memory import payload
-
-_encode = json.JSONEncoder(
-    ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":")
-).encode
+from buddy.memory.compact import to_text
 
 _NEGATIVE_ZERO = "\x1b-0.0"
 # No other text begins like this: in all others an U+001B is followed by four digits.
@@ -28,10 +24,10 @@ _LARGE_FLOAT = r'"\\u001b(-?[0-9.]+e\+[0-9]+)"'
 
 def dump(value: dict[str, Any]) -> str:
     """Return an encoded payload as JSON text that jsonb takes and gives back without a change."""
-    text = _encode(value)
+    text = to_text(value)
     if _may_be_special(text):
         escaped = payload.escape(value, payload.NEEDS_ESCAPE_OR_NUL)
-        text = re.sub(_LARGE_FLOAT, _written_out, _encode(_mark(escaped)))
+        text = re.sub(_LARGE_FLOAT, _written_out, to_text(_mark(escaped)))
     return text
 
 

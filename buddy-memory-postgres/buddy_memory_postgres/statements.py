@@ -76,14 +76,15 @@ def columns(rows: Sequence[NewRow], now: datetime) -> dict[str, Any]:
             return None
         return separator.join([time.isoformat() for time in column])
 
+    created = times(created_at)
     users = [absent if user is None else user for user in user_ids]
     return {
         "p_id": separator.join(ids),
         # One user too many, for a text that is empty would be no user at all.
         "p_user_id": separator.join([*users, absent]),
         "p_payload": separator.join(payloads),
-        "p_created_at": times(created_at),
-        "p_updated_at": times(updated_at),
+        "p_created_at": created,
+        "p_updated_at": created if updated_at == created_at else times(updated_at),
         "p_now": now,
         "p_separator": separator,
         "p_absent": absent,

@@ -29,6 +29,14 @@ def test_the_text_is_that_of_json(value: Any) -> None:
     assert compact.to_text(value) == written(value)
 
 
+@pytest.mark.parametrize("value", VALUES)
+def test_equal_values_have_one_canonical_text(value: Any) -> None:
+    """It is what ``json`` writes with sorted keys, in ASCII, whatever order the keys came in."""
+    turned = dict(reversed(value.items()))
+    written = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    assert compact.to_canonical(turned) == compact.to_canonical(value) == written
+
+
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
 def test_what_is_no_json_is_refused(bad: float) -> None:
     """A float that JSON does not have raises."""

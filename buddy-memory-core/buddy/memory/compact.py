@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from json.encoder import encode_basestring
+from json.encoder import encode_basestring, encode_basestring_ascii
 from typing import Any
 
 
@@ -13,10 +13,10 @@ def _lasting(encoder: json.JSONEncoder) -> Callable[[Any], str]:
     try:
         from _json import make_encoder
 
+        string = encode_basestring_ascii if encoder.ensure_ascii else encode_basestring
         between = encoder.key_separator, encoder.item_separator
-        pieces = make_encoder(
-            None, encoder.default, encode_basestring, None, *between, False, False, False
-        )
+        flags = encoder.sort_keys, encoder.skipkeys, encoder.allow_nan
+        pieces = make_encoder(None, encoder.default, string, None, *between, *flags)
     except (ImportError, TypeError):  # Another Python than CPython, or one that came later.
         return encoder.encode
 
@@ -33,3 +33,8 @@ to_text = _lasting(
     )
 )
 """Return an encoded payload as compact JSON text, its characters as they are."""
+
+to_canonical = _lasting(
+    json.JSONEncoder(sort_keys=True, check_circular=False, separators=(",", ":"))
+)
+"""Return the one ASCII text of all encoded payloads that are equal: sorted keys, no spaces."""

@@ -221,12 +221,21 @@ def to_json(payload: dict[str, Any]) -> str:
     return text
 
 
+def _parse(text: str) -> Any:
+    # Blanks around it are rare, and to look for them takes as long as to read a small object.
+    if text.startswith("{"):
+        value, end = _decoder.raw_decode(text)
+        if end == len(text):
+            return value
+    return _decoder.decode(text)
+
+
 def from_json(text: str | bytes) -> dict[str, Any]:
     """Return the payload that ``to_json`` wrote. Raises ValueError when it is no JSON object."""
     if isinstance(text, bytes):
         text = text.decode()
     try:
-        payload: Any = _decoder.decode(text)
+        payload = _parse(text)
     except RecursionError:
         raise ValueError("nested too deeply") from None
     if type(payload) is not dict:
@@ -235,9 +244,7 @@ def from_json(text: str | bytes) -> dict[str, Any]:
     return result
 
 
-def canonical_json(value: Any) -> str:
-    """Return the one ASCII text of an encoded value: sorted keys, no spaces."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+canonical_json = compact.to_canonical
 
 
 def is_unicode(text: str) -> bool:

@@ -15,7 +15,7 @@ _LAST_UPDATE = datetime.max.replace(tzinfo=timezone.utc) - timedelta(days=1)
 """An update moves the time of the last write forward (rule R2), for which there has to be room."""
 
 
-def prepare(draft: Draft, now: datetime, if_version: int | None = None) -> Write:
+def prepare(draft: Draft, now: datetime, if_version: int | None = None, version: int = 1) -> Write:
     """Return the write for what a caller handed in (rules R1, R2, R8), before any I/O."""
     kind, id, user_id, given, created, updated = draft
     # Usually no times are given, and a bulk write prepares very many rows.
@@ -31,6 +31,7 @@ def prepare(draft: Draft, now: datetime, if_version: int | None = None) -> Write
         payload.encode(given, kind.value),
         created or now,
         updated or now,
+        version,
     )
     return Write(record, now, if_version)
 

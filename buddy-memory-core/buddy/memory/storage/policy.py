@@ -87,11 +87,7 @@ class Policy:
     async def restore(self, drafts: Iterable[tuple[Draft, int]]) -> list[Record]:
         """Store rows from elsewhere with their versions; the ids are distinct, and one of them."""
         store, now = self.store, clock.utc_now()
-        writes: list[Write] = []
-        for draft, version in drafts:
-            write = prepare(draft, now)
-            record = write.record._replace(version=check_stored_version(version))
-            writes.append(write._replace(record=record))
+        writes = [prepare(draft, now, None, check_stored_version(v)) for draft, v in drafts]
         return await store.restore(writes) if writes else []
 
     # --- reading

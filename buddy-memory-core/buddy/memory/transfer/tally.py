@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
+from buddy.memory.payload import canonical_json
 from buddy.memory.storage.record import Record
 
 _CONTENT, _TIMES = 2**128, 2**64
-
-# Made once: json.dumps with these settings would make an encoder for each row.
-_canonical = json.JSONEncoder(sort_keys=True, check_circular=False).encode
 
 
 class Print(NamedTuple):
@@ -26,7 +23,7 @@ def fingerprint(record: Record) -> Print:
     """Return the fingerprint of a row; its version and position are not part of it."""
     kind, id, user_id, payload, created_at, updated_at, _, _ = record
     # A user id of None is no text, and no text is None: so they are told apart.
-    content = f"{kind.value}\0{id}\0{user_id!r}\0{_canonical(payload)}"
+    content = f"{kind.value}\0{id}\0{user_id!r}\0{canonical_json(payload)}"
     return Print(_digest(content), hash((id, created_at, updated_at)) % _TIMES)
 
 

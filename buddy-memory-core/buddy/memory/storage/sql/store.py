@@ -66,7 +66,8 @@ class SqlStore(WritingStore):
                 id, user_id, created_at, updated_at = _as_text(id, user_id, created_at, updated_at)
             if type(id) is not str or type(version) is not int:
                 raise TypeError("id or version has the wrong type")
-            created, updated = dialect.load_time(created_at), dialect.load_time(updated_at)
+            created = dialect.load_time(created_at)
+            updated = created if updated_at == created_at else dialect.load_time(updated_at)
             return Record(kind, id, user_id, dialect.load(payload), created, updated, version, seq)
         except (TypeError, ValueError) as error:
             return Corrupt(str(id), user_id, seq, f"{type(error).__name__}: {error}")
