@@ -9,7 +9,7 @@ import pytest
 from buddy.memory import open_memory_db
 from buddy.memory.errors import UnavailableError
 from buddy.memory.transfer import copy
-from buddy.memory.transfer.loading import BATCH
+from buddy.memory.transfer.batches import BATCH
 from buddy.memory.v2.db.base import MemoryDb
 from buddy.memory.v2.db.schema import MemoryRow
 from tests.cli.conftest import Run, everything

@@ -87,6 +87,20 @@ def test_the_same_id_with_other_content(run: Run, db: MemoryDb, url: str, other_
         assert (ran.json["overwritten"], ran.json["same"]) == (0, 7)
 
 
+def test_the_same_content_with_other_times(
+    run: Run, db: MemoryDb, url: str, other_url: str
+) -> None:
+    """An update that changed nothing is no difference: it is told, and the times there stay."""
+    run("copy", url, other_url)
+    db.upsert_memory(MemoryRow({"memory": "Number 1", "topics": ["t"]}, "m1", "bob"))
+    before = everything(other_url)
+    ran = run("copy", url, other_url, "--json")
+    assert ran.code == 0
+    assert (ran.json["same"], ran.json["retimed"], ran.json["complete"]) == (7, 1, True)
+    assert "note: 1 of these has other times there" in run("copy", url, other_url).out
+    assert everything(other_url) == before
+
+
 def test_another_users_row_is_never_touched(
     run: Run, db: MemoryDb, url: str, other_url: str
 ) -> None:

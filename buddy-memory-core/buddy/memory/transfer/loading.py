@@ -8,30 +8,31 @@ each user.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
-from itertools import groupby, islice
+from itertools import chain, groupby
 from typing import Any, NamedTuple
 
-from buddy.memory.errors import InvalidMemoryError, MemoryDbError
+from buddy.memory.errors import InvalidMemoryError
 from buddy.memory.storage.record import Kind, Record
+from buddy.memory.transfer.batches import ahead, batches
 from buddy.memory.transfer.errors import DestinationError
 from buddy.memory.transfer.ledger import Ledger, State
 from buddy.memory.transfer.rows import counts, records, write_new, write_over
 from buddy.memory.transfer.tally import Print, Tally, fingerprint
 from buddy.memory.v2.db.base import MemoryDb
 
-BATCH = 1_000
-"""Rows of one write."""
-
 SHOWN = 20
 """How many ids and users a result names; all of them are counted."""
 
 
 class Source(NamedTuple):
-    """Rows with distinct ids. ``read`` yields them in order; ``again``: more than once."""
+    """Rows with distinct ids. ``read`` yields them in order; ``again``: more than once;
+    ``ahead``: in a thread, too, which nothing can keep waiting for ever."""
 
     read: Callable[[], Iterator[Record]]
     again: bool = True
+    ahead: bool = False
 
 
 @dataclass
@@ -46,6 +47,8 @@ class Loaded:
     """Written, because the destination had no such id (with dry_run: would be written)."""
     same: int = 0
     """Skipped: the destination has the row with the same content and owner."""
+    retimed: int = 0
+    """How many of these have other times in the destination, which stay as they are there."""
     overwritten: int = 0
     """Replaced, because ``overwrite`` was asked for (with dry_run: would be replaced)."""
     differing: int = 0
@@ -105,10 +108,12 @@ def load(
     loading = _Loading(source, db, overwrite, dry_run, progress)
     if len(loading.ledger) and not (merge or overwrite):
         loading.check_destination()
-    for batch in _batches(_printed(source.read())):
-        for kind, group in groupby(batch, key=lambda item: item[0].kind):
-            loading.add(kind, list(group))
-        progress(loading.result)
+    coming = batches(_printed(source.read()))
+    with closing(ahead(coming) if source.ahead else coming) as incoming:
+        for batch in incoming:
+            for kind, group in groupby(batch, key=lambda item: item[0].kind):
+                loading.add(kind, list(group))
+            progress(loading.result)
     if not dry_run:
         loading.verify()
     loading.result.phase = "done"
@@ -128,24 +133,6 @@ Printed = tuple[Record, Print]
 def _printed(rows: Iterator[Record]) -> Iterator[Printed]:
     for row in rows:
         yield row, fingerprint(row)
-
-
-def _batches(rows: Iterator[Printed]) -> Iterator[list[Printed]]:
-    """Yield the rows in batches; what came before an error comes out before the error does."""
-    batch: list[Printed] = []
-    failure: MemoryDbError | None = None
-    while True:
-        try:
-            batch.extend(islice(rows, BATCH - len(batch)))
-        except MemoryDbError as error:
-            failure = error
-        if batch:
-            yield batch
-        if failure is not None:
-            raise failure
-        if len(batch) < BATCH:
-            return
-        batch = []
 
 
 class _Loading:
@@ -201,6 +188,7 @@ class _Loading:
                 new.append(item)
             elif state is State.SAME:
                 self.result.same += 1
+                self.result.retimed += self.ledger.print_of(item[0]).times != item[1].times
             elif state is State.DIFFERS and self.overwrite:
                 differing.append(item)
             else:
@@ -237,8 +225,9 @@ class _Loading:
         """Read the destination back and compare it with what must be there."""
         self._begin("verifying")
         actual = Tally()
-        for row in records(self.db):
-            actual.add(row.user_id, fingerprint(row))
+        with closing(ahead(batches(records(self.db)))) as found:
+            for row in chain.from_iterable(found):
+                actual.add(row.user_id, fingerprint(row))
         self.result.users = actual.users
         self.result.mismatches = self.expected.differences(actual)
         self.result.verified = True

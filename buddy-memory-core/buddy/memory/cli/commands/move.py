@@ -177,6 +177,9 @@ def _exceptions(result: Loaded) -> list[str]:
     lines: list[str] = []
     if result.same:
         lines.append(f"skipped {many(result.same, 'row')}: there already, with equal content")
+    if result.retimed:
+        rows = many(result.retimed, "of these has", "of these have")
+        lines.append(f"note: {rows} other times there, which were left as they are")
     if result.overwritten:
         lines.append(f"overwrote {many(result.overwritten, 'row')}")
     if result.differing:
