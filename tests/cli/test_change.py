@@ -106,6 +106,29 @@ def test_forget_does_not_overlook_older_rows(run: Run, redis: str, redis_server:
     assert run("forget", redis, "ann", "--yes", "--json").json["verified"] is True
 
 
+def test_forget_by_somebody_who_may_not_look_everywhere(
+    run: Run, redis: str, redis_server: str
+) -> None:
+    """What was erased is told, and that it could not be checked whether that is all."""
+    with open_memory_db(redis) as db:
+        db.upsert_memories(MemoryRow({}, str(n), "ann") for n in range(3))
+    rights = "on >secret ~* +@all -scan"
+    with Redis.from_url(redis_server) as admin:
+        admin.execute_command("ACL SETUSER", "eraser", *rights.split())
+    eraser = redis.replace("://", "://eraser:secret@")
+    ran = run("forget", eraser, "ann", "--yes", "--json")
+    assert ran.code == exits.ACCESS
+    assert (ran.json["memories_erased"], ran.json["remaining"]) == (3, 0)
+    assert (ran.json["older"], ran.json["verified"]) == (None, False)
+    assert "SCAN" in ran.json["not_checked"]
+    ran = run("forget", eraser, "ann", "--yes")
+    assert "older             not known" in ran.out
+    assert "whether it is all could not be checked" in ran.err
+    assert run("forget", redis, "ann", "--yes", "--json").json["verified"] is True
+    with Redis.from_url(redis_server) as admin:
+        admin.execute_command("ACL DELUSER", "eraser")
+
+
 class Leaky(StoredMemoryDb):
     """A database where somebody else writes for the user in the same moment."""
 

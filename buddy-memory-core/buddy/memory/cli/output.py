@@ -6,10 +6,13 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
+from itertools import islice
+from textwrap import indent
 from typing import TYPE_CHECKING, Any
 
 from buddy.memory.cli.text import plain
+from buddy.memory.cli.wide import PAGE, print_wide, widths_of
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -34,6 +37,15 @@ def emit(value: Any) -> None:
     sys.stdout.write(json.dumps(value, indent=2) + "\n")
 
 
+def emit_each(values: Iterable[Any]) -> None:
+    """Print what ``emit`` prints for a list, as its values come."""
+    number = 0
+    for number, value in enumerate(values, 1):
+        begin = "[" if number == 1 else ","
+        sys.stdout.write(f"{begin}\n{indent(json.dumps(value, indent=2), '  ')}")
+    sys.stdout.write("\n]\n" if number else "[]\n")
+
+
 def say(text: str = "", style: str = "") -> None:
     """Print a line on standard output."""
     console().print(text, style=style or None, soft_wrap=True)
@@ -54,7 +66,7 @@ def table(
     if not rows:
         return
     if not _is_narrow(out):
-        _whole_table(columns, rows, {*right})
+        print_wide(columns, rows, {*right})
         return
     from rich import box
     from rich.table import Table
@@ -78,48 +90,23 @@ def _is_narrow(out: Console) -> bool:
     return out.width != _PIPE_WIDTH
 
 
-def _whole_table(
-    columns: Sequence[str], rows: Sequence[Sequence[str]], right: Collection[str]
-) -> None:
-    """Print what a terminal would show, each row in one line and without spaces at its end."""
-    widths = _widths(columns, rows)
-    line = "─" if (sys.stdout.encoding or "").lower().startswith("utf") else "-"
-    sys.stdout.write("\n")
-    for number, row in enumerate([columns, *rows]):
-        cells = [cell.replace("\n", " ") for cell in row]
-        gaps = [" " * (width - cells_of(cell)) for cell, width in zip(cells, widths, strict=True)]
-        padded = [
-            gap + cell if column in right else cell + gap
-            for column, cell, gap in zip(columns, cells, gaps, strict=True)
-        ]
-        sys.stdout.write(f" {'   '.join(padded).rstrip()}\n")
-        if number == 0:
-            sys.stdout.write(f" {line * (sum(widths) + 3 * (len(widths) - 1))}\n")
-    sys.stdout.write("\n")
-
-
-def _widths(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int]:
-    lines = zip(columns, *rows, strict=True)
-    return [max(cells_of(cell.replace("\n", " ")) for cell in column) for column in lines]
-
-
-def cells_of(text: str) -> int:
-    """Return how many columns of a terminal the text takes."""
-    if text.isascii():
-        return len(text)
-    from rich.cells import cell_len
-
-    return cell_len(text)
-
-
-def listing(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table whose last column is prose; each row in two lines where a table would leave
-    too little room for it."""
+def listing(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print a table whose last column is prose, as its rows come; each row in two lines where a
+    table would leave too little room for it."""
     out = console()
-    taken = sum(width + 3 for width in _widths(columns, rows)[:-1])
-    if not rows or not _is_narrow(out) or out.width - taken >= _PROSE_WIDTH:
-        table(columns, rows)
+    if not _is_narrow(out):
+        print_wide(columns, rows)
         return
+    coming = iter(rows)
+    while page := list(islice(coming, PAGE)):
+        taken = sum(width + 3 for width in widths_of(columns, page)[:-1])
+        if out.width - taken >= _PROSE_WIDTH:
+            table(columns, page)
+        else:
+            _in_two_lines(out, page)
+
+
+def _in_two_lines(out: Console, rows: Sequence[Sequence[str]]) -> None:
     from rich.padding import Padding
     from rich.text import Text
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable
+from itertools import count, islice
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from buddy.memory.cli import exits
-from buddy.memory.cli.output import emit, facts, listing, say, table, tell
+from buddy.memory.cli.output import emit, emit_each, facts, listing, say, table, tell
 from buddy.memory.cli.parameters import (
     json_option,
     opened,
@@ -19,6 +20,7 @@ from buddy.memory.cli.parameters import (
     user_option,
 )
 from buddy.memory.cli.text import iso, many, one_line, owner, plain, time
+from buddy.memory.storage.contract import PAGE_SIZE
 from buddy.memory.storage.record import Kind, Record
 
 if TYPE_CHECKING:
@@ -76,16 +78,16 @@ def ls_command(
     """List memories, newest first."""
     from buddy.memory.transfer.rows import record
 
-    how_many, sort = None if everything else limit, "asc" if oldest else "desc"
     with opened(url) as db:
-        read = db.read_summaries if summaries else db.read_memories
-        rows: list[Any] = list(read(user, how_many, sort))
         total = db.count_summaries(user) if summaries else db.count_memories(user)
         note = "" if as_json or total else note_of(db)
-    _show_rows([record(row) for row in rows], as_json)
+        iterate: Any = db.iter_summaries if summaries else db.iter_memories
+        page = min(PAGE_SIZE, limit or 1)
+        rows = iterate(user, "asc" if oldest else "desc", PAGE_SIZE if everything else page)
+        shown = _show_rows(map(record, islice(rows, None if everything else limit)), as_json)
     if not as_json:
         noun = ("summary", "summaries") if summaries else ("memory", "memories")
-        say(f"{len(rows):,} of {many(total, *noun)}", "dim")
+        say(f"{shown:,} of {many(total, *noun)}", "dim")
         show_note(note)
 
 
@@ -150,14 +152,13 @@ def search_command(
     """
     from buddy.memory.conversation.search import best_matches
     from buddy.memory.storage.run import run
+    from buddy.memory.transfer.rows import record
 
     with opened(url) as db:
         found = run(best_matches(" ".join(words), _memories(db.iter_memories(user)), limit))
-        rows = [db.read_memory(memory.memory_id or "") for memory in found]
         note = "" if as_json or found else note_of(db)
-    from buddy.memory.transfer.rows import record
-
-    _show_rows([record(row) for row in rows if row is not None], as_json)
+        rows = (db.read_memory(memory.memory_id or "") for memory in found)
+        _show_rows((record(row) for row in rows if row is not None), as_json)
     if not as_json:
         say(many(len(found), "match", "matches"), "dim")
         show_note(note)
@@ -189,17 +190,20 @@ async def _memories(rows: Iterable[Any]) -> AsyncIterator[UserMemory]:
         yield UserMemory.from_row(row)
 
 
-def _show_rows(rows: list[Record], as_json: bool) -> None:
+def _show_rows(rows: Iterable[Record], as_json: bool) -> int:
+    """Print the rows as they come; return how many there were."""
+    number = count()  # Moves on with each row that is taken.
+    rows = (row for row, _ in zip(rows, number, strict=False))
     if as_json:
-        emit([as_dict(row) for row in rows])
-        return
-    listing(
-        ("Id", "User", "Updated", "Text"),
-        [
-            (plain(row.id), owner(row.user_id), time(row.updated_at), one_line(text_of(row)))
-            for row in rows
-        ],
-    )
+        emit_each(map(as_dict, rows))
+    else:
+        listing(("Id", "User", "Updated", "Text"), map(_cells, rows))
+    return next(number)
+
+
+def _cells(row: Record) -> tuple[str, ...]:
+    text = one_line(text_of(row))
+    return plain(row.id), owner(row.user_id), time(row.updated_at), text
 
 
 def text_of(row: Record) -> str:
