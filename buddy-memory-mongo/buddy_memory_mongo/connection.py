@@ -38,6 +38,8 @@ class Connection(ABC):
 
     def __init__(self, target: Target, client: Any) -> None:
         self._callers = client
+        self.place: Any = target.url if client is None else client
+        """What tells one server from another: the URL, or the caller's client."""
         if client is None:
             key = type(self), target.url
             self._clients, self._give_back = share(key, partial(self._shared, target))

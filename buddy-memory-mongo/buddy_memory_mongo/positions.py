@@ -20,30 +20,50 @@ _MAX_TICK = 2**56 - 2**40
 _COUNTER_BYTES = 7
 
 
-class Positions:
-    """Hands out positions that only grow: within this process, whatever the clock does, and from
-    what was stored before this process first wrote."""
+class Counter:
+    """Positions that only grow within this process, whatever the clock does."""
 
     def __init__(self) -> None:
-        self._pid = 0
         self._last = 0
+        self._begin()
+
+    def _begin(self) -> None:
+        self._lock, self._tail = Lock(), os.urandom(5)
+        self._pid = os.getpid()
+
+    def _here(self) -> Lock:
+        if self._pid != os.getpid():  # A forked child must not make the ids of its parent.
+            self._begin()
+        return self._lock
+
+    def saw(self, stored: ObjectId | None) -> None:
+        """Go on from a stored position at least."""
+        with self._here():
+            self._last = max(self._last, _tick_of(stored))
+
+    def take(self, count: int, now: datetime) -> list[ObjectId]:
+        """Return ``count`` positions from ``now`` on."""
+        with self._here():
+            first = max(self._last + 1, _tick(now))
+            self._last = first + count - 1
+        return [_object_id(first + n, self._tail) for n in range(count)]
+
+
+class Positions:
+    """Hands out positions of a counter, after what was stored before this object first wrote."""
+
+    def __init__(self, counter: Counter) -> None:
+        self._counter = counter
         self._seen_stored = False
 
     async def take(
         self, count: int, now: datetime, read_last: Callable[[], Awaitable[ObjectId | None]]
     ) -> list[ObjectId]:
         """Return ``count`` positions from ``now`` on; ``read_last`` tells the greatest stored."""
-        if self._pid != os.getpid():  # A forked child must not make the ids of its parent.
-            self._pid, self._lock, self._tail = os.getpid(), Lock(), os.urandom(5)
         if not self._seen_stored:
-            last = await read_last()
-            with self._lock:
-                self._last = max(self._last, _tick_of(last))
+            self._counter.saw(await read_last())
             self._seen_stored = True
-        with self._lock:
-            first = max(self._last + 1, _tick(now))
-            self._last = first + count - 1
-        return [_object_id(first + n, self._tail) for n in range(count)]
+        return self._counter.take(count, now)
 
 
 def _tick(now: datetime) -> int:

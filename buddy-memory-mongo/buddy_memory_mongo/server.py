@@ -27,6 +27,7 @@ class Server:
 
     def __init__(self, connection: Connection, database: str, collection: str) -> None:
         self._connection = connection
+        self.place = connection.place
         self.database = database
         self.names = {kind: collection + SUFFIX[kind] for kind in Kind}
         # The client beside each: a forked child and every event loop have another one.

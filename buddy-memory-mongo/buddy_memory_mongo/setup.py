@@ -17,15 +17,17 @@ make it again without them."""
 
 
 class Setup:
-    """What has to be so before a store reads or writes. ``unique_ids`` is False where a second
-    collection keeps ids unique."""
+    """What has to be so before a store reads or writes. ``seen_complete`` holds when the indexes of
+    a kind were seen; ``unique_ids`` is False where a second collection keeps ids unique."""
 
-    def __init__(self, server: Server, *, unique_ids: bool) -> None:
+    def __init__(
+        self, server: Server, seen_complete: dict[Kind, float], *, unique_ids: bool
+    ) -> None:
         self._server = server
         self.layouts = {
             kind: Layout(kind, name, unique=unique_ids) for kind, name in server.names.items()
         }
-        self._seen_complete: dict[Kind, float] = {}
+        self._seen_complete = seen_complete
 
     async def check_nothing(self, kind: Kind) -> None:
         """Refuse to show a collection of an older release, or of somebody else, as empty (R7).
@@ -88,9 +90,11 @@ class Setup:
         """Remove both collections, unless there is something of somebody else's in one of them."""
         for kind in Kind:
             await self._refuse_strangers(kind)
-        self._seen_complete.clear()
         for kind in Kind:
+            # Others may look before it is dropped, or while it is.
+            self._seen_complete.pop(kind, None)
             await self._server.io(kind, lambda c: c.drop())
+            self._seen_complete.pop(kind, None)
 
     async def _refuse_strangers(self, kind: Kind) -> None:
         layout = self.layouts[kind]

@@ -26,6 +26,7 @@ from buddy_memory_mongo import documents, facts
 from buddy_memory_mongo.bulk import Bulk
 from buddy_memory_mongo.errors import NAME, Duplicate
 from buddy_memory_mongo.facts import risks
+from buddy_memory_mongo.known import known_of
 from buddy_memory_mongo.positions import Positions
 from buddy_memory_mongo.server import Server
 from buddy_memory_mongo.setup import Setup
@@ -41,8 +42,11 @@ class MongoStore(Store):
 
     def __init__(self, server: Server) -> None:
         self.server = server
-        self._setup = Setup(server, unique_ids=self.unique_ids)
-        self._positions = {kind: Positions() for kind in Kind}
+        self._known = known_of(
+            server.place, server.database, *server.names.values(), self.unique_ids
+        )
+        self._setup = Setup(server, self._known.seen_complete, unique_ids=self.unique_ids)
+        self._positions = {kind: Positions(self._known.counters[kind]) for kind in Kind}
 
     # --- the collections
 

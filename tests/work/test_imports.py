@@ -22,7 +22,7 @@ OPENINGS = {
         ("psycopg", "sqlalchemy.dialects.postgresql.psycopg"), 28
     ),
     "redis://host/0": Opening(("redis",), 31),
-    "mongodb://host/db": Opening(("pymongo",), 25),
+    "mongodb://host/db": Opening(("pymongo",), 26),
     "firestore://project": Opening(("google.cloud.firestore",), 27),
 }
 
