@@ -21,7 +21,7 @@ OPENINGS = {
     "postgresql://host/db?table_name=memory": Opening(
         ("psycopg", "sqlalchemy.dialects.postgresql.psycopg"), 28
     ),
-    "redis://host/0": Opening(("redis",), 31),
+    "redis://host/0": Opening(("redis",), 32),
     "mongodb://host/db": Opening(("pymongo",), 26),
     "firestore://project": Opening(("google.cloud.firestore",), 27),
 }
