@@ -7,12 +7,12 @@ or a text holds a lone surrogate, the character becomes U+001B and its four hexa
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from math import isfinite
 from typing import Any
 
 import bson
+from bson.errors import InvalidDocument
 from bson.int64 import Int64
 from bson.raw_bson import RawBSONDocument
 
@@ -23,9 +23,7 @@ MAX_BYTES = 16 * 1024 * 1024
 """The server's limit for a document."""
 
 # A $ only where a key begins with it: such a field would be taken for an operator or a reference.
-_KEY = re.compile("[\x1b\ud800-\udfff\x00.]|^\\$")
-# The same for keys that stand on lines of their own; lines of one key are none the worse for it.
-_KEYS = re.compile(_KEY.pattern, re.MULTILINE)
+_KEY = "[\x1b\ud800-\udfff\x00.]|^\\$"
 
 
 def dump(value: dict[str, Any], other_bytes: int) -> RawBSONDocument:
@@ -34,27 +32,20 @@ def dump(value: dict[str, Any], other_bytes: int) -> RawBSONDocument:
     Raises TooLargeError when the document would exceed MAX_BYTES.
     """
     # Encoded here and once: the driver copies the bytes, and their number is known before sending.
-    raw = bson.encode(value if _is_plain(value) else _escape(value))
+    raw = _encode(value)
     size = len(raw) + other_bytes
     if size > MAX_BYTES:
         raise TooLargeError(size, MAX_BYTES)
     return RawBSONDocument(raw)
 
 
-def _is_plain(value: Any) -> bool:
-    """Tell whether an object or a list can stay as it is: almost always, and it costs no copy."""
-    if type(value) is dict:
-        if _KEYS.search("\n".join(value)):
-            return False
-        value = value.values()
-    for item in value:
-        kind = type(item)
-        if kind is str:
-            if "\x1b" in item if item.isascii() else re.search(payload.NEEDS_ESCAPE, item):
-                return False
-        elif (kind is dict or kind is list) and not _is_plain(item):
-            return False
-    return True
+def _encode(value: dict[str, Any]) -> bytes:
+    try:
+        raw = bson.encode(value, check_keys=True)
+    except (InvalidDocument, UnicodeEncodeError):
+        return bson.encode(_escape(value))
+    # A length or a number may have this byte too: it costs an encoding more, and changes nothing.
+    return bson.encode(_escape(value)) if b"\x1b" in raw else raw
 
 
 def _escape(value: Any) -> Any:
@@ -70,16 +61,12 @@ def load(value: Any) -> dict[str, Any]:
     where it has to be. Raises TypeError for what is no JSON object."""
     if type(value) is not dict:
         raise TypeError(f"an object was expected, not {type(value).__name__}")
-    _load_object(value)
-    return value
-
-
-def _load_object(value: dict[str, Any]) -> None:
     if "\x1b" in "".join(value):
         items = {payload.unescape(key): item for key, item in value.items()}
         value.clear()
         value.update(items)
     _load_items(value, value.items())
+    return value
 
 
 def _load_items(holder: Any, items: Iterable[tuple[Any, Any]]) -> None:
@@ -90,7 +77,7 @@ def _load_items(holder: Any, items: Iterable[tuple[Any, Any]]) -> None:
             if "\x1b" in item:
                 holder[place] = payload.unescape(item)
         elif kind is dict:
-            _load_object(item)
+            load(item)
         elif kind is list:
             _load_items(item, enumerate(item))
         elif kind is Int64:

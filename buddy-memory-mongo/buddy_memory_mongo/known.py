@@ -13,7 +13,7 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from buddy.memory.storage.record import Kind
-from buddy_memory_mongo.positions import Counter
+from buddy_memory_mongo.positions import Positions
 
 
 class Known:
@@ -22,7 +22,7 @@ class Known:
     def __init__(self, of: Any = None) -> None:
         """``of`` is kept as long as what is known of it: its identity may be a part of the key."""
         self._of = of
-        self.counters = {kind: Counter() for kind in Kind}
+        self.positions = {kind: Positions() for kind in Kind}
         self.seen_complete: dict[Kind, float] = {}
 
 

@@ -8,7 +8,6 @@ no two processes make the same one.
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable
 from datetime import datetime
 from threading import Lock
 
@@ -20,50 +19,36 @@ _MAX_TICK = 2**56 - 2**40
 _COUNTER_BYTES = 7
 
 
-class Counter:
-    """Positions that only grow within this process, whatever the clock does."""
+class Positions:
+    """Hands out positions that only grow within this process, whatever the clock does."""
 
     def __init__(self) -> None:
         self._last = 0
         self._begin()
 
     def _begin(self) -> None:
+        """Begin in this process: a forked child must not make the positions of its parent, and
+        another thread of the parent may have held the lock."""
         self._lock, self._tail = Lock(), os.urandom(5)
         self._pid = os.getpid()
 
-    def _here(self) -> Lock:
-        if self._pid != os.getpid():  # A forked child must not make the ids of its parent.
-            self._begin()
-        return self._lock
-
-    def saw(self, stored: ObjectId | None) -> None:
-        """Go on from a stored position at least."""
-        with self._here():
-            self._last = max(self._last, _tick_of(stored))
+    def follow(self, stored: ObjectId | None) -> None:
+        """Let all positions from now on be greater than a stored one."""
+        self._count_up(0, _tick_of(stored) + 1)
 
     def take(self, count: int, now: datetime) -> list[ObjectId]:
         """Return ``count`` positions from ``now`` on."""
-        with self._here():
-            first = max(self._last + 1, _tick(now))
-            self._last = first + count - 1
+        first = self._count_up(count, _tick(now))
         return [_object_id(first + n, self._tail) for n in range(count)]
 
-
-class Positions:
-    """Hands out positions of a counter, after what was stored before this object first wrote."""
-
-    def __init__(self, counter: Counter) -> None:
-        self._counter = counter
-        self._seen_stored = False
-
-    async def take(
-        self, count: int, now: datetime, read_last: Callable[[], Awaitable[ObjectId | None]]
-    ) -> list[ObjectId]:
-        """Return ``count`` positions from ``now`` on; ``read_last`` tells the greatest stored."""
-        if not self._seen_stored:
-            self._counter.saw(await read_last())
-            self._seen_stored = True
-        return self._counter.take(count, now)
+    def _count_up(self, count: int, least: int) -> int:
+        """Set ``count`` ticks aside that nobody else gets; return the first of them."""
+        if self._pid != os.getpid():
+            self._begin()
+        with self._lock:
+            first = max(self._last + 1, least)
+            self._last = first + count - 1
+        return first
 
 
 def _tick(now: datetime) -> int:

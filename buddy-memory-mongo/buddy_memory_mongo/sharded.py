@@ -52,9 +52,9 @@ class ShardedMongoStore(MongoStore):
     def _drop_ids(self, kind: Kind, client: Any) -> Any:
         return self._ids(client, kind).drop()
 
-    async def _upsert(self, write: Write, payload: Any, *, plain: bool) -> Any:
+    async def _upsert(self, write: Write, payload: Any, *, plain: bool, insert: bool = True) -> Any:
         if write.if_version != 0:
-            state = await self._update(write, payload, plain=plain, upsert=False)
+            state = await super()._upsert(write, payload, plain=plain, insert=False)
             if state is not None or write.if_version is not None:
                 return state
         return await self._insert(write, payload)
@@ -62,7 +62,7 @@ class ShardedMongoStore(MongoStore):
     async def _insert(self, write: Write, payload: Any) -> Any:
         """Make the row and the entry of its id; raises Duplicate when the id is taken."""
         kind, id = write.record.kind, write.record.id
-        (position,) = await self.position(kind, write.now)
+        (position,) = self.positions[kind].take(1, write.now)
         document = documents.new_document(write, payload, position)
         entry = {"_id": id, "user_id": write.record.user_id}
 

@@ -7,7 +7,6 @@ made beforehand, ``bulk`` many writes at once, and ``sharded`` what differs on a
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -27,7 +26,6 @@ from buddy_memory_mongo.bulk import Bulk
 from buddy_memory_mongo.errors import NAME, Duplicate
 from buddy_memory_mongo.facts import risks
 from buddy_memory_mongo.known import known_of
-from buddy_memory_mongo.positions import Positions
 from buddy_memory_mongo.server import Server
 from buddy_memory_mongo.setup import Setup
 
@@ -46,7 +44,8 @@ class MongoStore(Store):
             server.place, server.database, *server.names.values(), self.unique_ids
         )
         self._setup = Setup(server, self._known.seen_complete, unique_ids=self.unique_ids)
-        self._positions = {kind: Positions(self._known.counters[kind]) for kind in Kind}
+        self.positions = self._known.positions
+        self._follows: set[Kind] = set()  # Where positions follow what was stored before.
 
     # --- the collections
 
@@ -72,15 +71,7 @@ class MongoStore(Store):
     async def put(self, write: Write) -> Record:
         payload = documents.dump_payload(write.record)
         await self._before_writing(write.record.kind)
-        return await self.put_dumped(write, payload, plain=documents.is_plain(write))
-
-    async def _before_writing(self, kind: Kind) -> None:
-        """Make the collections at the first write (R5)."""
-        if not self._setup.is_ready(kind):
-            await self.server.together("create", self.create)
-
-    async def put_dumped(self, write: Write, payload: Any, *, plain: bool) -> Record:
-        """Write until it is done or refused. ``plain`` tries the faster update first."""
+        plain = documents.is_plain(write)
         for _ in range(ATTEMPTS):
             try:
                 state = await self._upsert(write, payload, plain=plain)
@@ -93,13 +84,25 @@ class MongoStore(Store):
             plain = False  # The stored time may be ahead of the clock.
         raise UnavailableError(NAME, f"others kept writing {write.record.id!r} at the same time")
 
-    async def _upsert(self, write: Write, payload: Any, *, plain: bool) -> Any:
-        """Return the state that one atomic command left, or None when no document matched."""
-        return await self._update(write, payload, plain=plain, upsert=not write.if_version)
+    async def _before_writing(self, kind: Kind) -> None:
+        """Make the collections at the first write (R5), and learn where the stored rows end."""
+        if not self._setup.is_ready(kind):
+            await self.server.together("create", self.create)
+        if kind not in self._follows:
+            last = await self.server.together(("last", kind), partial(self._last, kind))
+            self.positions[kind].follow(last)
+            self._follows.add(kind)
 
-    async def _update(self, write: Write, payload: Any, *, plain: bool, upsert: bool) -> Any:
+    async def _last(self, kind: Kind) -> ObjectId | None:
+        found = await self.server.find(
+            kind, documents.mark(kind), {"_id": True}, sort=[("_id", -1)], limit=1, primary=True
+        )
+        return found[0]["_id"] if found else None
+
+    async def _upsert(self, write: Write, payload: Any, *, plain: bool, insert: bool = True) -> Any:
+        """Return the state that one atomic command left, or None when no document matched."""
         kind = write.record.kind
-        (position,) = await self.position(kind, write.now)
+        (position,) = self.positions[kind].take(1, write.now)
         make = documents.plain_update if plain else documents.full_update
         filter, update = make(write, payload, position)
         return await self.server.io(
@@ -108,23 +111,10 @@ class MongoStore(Store):
                 filter,
                 update,
                 projection=documents.STATE,
-                upsert=upsert,
+                upsert=insert and not write.if_version,
                 return_document=ReturnDocument.AFTER,
             ),
         )
-
-    async def position(self, kind: Kind, now: datetime, count: int = 1) -> list[ObjectId]:
-        """Return places after everything that is stored."""
-
-        async def last() -> ObjectId | None:
-            ours, newest = documents.mark(kind), [("_id", -1)]
-            found = await self.server.find(
-                kind, ours, {"_id": True}, sort=newest, limit=1, primary=True
-            )
-            return found[0]["_id"] if found else None
-
-        read_last = partial(self.server.together, ("last", kind), last)
-        return await self._positions[kind].take(count, now, read_last)
 
     def _check_index(self, record: Record, refusal: Duplicate) -> None:
         index = refusal.index

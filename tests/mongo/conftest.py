@@ -41,6 +41,6 @@ def database(client: MongoClient) -> Iterator[Database]:
 
 @pytest.fixture
 def url(server_url: str, database: Database) -> str:
-    """The URL of that database."""
+    """The URL of that database, which ends in a parameter."""
     address, _, query = server_url.partition("?")
-    return f"{address.rstrip('/')}/{database.name}?{query}"
+    return f"{address.rstrip('/')}/{database.name}?{query or 'retryWrites=true'}"

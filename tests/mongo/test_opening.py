@@ -20,7 +20,7 @@ from buddy.memory.errors import ConfigError
 from buddy.memory.testing.expect import at_once
 from buddy.memory.v2.db.mongodb import AsyncMongoMemoryDb, MongoMemoryDb
 from buddy.memory.v2.db.schema import MemoryRow
-from buddy_memory_mongo.positions import Counter, Positions
+from buddy_memory_mongo.positions import Positions
 from buddy_memory_mongo.target import SERVER_SELECTION_MS, Target
 
 SECRET = "hunter2-is-secret"  # noqa: S105
@@ -183,15 +183,10 @@ def client_of(db: Any) -> Any:
 
 def test_a_forked_child_makes_other_positions() -> None:
     """A child process never makes a position that its parent makes."""
-    positions = Positions(Counter())
-
-    async def nothing() -> None:
-        return None
+    positions = Positions()
 
     def take() -> str:
-        with pytest.raises(StopIteration) as done:
-            positions.take(1, MOMENT, nothing).send(None)
-        return str(done.value.value[0])[14:]
+        return str(positions.take(1, MOMENT)[0])[14:]
 
     before = take()
     reader, writer = os.pipe()

@@ -10,9 +10,10 @@ from pymongo import MongoClient
 from pymongo.database import Database
 from pymongo.monitoring import CommandListener
 
-from buddy.memory.errors import ConflictError
+from buddy.memory.errors import ConflictError, OwnerMismatchError
 from buddy.memory.v2.db.mongodb import MongoMemoryDb
 from buddy.memory.v2.db.schema import MemoryRow
+from buddy_memory_mongo import bulk
 
 ROWS = [MemoryRow({"n": n}, f"id-{n}", "ann") for n in range(30)]
 
@@ -124,6 +125,21 @@ def test_what_decides_a_write_is_read_from_the_primary(
         db.read_memories("ann")
         assert preferences(commands) == {"secondaryPreferred"}
     assert "secondaryPreferred" not in written
+
+
+def test_a_bulk_goes_in_parts(
+    db: MongoMemoryDb, commands: Commands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Many rows are many commands, which keep the order, refuse what they must and go on."""
+    monkeypatch.setattr(bulk, "_PART", 10)
+    rows = [MemoryRow({"n": n}, f"new-{n}", "bob") for n in range(25)]
+    assert db.upsert_memories(rows) == db.read_memories("bob", sort="asc")
+    assert [name for name, _ in commands.sent] == ["update"] * 3 + ["find"]
+    again = [MemoryRow({"n": -n}, f"new-{n}", "eve" if n in (3, 24) else "bob") for n in range(25)]
+    with pytest.raises(OwnerMismatchError) as raised:
+        db.upsert_memories(again)
+    assert raised.value.stored_ids == tuple(f"new-{n}" for n in range(25) if n not in (3, 24))
+    assert [row.version for row in db.read_memories("bob", sort="asc")].count(2) == 23
 
 
 def preferences(commands: Commands) -> set[str]:
