@@ -8,7 +8,7 @@ import threading
 from datetime import datetime, timezone
 from typing import Any
 
-from benchmarks.sides import PAGE, Row, in_threads
+from benchmarks.sides import PAGE, Row, chunks, in_threads
 
 TABLE = """
 CREATE TABLE IF NOT EXISTS memory (seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,
@@ -16,10 +16,12 @@ user_id TEXT, memory TEXT NOT NULL, created_at TEXT NOT NULL, updated_at TEXT NO
 version INTEGER NOT NULL DEFAULT 1);
 CREATE INDEX IF NOT EXISTS by_user ON memory (user_id, seq);
 """
-UPSERT = """
-INSERT INTO memory (id, user_id, memory, created_at, updated_at) VALUES (?, ?, ?, ?, ?)
+ROW = "(?, ?, ?, ?, ?)"
+UPSERT = f"""
+INSERT INTO memory (id, user_id, memory, created_at, updated_at) VALUES {ROW}
 ON CONFLICT (id) DO UPDATE SET memory = excluded.memory, updated_at = excluded.updated_at,
 version = memory.version + 1 WHERE user_id IS excluded.user_id
+RETURNING seq, created_at, updated_at, version
 """
 COLUMNS = "SELECT seq, id, user_id, memory, created_at, updated_at, version FROM memory"
 
@@ -50,23 +52,30 @@ class Limit:
             made = sqlite3.connect(
                 self.file, isolation_level=None, timeout=30, check_same_thread=False
             )
+            made.execute("PRAGMA temp_store = MEMORY")  # else put_many writes twice as much
             self.mine.connection = made
             self.connections.append(made)
             return made
 
     def put(self, id: str, user: str, memory: dict[str, Any]) -> Any:
-        sql = UPSERT + "RETURNING seq, created_at, updated_at, version"
         with self.turn:
-            written = self.connection.execute(sql, dump(id, user, memory)).fetchone()
+            written = self.connection.execute(UPSERT, dump(id, user, memory)).fetchone()
         if written is None:
             raise PermissionError(id)
         return written
 
-    def put_many(self, rows: list[Row]) -> None:
+    def put_many(self, rows: list[Row]) -> list[Any]:
+        written = []
         with self.turn:
             self.connection.execute("BEGIN IMMEDIATE")
-            self.connection.executemany(UPSERT, [dump(*row) for row in rows])
+            for some in chunks(rows, 1000):
+                sql = UPSERT.replace(ROW, ", ".join([ROW] * len(some)))
+                values = [value for row in some for value in dump(*row)]
+                written += self.connection.execute(sql, values).fetchall()
+            if len(written) < len(rows):
+                raise PermissionError
             self.connection.execute("COMMIT")
+        return written
 
     def exists(self, id: str) -> bool:
         found = self.connection.execute("SELECT 1 FROM memory WHERE id = ?", (id,))

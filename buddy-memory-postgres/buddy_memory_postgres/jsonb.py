@@ -38,7 +38,7 @@ def _may_be_special(text: str) -> bool:
         or "\\u001b" in text
         or "e+" in text
         or "-0.0" in text
-        or not payload.is_unicode(text)
+        or not (text.isascii() or payload.is_unicode(text))
     )
 
 

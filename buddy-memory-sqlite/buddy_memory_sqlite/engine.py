@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import exc
+from sqlalchemy import event, exc
 from sqlalchemy.pool import QueuePool
 
 from buddy.memory.config import redact
@@ -108,7 +108,7 @@ def _from_url(url: sa.URL) -> Opened:
 def _make(url: sa.URL, **pool: Any) -> sa.Engine:
     wait = {} if "timeout" in url.query else {"timeout": BUSY_SECONDS}
     try:
-        return sa.create_engine(
+        engine = sa.create_engine(
             url,
             # Single statements commit by themselves; transactions are begun explicitly.
             isolation_level="AUTOCOMMIT",
@@ -121,6 +121,14 @@ def _make(url: sa.URL, **pool: Any) -> sa.Engine:
         )
     except (exc.ArgumentError, ValueError, TypeError) as error:
         raise ConfigError(f"SQLite: {error}") from error
+    event.listen(engine, "connect", _set_up)
+    return engine
+
+
+def _set_up(connection: Any, record: Any) -> None:
+    # What a bulk write may need to undo one of its statements is as much again as what it writes.
+    # It is of no use after a crash, and otherwise goes to a file.
+    connection.execute("PRAGMA temp_store = MEMORY")
 
 
 def _is_memory(url: sa.URL) -> bool:

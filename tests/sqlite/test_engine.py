@@ -202,3 +202,17 @@ def test_an_engine_of_another_database_is_refused(tmp_path: Path) -> None:
     other = Other(engine.pool, engine.dialect, engine.url)
     with pytest.raises(ConfigError, match="oracle, not to SQLite"):
         SqliteMemoryDb(db_engine=other)
+
+
+def test_a_bulk_write_is_not_written_twice(tmp_path: Path) -> None:
+    """On our own connections what may undo a statement is kept in memory; a caller's stay as is."""
+    url = f"sqlite:///{tmp_path}/a.db"
+    with (
+        SqliteMemoryDb(db_url=url) as ours,
+        SqliteMemoryDb(db_engine=sa.create_engine(url)) as other,
+    ):
+        stores: list[Any] = [ours._policy.store, other._policy.store]
+        engines = [store._connector.engine for store in stores]
+        for engine, temp_store in zip(engines, (2, 0), strict=True):  # MEMORY, and the default
+            with engine.connect() as connection:
+                assert connection.exec_driver_sql("PRAGMA temp_store").scalar() == temp_store

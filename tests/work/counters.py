@@ -32,23 +32,32 @@ class Counter(Protocol):
 Opened = Iterator[tuple[MemoryDb, Counter]]
 
 
-# --- SQLite: every statement that the library runs
+# --- SQLite: every statement that the library runs, and the bytes that go to its files
 
 
 class Statements:
-    """Counts by SQLite's own trace of statements."""
+    """Counts by SQLite's own trace of statements, and by Linux's account of this thread."""
 
     def __init__(self) -> None:
         self.seen: list[str] = []
+        self.reset()
 
     def trace(self, connection: Any, _: Any) -> None:
         connection.set_trace_callback(self.seen.append)
 
     def reset(self) -> None:
         self.seen.clear()
+        self._written = _written()
 
     def work(self) -> Work:
-        return Work(len(self.seen))
+        return Work(len(self.seen), 0, _written() - self._written)
+
+
+def _written() -> int:
+    """Return the bytes that this thread wrote so far; 0 where nobody counts them."""
+    account = Path("/proc/thread-self/io")
+    found = re.search(r"wchar: (\d+)", account.read_text()) if account.exists() else None
+    return int(found[1]) if found else 0
 
 
 @contextmanager

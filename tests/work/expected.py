@@ -9,16 +9,16 @@ from tests.work.relay import Work
 
 EXPECTED: dict[str, dict[str, Work]] = {
     "sqlite": {
-        "upsert, new row": Work(1),
-        "upsert, update": Work(1),
+        "upsert, new row": Work(1, 0, 12_360),
+        "upsert, update": Work(1, 0, 4_120),
         "exists": Work(1),
         "read by id": Work(1),
         "newest 20": Work(1),
         "page 100 by 50": Work(3),
         "count": Work(1),
-        "delete": Work(1),
-        "bulk upsert of 200": Work(3),
-        "bulk delete of 200": Work(202),
+        "delete": Work(1, 0, 12_360),
+        "bulk upsert of 200": Work(3, 0, 70_040),
+        "bulk delete of 200": Work(202, 0, 74_160),
     },
     "postgres": {
         "upsert, new row": Work(1, 1, 211, 160),

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 
 
 class Work(NamedTuple):
-    """What operations cost: statements (commands), round trips, and bytes in both directions."""
+    """What operations cost: statements (commands), round trips, and bytes in both directions; of a
+    library that has files and no server, the bytes written to them."""
 
     statements: int
     trips: int = 0

@@ -34,6 +34,7 @@ MAX_DEPTH = 64
 # Subclasses of these are stored as their base.
 _BASES: tuple[Any, ...] = (str, int, float, list, tuple)
 _INT_MIN, _INT_MAX = -(2**63), 2**63 - 1
+_TOO_DEEP = f"nested deeper than {MAX_DEPTH} levels"
 
 
 def encode(payload: Any, name: str = "memory") -> dict[str, Any]:
@@ -46,7 +47,9 @@ def encode(payload: Any, name: str = "memory") -> dict[str, Any]:
     except _Refused as refused:
         raise InvalidMemoryError(refused.reason, _path(name, refused.steps[::-1])) from None
     if type(value) is not dict:
-        raise InvalidMemoryError(f"must be a JSON object (a dict), not {_kind(payload)}", name)
+        raise InvalidMemoryError(
+            f"must be a JSON object (a dict), not {_kind(payload)}", _path(name)
+        )
     return value
 
 
@@ -66,20 +69,20 @@ class _Refused(Exception):
 
 def _encode(value: Any, depth: int) -> Any:
     kind = type(value)
-    if kind is str or value is None or kind is bool:
-        return value
     if kind is dict:
         return _encode_mapping(value, depth)
-    if kind is int:
-        if _INT_MIN <= value <= _INT_MAX:
-            return value
-        raise _Refused("an int must fit into 64 bits; store it as a string")
+    if kind is list or kind is tuple:
+        return _encode_items(value, depth)
     if kind is float:
         if isfinite(value):
             return value
         raise _Refused(f"{value!r} is not a JSON number")
-    if kind is list or kind is tuple:
-        return _encode_items(value, depth)
+    if kind is int:
+        if _INT_MIN <= value <= _INT_MAX:
+            return value
+        raise _Refused("an int must fit into 64 bits; store it as a string")
+    if kind is str or value is None or kind is bool:
+        return value
     return _encode_rarer(value, depth)
 
 
@@ -87,7 +90,8 @@ def _encode(value: Any, depth: int) -> Any:
 
 
 def _encode_items(value: Iterable[Any], depth: int) -> list[Any]:
-    _check_depth(depth)
+    if depth >= MAX_DEPTH:
+        raise _Refused(_TOO_DEEP)
     result: list[Any] = []
     for item in value:
         try:
@@ -98,7 +102,8 @@ def _encode_items(value: Iterable[Any], depth: int) -> list[Any]:
 
 
 def _encode_mapping(value: Mapping[Any, Any], depth: int) -> dict[str, Any]:
-    _check_depth(depth)
+    if depth >= MAX_DEPTH:
+        raise _Refused(_TOO_DEEP)
     result: dict[str, Any] = {}
     for key, item in value.items():
         if type(key) is not str:
@@ -142,16 +147,11 @@ def _encode_rarer(value: Any, depth: int) -> Any:
     raise _Refused(f"{_kind(value)} cannot be stored as JSON")
 
 
-def _check_depth(depth: int) -> None:
-    if depth >= MAX_DEPTH:
-        raise _Refused(f"nested deeper than {MAX_DEPTH} levels")
-
-
 def _kind(value: Any) -> str:
     return type(value).__name__
 
 
-def _path(name: str, steps: Sequence[Any]) -> str:
+def _path(name: str, steps: Sequence[Any] = ()) -> str:
     """Return the path of a value as one would write it in Python; of a long one, its beginning."""
     parts = [name, *map(_step, steps)]
     return "".join(parts) if len(parts) < 12 else "".join(parts[:12]) + "…"
@@ -216,7 +216,7 @@ _ESCAPE_IN_JSON = json.dumps(_ESCAPE)[1:-1]
 def to_json(payload: dict[str, Any]) -> str:
     """Return an encoded payload as compact JSON text that is valid UTF-8."""
     text = compact.to_text(payload)
-    if _ESCAPE_IN_JSON in text or not is_unicode(text):
+    if _ESCAPE_IN_JSON in text or not (text.isascii() or is_unicode(text)):
         text = compact.to_text(escape(payload))
     return text
 
@@ -249,8 +249,6 @@ canonical_json = compact.to_canonical
 
 def is_unicode(text: str) -> bool:
     """Tell whether there is no lone surrogate in a text."""
-    if text.isascii():
-        return True
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -28,7 +28,7 @@ def prepare(draft: Draft, now: datetime, if_version: int | None = None, version:
         kind,
         check_id(id),
         check_user(user_id),
-        payload.encode(given, kind.value),
+        payload.encode(given, kind),
         created or now,
         updated or now,
         version,

@@ -137,10 +137,18 @@ class WritingStore(GuardedStore):
 
     def _new_rows(self, writes: Sequence[Write]) -> list[NewRow]:
         """Return the values of NEW_ROW for each write."""
-        dump, time = self._dump, self._dialect.dump_time
+        dump, dump_time = self._dump, self._dialect.dump_time
+        given, now = writes[0].now, dump_time(writes[0].now)
+        # Usually no times are given, and all are that of the call.
         return [
-            (r.id, r.user_id, dump(r.payload), time(r.created_at), time(r.updated_at))
-            for r, _, _ in writes
+            (
+                id,
+                user_id,
+                dump(payload),
+                now if created is given else dump_time(created),
+                now if updated is given else dump_time(updated),
+            )
+            for (_, id, user_id, payload, created, updated, _, _), _, _ in writes
         ]
 
     def _dump(self, payload: dict[str, Any]) -> Any:
