@@ -98,8 +98,6 @@ def _maker(address: Address, timeout: float | None, asynchronous: bool) -> Calla
 
 def _cluster(kind: Any, address: Address, options: dict[str, Any]) -> Callable[[], Any]:
     module: Any = inspect.getmodule(kind)
-    # Redirections and failing over are a cluster's daily life; its client repeats what was moved.
-    options = {name: value for name, value in options.items() if name != "retry"}
     return lambda: kind(
         startup_nodes=[module.ClusterNode(host, port) for host, port in address.hosts], **options
     )

@@ -23,8 +23,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from buddy.memory.storage.record import Kind
+from buddy_memory_redis.connections import Command
 from buddy_memory_redis.keys import Keys, user_of, user_part
-from buddy_memory_redis.link import Command, Link, call
+from buddy_memory_redis.link import Link, call
 from buddy_memory_redis.rows import Put
 
 TOLD_AT_ONCE = 500

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from itertools import islice
 from typing import Any, Protocol
 
@@ -11,11 +10,10 @@ from redis.exceptions import NoScriptError
 
 from buddy.memory.errors import MemoryDbError
 from buddy.memory.storage.crowd import Crowd
+from buddy_memory_redis.connections import Command, packed, value_of
 from buddy_memory_redis.errors import DRIVER_ERRORS, translate
-from buddy_memory_redis.line import Line, value_of
+from buddy_memory_redis.line import Line
 from buddy_memory_redis.scripts import script, text_of
-
-Command = tuple[Any, ...]
 
 TOGETHER_CALLS = 100
 TOGETHER_BYTES = 16 * 1024
@@ -23,9 +21,6 @@ TOGETHER_BYTES = 16 * 1024
 
 Packed = tuple[bytes, int]
 """Commands as they travel, and how many they are."""
-
-_RAW = {"NEVER_DECODE": True}
-"""Replies as bytes, also from a client with decode_responses: a damaged row need not be UTF-8."""
 
 
 class Clients(Protocol):
@@ -85,20 +80,20 @@ class Link:
 
     async def _send(self, commands: Sequence[Command]) -> list[Any]:
         line = self._clients.get()
-        if line.is_cluster:
-            return await _through_client(line.client, commands)
-        packed = _packed(commands)
-        if line.is_async and len(packed) <= TOGETHER_BYTES:
-            return await self._crowd.ask((packed, len(commands)))
-        return await line.exchange(packed, len(commands))
+        if line.cluster is not None:
+            return await line.cluster.send(commands)
+        text = packed(commands)
+        if line.is_async and len(text) <= TOGETHER_BYTES:
+            return await self._crowd.ask((text, len(commands)))
+        return await line.connections.exchange(text, len(commands))
 
     async def _exchange_together(self, calls: list[Packed]) -> list[list[Any]]:
         """Send what several tasks want over one connection; return each one's replies."""
-        line = self._clients.get()
+        connections = self._clients.get().connections
         if len(calls) == 1:
-            return [await line.exchange(*calls[0])]
-        packed, counts = zip(*calls, strict=True)
-        replies = iter(await line.exchange(b"".join(packed), sum(counts)))
+            return [await connections.exchange(*calls[0])]
+        texts, counts = zip(*calls, strict=True)
+        replies = iter(await connections.exchange(b"".join(texts), sum(counts)))
         return [list(islice(replies, count)) for count in counts]
 
     def line(self) -> Line:
@@ -117,33 +112,6 @@ class Link:
     async def close(self) -> None:
         """Close the client, if it is ours."""
         await value_of(self._clients.close())
-
-
-async def _through_client(client: Any, commands: Sequence[Command]) -> list[Any]:
-    """Let the client find the node of each command."""
-    pipeline = client.pipeline(transaction=False)
-    for command in commands:
-        pipeline.execute_command(*command, **_RAW)
-    replies: list[Any] = await value_of(pipeline.execute(raise_on_error=False))
-    return replies
-
-
-def _packed(commands: Sequence[Command]) -> bytes:
-    """Return commands as they travel (RESP)."""
-    parts: list[bytes] = []
-    for name, *arguments in commands:
-        words = [*name.split(), *arguments]  # "CONFIG GET", as redis-py writes it, is two words.
-        texts: list[int | bytes] = []
-        for word in words:
-            text = word if isinstance(word, bytes) else str(word).encode()
-            texts += (len(text), text)
-        parts.append(_form(len(words)) % tuple(texts))
-    return b"".join(parts)
-
-
-@lru_cache(64)
-def _form(words: int) -> bytes:
-    return b"*%d\r\n" % words + b"$%d\r\n%b\r\n" * words
 
 
 def _in_full(command: Command) -> Command:

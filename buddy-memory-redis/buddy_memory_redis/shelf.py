@@ -7,9 +7,10 @@ from typing import Any
 
 from buddy.memory.storage.record import Corrupt, Kind, Record
 from buddy_memory_redis.batches import COMMANDS, IDS, grouped
+from buddy_memory_redis.connections import Command
 from buddy_memory_redis.directory import Claim, Doomed, Entry
 from buddy_memory_redis.keys import Keys
-from buddy_memory_redis.link import Command, Link, call
+from buddy_memory_redis.link import Link, call
 from buddy_memory_redis.rows import Put, dump_time, expires, load, made
 
 

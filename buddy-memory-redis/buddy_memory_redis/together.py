@@ -21,10 +21,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from buddy.memory.storage.record import Kind, Record
+from buddy_memory_redis.connections import Command
 from buddy_memory_redis.directory import Directory, Entry, read_claim
 from buddy_memory_redis.errors import crosses_slots
 from buddy_memory_redis.keys import Keys, user_part
-from buddy_memory_redis.link import Command, Link, call
+from buddy_memory_redis.link import Link, call
 from buddy_memory_redis.rows import Put, dump_time, made
 
 
@@ -42,7 +43,7 @@ class Together:
     def look(self, record: Record, drawn: bytes) -> list[Command]:
         """Return the command that looks for a number of the directory from the shelf of a record;
         none where the answer is known. ``seen`` takes the reply."""
-        if self._apart or self.is_likely or self._link.line().is_cluster:
+        if self._apart or self.is_likely or self._link.line().cluster is not None:
             return []
         keys = self._keys.shelf(record.kind, record.user_id)[0], self._keys.meta
         return [call("near", keys, drawn)]

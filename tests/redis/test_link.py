@@ -13,7 +13,7 @@ import redis.asyncio
 from buddy.memory.errors import OwnerMismatchError, UnavailableError
 from buddy.memory.v2.db.redis import AsyncRedisMemoryDb, RedisMemoryDb
 from buddy.memory.v2.db.schema import MemoryRow
-from buddy_memory_redis import line
+from buddy_memory_redis import connections
 from tests.servers import redis as servers
 
 SENT: list[bytes] = []
@@ -157,7 +157,7 @@ def test_connections_of_ours_are_kept(
 
     admin = valkey.client()
     monkeypatch.setattr(redis.client, "ConnectionPool", Pool)
-    monkeypatch.setattr(line, "_PLAIN_POOLS", (Pool,))
+    monkeypatch.setattr(connections, "_PLAIN_POOLS", (Pool,))
     with RedisMemoryDb(prefix, port=valkey.port) as db, valkey.client() as client, admin:
         for store, times in ((db, [1, 1]), (RedisMemoryDb(prefix, client=client), [1, 2])):
             store.upsert_memory(MemoryRow({"n": 1}, "a", "ann"))
