@@ -7,9 +7,11 @@ client answers inside the call, an asynchronous one is awaited.
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import time
 from abc import ABC, abstractmethod
+from functools import cache
 from random import random
 from typing import Any
 
@@ -209,9 +211,11 @@ class AsyncConnection(Connection):
 
     def __init__(self, project: str | None, database: str, given: Any, timeout: float) -> None:
         super().__init__(project, database, given, timeout)
-        self._clients = PerLoop[Any](
-            lambda: self._make(firestore.AsyncClient), self._close_client, lambda client: None
-        )
+        self._clients = PerLoop[Any](self._open, self._close_client, lambda client: None)
+
+    def _open(self) -> Any:
+        _spare_forked_children()
+        return self._make(firestore.AsyncClient)
 
     async def _close_client(self, client: Any) -> None:
         if self._is_ours(client):
@@ -231,6 +235,17 @@ class AsyncConnection(Connection):
 
     async def close(self) -> None:
         await self._clients.close()
+
+
+@cache
+def _spare_forked_children() -> None:
+    """Leave nothing of gRPC's to a forked child's garbage collector.
+
+    What asyncio used of it waits there for a thread, which the child does not have: it would stand
+    still for ever, or crash.
+    """
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(before=gc.collect)
 
 
 def connect(

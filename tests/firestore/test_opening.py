@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -104,6 +106,34 @@ def test_a_given_async_client_serves_several_loops(
     assert [asyncio.run(write(n)) for n in range(3)] == [1, 2, 3]
     with FirestoreMemoryDb(collection, "second", project_id="theirs") as sync:
         assert sync.count_memories() == 3
+
+
+FORK = """
+import asyncio, gc, os, signal, sys
+from buddy.memory.v2.db.firestore import AsyncFirestoreMemoryDb
+from buddy.memory.v2.db.schema import MemoryRow
+
+async def write():
+    async with AsyncFirestoreMemoryDb(sys.argv[1]) as db:
+        await db.upsert_memory(MemoryRow({}, "a"))
+
+gc.disable()
+for _ in range(3):
+    asyncio.run(write())
+    child = os.fork()
+    if child == 0:
+        signal.alarm(30)
+        gc.collect()
+        os._exit(0)
+    print(os.waitpid(child, 0)[1])
+"""
+
+
+def test_the_collector_of_a_forked_child(server: FirestoreServer, collection: str) -> None:
+    """A child that is forked after asyncio was used may collect its parent's garbage."""
+    command = [sys.executable, "-c", FORK, collection]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert printed.split() == ["0"] * 3
 
 
 def test_the_emulators_project_has_a_default(
