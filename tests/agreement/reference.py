@@ -1,0 +1,41 @@
+"""What answers are compared with: the Store in a dictionary, and bulk writes that are taken back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from copy import deepcopy
+from typing import Any
+
+from buddy.memory.db.stored import StoredMemoryDb as StoredMemoryDbV1
+from buddy.memory.errors import MemoryDbError
+from buddy.memory.storage.inmemory import InMemoryStore
+from buddy.memory.storage.record import Record, Write
+from buddy.memory.v2.db.stored import StoredMemoryDb
+from buddy.memory.v2.db.threaded import ThreadedMemoryDb
+
+
+class Reference(InMemoryStore):
+    """A bulk write that is refused stores nothing, or what ``told`` names: backends without
+    transactions store some rows, and then have to say which."""
+
+    told: tuple[str, ...] = ()
+
+    async def put_many(self, writes: Sequence[Write]) -> list[Record]:
+        before = deepcopy(self._records)
+        try:
+            return [await self.put(write) for write in writes]
+        except MemoryDbError as error:
+            self._records = before
+            for write in writes:
+                if write.record.id in self.told:
+                    await self.put(write)
+            error.stored_ids = self.told
+            raise
+
+    def openers(self, faces: Iterable[str]) -> dict[str, Callable[[], Any]]:
+        every: dict[str, Callable[[], Any]] = {
+            "v1": lambda: StoredMemoryDbV1(self),
+            "v2": lambda: StoredMemoryDb(self),
+            "async": lambda: ThreadedMemoryDb(StoredMemoryDb(self)),
+        }
+        return {face: every[face] for face in faces}
