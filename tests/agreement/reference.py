@@ -1,4 +1,4 @@
-"""What answers are compared with: the Store in a dictionary, and bulk writes that are taken back."""
+"""What answers are compared with: the Store in a dictionary; refused bulk writes are taken back."""
 
 from __future__ import annotations
 
