@@ -11,6 +11,7 @@ import redis
 import redis.asyncio
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
+from redis.cluster import REDIS_ALLOWED_KEYS
 from redis.connection import URL_QUERY_ARGUMENT_PARSERS
 from redis.retry import Retry
 
@@ -118,7 +119,9 @@ def _sentinel(module: Any, address: Address, options: dict[str, Any]) -> Callabl
 
 
 def _parameters(kind: Any, pairs: list[tuple[str, str]]) -> dict[str, Any]:
-    known = inspect.signature(kind).parameters
+    known = {*inspect.signature(kind).parameters}
+    if kind is redis.RedisCluster:  # It takes any other, and leaves out what it does not know.
+        known.update(REDIS_ALLOWED_KEYS)
     unknown = [name for name, _ in pairs if name not in known]
     if unknown:
         raise ConfigError(f"Redis has no connection parameter {', '.join(sorted(unknown))}")

@@ -7,6 +7,8 @@ from asyncio import TimeoutError as AsyncTimeoutError
 from collections.abc import Callable
 
 from redis import exceptions as driver
+from redis import sentinel
+from redis.asyncio import sentinel as async_sentinel
 
 from buddy.memory.errors import (
     AccessError,
@@ -23,6 +25,8 @@ DRIVER_ERRORS: tuple[type[Exception], ...] = (
 )
 """What a client may raise; anything else is a mistake in a program."""
 
+_NO_PRIMARY = (sentinel.MasterNotFoundError, async_sentinel.MasterNotFoundError)
+
 
 def translate(error: BaseException) -> MemoryDbError:
     """Return our error for one of the driver's, which becomes its cause."""
@@ -30,6 +34,8 @@ def translate(error: BaseException) -> MemoryDbError:
         return error
     text = " ".join(str(part) for part in error.args)
     ours = _by_code(error, text) or _by_class(error, text)
+    if isinstance(error, _NO_PRIMARY):
+        error.args = (str(ours),)  # It is shown, too.
     ours.__cause__ = error
     return ours
 
@@ -46,6 +52,13 @@ def _unavailable(text: str) -> MemoryDbError:
 
 def _credentials(text: str) -> MemoryDbError:
     return AccessError(f"Redis refused the credentials: {text}")
+
+
+def _no_primary(text: str) -> MemoryDbError:
+    """Say what is known; the driver's text shows its clients, up to redis-py 7 with passwords."""
+    if "AuthenticationError" in text:
+        return AccessError("The Sentinels refused the credentials")
+    return _unavailable(text.partition(" : ")[0])
 
 
 def _not_permitted(text: str) -> MemoryDbError:
@@ -81,6 +94,7 @@ _CODES: dict[str, Callable[[str], MemoryDbError]] = {
 """What stands in the text where the driver has no class for it, as inside scripts."""
 
 _CLASSES: dict[type[BaseException], Callable[[str], MemoryDbError]] = {
+    **dict.fromkeys(_NO_PRIMARY, _no_primary),
     driver.AuthenticationError: _credentials,
     driver.AuthenticationWrongNumberOfArgsError: _credentials,
     driver.AuthorizationError: _credentials,

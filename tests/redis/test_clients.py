@@ -1,4 +1,4 @@
-"""Ways to a server: URLs, a ready client, Sentinel, a socket, a proxy; and what becomes of them."""
+"""Ways to a server: URLs, a ready client, a socket, a proxy; and what becomes of them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import os
 import pickle
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from time import monotonic, sleep
@@ -18,7 +17,7 @@ import redis
 import redis.asyncio
 
 from buddy.memory import open_async_memory_db, open_memory_db
-from buddy.memory.errors import ConfigError, UnavailableError
+from buddy.memory.errors import ConfigError
 from buddy.memory.v2.db.redis import AsyncRedisMemoryDb, RedisMemoryDb
 from buddy.memory.v2.db.schema import MemoryRow
 from buddy_memory_redis.address import Address
@@ -286,67 +285,6 @@ def test_through_a_proxy_that_hides_the_cluster(proxy_url: str, prefix: str) -> 
     with RedisMemoryDb.from_url(proxy_url, prefix=prefix) as db:
         db.create()
         use(db)
-
-
-@pytest.fixture
-def sentinels() -> Iterator[tuple[servers.RedisServer, servers.RedisServer, Callable[[], None]]]:
-    """A Sentinel that watches a primary with a replica; the function makes it fail over."""
-    primary = servers.RedisServer(servers.valkey(), "--repl-diskless-sync-delay", "0")
-    replica = servers.RedisServer(
-        servers.valkey(), "--replicaof", f"127.0.0.1 {primary.port}", *servers.DURABLE
-    )
-    config = primary.folder / "sentinel.conf"
-    config.write_text(f"sentinel monitor main 127.0.0.1 {primary.port} 1\n")
-    sentinel = servers.RedisServer(servers.valkey(), str(config), "--sentinel")
-
-    def fail_over() -> None:
-        with sentinel.client(decode_responses=True) as client:
-            end = monotonic() + 30
-            while True:
-                with suppress(redis.ResponseError):
-                    client.execute_command("SENTINEL FAILOVER", "main")
-                    break
-                assert monotonic() < end
-                sleep(0.05)
-            wanted = ("127.0.0.1", replica.port)
-            while client.execute_command("SENTINEL GET-MASTER-ADDR-BY-NAME", "main") != wanted:
-                assert monotonic() < end
-                sleep(0.05)
-        primary.process.kill()  # Until it knew better, it would take writes that are lost.
-        primary.process.wait()
-
-    yield primary, sentinel, fail_over
-    for server in (sentinel, replica, primary):
-        server.stop()
-
-
-def test_sentinel(sentinels: Any, prefix: str) -> None:
-    """A store found through Sentinel works, and goes on after a failover, sync and async."""
-    primary, sentinel, fail_over = sentinels
-    url = f"redis+sentinel://127.0.0.1:{sentinel.port}/main/0?prefix={prefix}"
-    with RedisMemoryDb.from_url(url) as db:
-        row = db.upsert_memory(MemoryRow({"n": 1}, "a", "ann"))
-        with primary.client(socket_timeout=60) as client:
-            client.set("last", 1)
-            assert client.wait(1, 30_000) == 1  # The replica has it, and all that was before.
-        fail_over()
-        end = monotonic() + 30
-        while True:
-            with suppress(UnavailableError):
-                db.upsert_memory(MemoryRow({"n": 2}, "b", "ann"))
-                break
-            assert monotonic() < end
-            sleep(0.05)
-        assert db.read_memory("a") == row
-
-    async def main() -> None:
-        async with AsyncRedisMemoryDb.from_url(url) as adb:
-            assert await adb.read_memory("a") == row
-            assert await adb.delete_user("ann") == {"memories": 2, "summaries": 0}
-
-    asyncio.run(main())
-    with pytest.raises(UnavailableError):
-        RedisMemoryDb.from_url(url.replace("/main/", "/other/")).ping()
 
 
 def test_importing_is_light() -> None:

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
@@ -132,13 +133,51 @@ def _openssl(folder: Path) -> Path:
 
 
 class RedisCluster:
-    """A cluster of three primaries that share the slots."""
+    """A cluster of three primaries that share the slots; ``more`` gives options of each node."""
 
-    def __init__(self, program: str) -> None:
-        options = ("--cluster-enabled", "yes", "--cluster-node-timeout", "5000", *DURABLE)
-        self.nodes = [RedisServer(program, *options) for _ in range(NODES)]
+    def __init__(self, program: str, more: Callable[[], Sequence[str]] = tuple) -> None:
+        self._program, self._more = program, more
+        self.nodes = [self._node() for _ in range(NODES)]
         self.url = "redis+cluster://" + ",".join(f"127.0.0.1:{n.port}" for n in self.nodes)
         self._join()
+
+    def _node(self) -> RedisServer:
+        options = ("--cluster-enabled", "yes", "--cluster-node-timeout", "5000", *DURABLE)
+        return RedisServer(self._program, *options, *self._more())
+
+    def add_replica(self, number: int) -> RedisServer:
+        """Start a replica of the node with that number, and return it when it has all data."""
+        node, replica = self.nodes[number], self._node()
+        with node.client(decode_responses=True) as primary, replica.client() as client:
+            client.execute_command("CLUSTER MEET", "127.0.0.1", node.port)
+            known = primary.execute_command("CLUSTER MYID")
+            deadline = monotonic() + START_SECONDS
+            while True:
+                with suppress(redis.ResponseError):  # It has yet to hear of the node.
+                    client.execute_command("CLUSTER REPLICATE", known)
+                    break
+                assert monotonic() < deadline
+                sleep(0.02)
+            while client.info("replication").get("master_link_status") != "up":  # type: ignore[union-attr]
+                assert monotonic() < deadline
+                sleep(0.02)
+        self.nodes.append(replica)
+        return replica
+
+    def move_slot(self, slot: int, source: int, target: int) -> None:
+        """Move a slot with its keys from one node to another, one key after the other."""
+        clients = [node.client(decode_responses=True) for node in self.nodes]
+        names = [client.execute_command("CLUSTER MYID") for client in clients]
+        order = [target, source, *({*range(len(clients))} - {source, target})]
+        clients[target].execute_command("CLUSTER SETSLOT", slot, "IMPORTING", names[source])
+        clients[source].execute_command("CLUSTER SETSLOT", slot, "MIGRATING", names[target])
+        while keys := clients[source].execute_command("CLUSTER GETKEYSINSLOT", slot, 1):
+            where = ("127.0.0.1", self.nodes[target].port, "", 0, 5000, "KEYS", *keys)
+            clients[source].execute_command("MIGRATE", *where)
+        for number in order:
+            clients[number].execute_command("CLUSTER SETSLOT", slot, "NODE", names[target])
+        for client in clients:
+            client.close()
 
     def _join(self) -> None:
         clients = [node.client(decode_responses=True) for node in self.nodes]
