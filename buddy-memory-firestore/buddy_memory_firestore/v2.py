@@ -51,6 +51,8 @@ class FirestoreConstructor(Settings):
         address, _, unknown = rest.partition("?")
         if unknown:
             raise ConfigError(f"{cls.__name__} has no option {unknown.partition('=')[0]!r}")
+        if "@" in address:
+            raise ConfigError("a Firestore URL names no user: firestore://PROJECT/DATABASE")
         project, _, database = address.partition("://")[2].partition("/")
         named = {"project_id": unquote(project), "db_name": unquote(database)}
         for name, value in named.items():

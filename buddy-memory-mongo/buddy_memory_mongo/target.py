@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from pymongo.errors import PyMongoError
 from pymongo.uri_parser import parse_uri
 
-from buddy.memory.config import redact
+from buddy.memory.config import redact, redact_url
 from buddy.memory.errors import ConfigError
 
 SERVER_SELECTION_MS = 15_000
@@ -36,7 +36,7 @@ class Target(NamedTuple):
         scheme, mark, rest = db_url.partition("://") if isinstance(db_url, str) else ("", "", "")
         if not mark or scheme.lower() not in _SCHEMES:
             raise ConfigError(
-                f"{redact(str(db_url))!r} is not a MongoDB URL: mongodb://host/database"
+                f"{redact_url(str(db_url))!r} is not a MongoDB URL: mongodb://host/database"
             )
         srv = scheme.lower().endswith("+srv")
         parsed = _parse(rest, srv, redact(db_url))

@@ -124,10 +124,11 @@ def parse(db_url: Any) -> dict[str, Any]:
     try:
         parameters = conninfo_to_dict(f"postgresql://{rest}")
     except (psycopg.Error, ValueError) as error:
-        # What stands behind an @ is no query: the password holds the ?, and the reason part of it.
-        reason = "" if "@" in rest.partition("?")[2] else f": {str(error).strip()}"
-        if "?" not in rest:
-            reason = ""
+        # The reason quotes a part of the query. What stands behind an @ is none: the password holds
+        # the ?.
+        query = f"?{rest.partition('?')[2]}"
+        is_harmless = query != "?" and "@" not in query and redact(query) == query
+        reason = f": {str(error).strip()}" if is_harmless else ""
         raise ConfigError(f"{redact(db_url)!r} is not a PostgreSQL URL{reason}") from None
     return {**_DEFAULTS, **parameters}
 

@@ -6,7 +6,7 @@ import re
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, unquote
 
-from buddy.memory.config import redact
+from buddy.memory.config import redact_url
 from buddy.memory.errors import ConfigError
 
 _URL = re.compile(
@@ -40,7 +40,7 @@ class Address(NamedTuple):
         found = _URL.fullmatch(url.partition("#")[0]) if isinstance(url, str) else None
         if found is None:
             raise ConfigError(
-                f"{redact(str(url))!r:.200} is no Redis URL: redis://host:6379/0, rediss://…, "
+                f"{redact_url(str(url))!r:.200} is no Redis URL: redis://host:6379/0, rediss://…, "
                 "unix:///path.sock?db=0, redis+sentinel://host1,host2/service/0 or "
                 "redis+cluster://host1,host2"
             )

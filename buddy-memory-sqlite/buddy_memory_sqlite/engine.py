@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy import event, exc
 from sqlalchemy.pool import QueuePool
 
-from buddy.memory.config import redact
+from buddy.memory.config import redact_url
 from buddy.memory.errors import ConfigError
 from buddy.memory.storage.sql.engines import acquire, protect_from_fork
 
@@ -70,7 +70,7 @@ def _parse(db_url: Any) -> sa.URL:
     try:
         url = sa.make_url(db_url)
     except (exc.ArgumentError, ValueError, TypeError):
-        raise ConfigError(f"{redact(str(db_url))!r} is not a database URL") from None
+        raise ConfigError(f"{redact_url(str(db_url))!r} is not a database URL") from None
     if url.drivername not in _DRIVERS:
         raise ConfigError(f"a SQLite URL begins with sqlite://, not with {url.drivername}://")
     if url.host or url.username:

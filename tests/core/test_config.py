@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from buddy.memory.config import Target, expand, parse, redact
+from buddy.memory.config import Target, expand, parse, redact, redact_url
 from buddy.memory.errors import ConfigError
 
 
@@ -78,12 +78,27 @@ def test_an_unset_variable_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
         "x://host/?password=SECRET&a=1",
         "x://host/?a=1&sslpassword=SECRET",
         "x://host/?API_KEY=SECRET#f",
+        "mongodb://u@host/?authMechanismProperties=AWS_SESSION_TOKEN:SECRET",
     ],
 )
 def test_passwords_are_never_shown(url: str) -> None:
     """A URL is shown without its passwords, whether or not it is well-formed."""
     assert "SECRET" not in redact(url)
     assert "***" in redact(url)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["ann:SECRET@host/db", "postgresql:ann:SECRET@host/db", "redis:/:SECRET@host", ":SECRET\n@h:1"],
+)
+def test_what_was_meant_to_be_a_url_is_no_secret_either(text: str) -> None:
+    """Where the scheme or a slash is missing, the error shows the text without its password."""
+    assert "SECRET" not in redact_url(text)
+    for config in (text, {"url": text}):
+        with pytest.raises(ConfigError, match="names no database") as caught:
+            parse(config)
+        assert "SECRET" not in str(caught.value)
+        assert "***" in str(caught.value)
 
 
 def test_what_is_no_secret_is_shown() -> None:

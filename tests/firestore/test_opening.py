@@ -53,6 +53,7 @@ def test_a_url_names_project_database_and_collection(
         ("firestore://p/d?nonsense=x", "nonsense"),
         ("firestore://p/d?project_id=q", "project_id"),
         ("firestore://p/d/e", "d/e"),
+        ("firestore://ann:hunter2@p/d", "names no user: "),
         ("firestore://p/d?timeout=0", "timeout"),
         ("firestore://p/d?client=x", "client"),
         ("firestore://p/d?collection_name=a/b", "collection_name"),

@@ -70,6 +70,7 @@ def test_options_of_the_driver_stay_in_the_url() -> None:
     [
         "http://h/app",
         "mongodb://",
+        f"mongodb:ann:{SECRET}@h/app",
         f"mongodb://ann:{SECRET}/@h/app",
         f"mongodb://ann:{SECRET}%zz@h:x/app",
         f"mongodb://ann:{SECRET}@h/app?noSuchOption=1",

@@ -148,6 +148,8 @@ def test_every_scheme_names_the_same(scheme: str, postgres_url: str, schema: str
         f"postgresql://ann:{ENCODED}%00@host/db",
         f"postgresql://ann:{ENCODED}%zz@host/db",
         f"postgresql://ann:{ENCODED}@[::1/db",
+        "postgresql://host/db?password=hunter2%ss",
+        "postgresql://host/db?a=b&sslpassword=hunter2 is secret",
         "no url, but hunter2",
         "",
         None,

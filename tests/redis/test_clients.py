@@ -77,6 +77,7 @@ def test_urls(url: str) -> None:
         "http://h",
         "redis://:hunter2@h/x",
         "redis://:hunter2@h:port",
+        "redis:/:hunter2@h",
         "redis+cluster://:hunter2@h/1",
         "redis+sentinel://:hunter2@h",
         "redis+magic://:hunter2@h",

@@ -21,7 +21,8 @@ _CLASS = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 # Greedy up to the last @: a password with a bare @ or / makes no legal URL, but must stay unseen.
 _PASSWORD = re.compile(r"(://[^:/?#@]*:).*@", re.DOTALL)
 _SECRET_PARAMETER = re.compile(
-    r"([?&;][^=&;#]*(?:passw|pwd|secret|token|credential|api_?key)[^=&;#]*=)[^&;#]*", re.IGNORECASE
+    r"([?&;][^=&;#]*(?:passw|pwd|secret|token|credential|api_?key|mechanismprop)[^=&;#]*=)[^&;#]*",
+    re.IGNORECASE,
 )
 
 
@@ -49,7 +50,7 @@ def parse(config: object) -> Target:
     if _CLASS.fullmatch(text):
         return Target(text, None, {})
     raise ConfigError(
-        f"{redact(text)!r:.120} names no database. Give a URL such as sqlite:///memory.db, the "
+        f"{redact_url(text)!r:.120} names no database. Give a URL such as sqlite:///memory.db, the "
         "name of a backend, or a class as package.module:Class."
     )
 
@@ -93,3 +94,8 @@ def expand(text: str) -> str:
 def redact(text: str) -> str:
     """Return ``text`` without the passwords of a URL, whether or not the URL is well-formed."""
     return _SECRET_PARAMETER.sub(r"\1***", _PASSWORD.sub(r"\1***@", text))
+
+
+def redact_url(text: str) -> str:
+    """As ``redact``, for what was meant to be a URL: also where the scheme, or a slash, is missing."""
+    return redact(text if "://" in text else re.sub(":.*@", ":***@", text, flags=re.DOTALL))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import unquote
 
-from buddy.memory.config import redact
+from buddy.memory.config import redact_url
 from buddy.memory.errors import ConfigError
 from buddy.memory.storage.settings import Settings
 from buddy_memory_newname.store import NewnameStore
@@ -34,5 +34,5 @@ def _folder(db_url: str | None) -> Path:
     scheme, found, path = (db_url or f"{SCHEME}://").partition("://")
     if scheme != SCHEME or not found or "?" in path:
         # What is left behind the ? is no option of the constructor, and we have no driver to ask.
-        raise ConfigError(f"{redact(str(db_url))!r} is not {SCHEME}:///folder?table_name=…")
+        raise ConfigError(f"{redact_url(str(db_url))!r} is not {SCHEME}:///folder?table_name=…")
     return Path(unquote(path.removeprefix("/")) or DEFAULT).absolute()
