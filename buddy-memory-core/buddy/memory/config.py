@@ -20,10 +20,8 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9+._-]*")
 _CLASS = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 # Greedy up to the last @: a password with a bare @ or / makes no legal URL, but must stay unseen.
 _PASSWORD = re.compile(r"(://[^:/?#@]*:).*@", re.DOTALL)
-_SECRET_PARAMETER = re.compile(
-    r"([?&;][^=&;#]*(?:passw|pwd|secret|token|credential|api_?key|mechanismprop)[^=&;#]*=)[^&;#]*",
-    re.IGNORECASE,
-)
+_SECRETS = "passw|pwd|secret|token|credential|api_?key|mechanismprop"
+_SECRET_PARAMETER = re.compile(rf"([?&;][^=&;#]*(?:{_SECRETS})[^=&;#]*=)[^&;#]*", re.IGNORECASE)
 
 
 class Target(NamedTuple):
