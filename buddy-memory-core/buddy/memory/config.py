@@ -95,5 +95,5 @@ def redact(text: str) -> str:
 
 
 def redact_url(text: str) -> str:
-    """As ``redact``, for what was meant to be a URL, also where its scheme or a slash is missing."""
+    """As ``redact``, for what was meant to be a URL, also where a scheme or a slash is missing."""
     return redact(text if "://" in text else re.sub(":.*@", ":***@", text, flags=re.DOTALL))
