@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import redis
+import redis.asyncio
 from redis.asyncio.connection import AbstractConnection as AsyncConnection
 from redis.connection import AbstractConnection
 from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
@@ -57,6 +58,22 @@ def test_slots_that_move_under_load(cluster: servers.RedisCluster, prefix: str) 
     assert not load.behind, load.behind
     with RedisMemoryDb.from_url(cluster.url, prefix=prefix) as db:
         assert_kept(db, load, load.versions)
+        db.drop_table()
+
+
+def test_a_slot_that_is_moving(cluster: servers.RedisCluster, prefix: str) -> None:
+    """While its slot has moved, but not everybody was told, a row can be read."""
+    slot = key_slot(Keys(prefix).shelf(Kind.MEMORY, "ann")[0])
+    source, target = node_of(slot), (node_of(slot) + 1) % 3
+    with RedisMemoryDb.from_url(cluster.url, prefix=prefix) as db:
+        row = db.upsert_memory(MemoryRow({}, "a", "ann"))
+        found: list[Any] = []
+        for here, there in ((source, target), (target, source)):
+            cluster.move_slot(
+                slot, here, there, lambda: found.append(db.read_memory("a", user_id="ann"))
+            )
+            assert db.read_memories("ann") == [row]
+        assert found == [row, row]
         db.drop_table()
 
 
@@ -172,6 +189,33 @@ def test_a_lost_answer_async(cluster: servers.RedisCluster, prefix: str, lost: l
             with pytest.raises(UnavailableError, match="dead"):
                 await db.upsert_memory(row)
             assert (await db.upsert_memory(row)).version == 3
+            await db.drop_table()
+
+    asyncio.run(main())
+
+
+def test_connections_of_an_asynchronous_node(
+    cluster: servers.RedisCluster, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that the server closed is opened anew; one that could not be opened is not lost."""
+
+    async def refuse(connection: Any) -> None:
+        raise redis.ConnectionError("refused")
+
+    async def main() -> None:
+        async with AsyncRedisMemoryDb.from_url(f"{cluster.url}?max_connections=2") as db:
+            await db.upsert_memory(MemoryRow({}, "a", "ann"))
+            for node in cluster.nodes:
+                # Of this loop: it sees the others closed before it sees the answer.
+                async with redis.asyncio.Redis(port=node.port) as client:
+                    await client.client_kill_filter(_type="normal", skipme=True)
+            assert len(await db.read_memories("ann")) == 1
+            with monkeypatch.context() as patched:
+                patched.setattr(AsyncConnection, "connect", refuse)
+                for _ in range(3):
+                    with pytest.raises(UnavailableError):
+                        await db.read_memories("ann")
+            assert len(await db.read_memories("ann")) == 1
             await db.drop_table()
 
     asyncio.run(main())

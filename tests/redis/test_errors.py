@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import re
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,7 +26,7 @@ from buddy.memory.testing import Subject, Trial
 from buddy.memory.testing.rules.failure import every_call
 from buddy.memory.v2.db.redis import RedisMemoryDb
 from buddy.memory.v2.db.schema import MemoryRow
-from buddy_memory_redis import rows
+from buddy_memory_redis import rows, scripts
 from buddy_memory_redis.errors import DRIVER_ERRORS, translate
 from buddy_memory_redis.keys import Keys
 from tests.redis.test_crashes import assert_sound
@@ -95,24 +96,61 @@ def test_a_wrong_password(server: servers.RedisServer, admin: redis.Redis) -> No
     assert "horse" not in str(raised.value)
 
 
-@pytest.mark.parametrize("command", ["evalsha", "zadd", "hset", "hget"])
+def commands_of_scripts() -> list[str]:
+    """Return the commands that the scripts run."""
+    texts = [file.read_text() for file in Path(scripts.__path__[0]).glob("*.lua")]
+    return sorted({name for text in texts for name in re.findall(r"call\('([A-Z]+)'", text)})
+
+
+CALLS: dict[str, Any] = {
+    "insert": lambda db: db.upsert_memory(MemoryRow({"n": 9}, "new", "ann")),
+    "update": lambda db: db.upsert_memory(MemoryRow({"n": 9}, "0", "ann")),
+    "bulk": lambda db: db.upsert_memories(MemoryRow({"n": 9}, id, "ann") for id in ("new", "0")),
+    "delete": lambda db: db.delete_memory("0"),
+    "delete many": lambda db: db.delete_memories(["0", "1"]),
+    "delete user": lambda db: db.delete_user("ann"),
+    "get": lambda db: db.read_memory("0"),
+    "list": lambda db: db.read_memories("ann"),
+    "list all": lambda db: db.read_memories(),
+    "count": lambda db: db.count_memories("ann"),
+    "count all": lambda db: db.count_memories(),
+    "drop": lambda db: db.drop_table(),
+}
+
+
+@pytest.mark.parametrize("one_step", [True, False], ids=["one step", "two steps"])
+@pytest.mark.parametrize("expire", [None, 1000], ids=["lasting", "expiring"])
 def test_a_command_that_the_user_may_not_run(
-    server: servers.RedisServer, admin: redis.Redis, command: str
+    server: servers.RedisServer, admin: redis.Redis, one_step: bool, expire: int | None
 ) -> None:
     """A missing right raises AccessError that names the command, and nothing is half-written."""
-    admin.execute_command("ACL SETUSER", "limited", "on", "nopass", "~*", "+@all", f"-{command}")
-    with RedisMemoryDb(port=server.port, username="limited", password=PASSWORD) as db:
-
-        def write_and_read() -> None:
-            db.upsert_memory(MemoryRow({"n": 1}, "a", "ann"))
-            db.read_memory("a")
-
-        with pytest.raises(AccessError, match=command.upper()):
-            write_and_read()
-    admin.execute_command("ACL SETUSER", "limited", f"+{command}")
-    with RedisMemoryDb(port=server.port) as db:
-        assert [id for id in assert_sound(db) if command != "hget"] == []
-        assert db.upsert_memory(MemoryRow({"n": 1}, "b", "ann")).version == 1
+    refused = set()
+    for command in ("EVALSHA", *commands_of_scripts()):
+        rights = ("reset", "on", "nopass", "~*", "+@all", f"-{command}")
+        admin.execute_command("ACL SETUSER", "limited", *rights)
+        for name, call in CALLS.items():
+            admin.flushall()
+            with (
+                RedisMemoryDb(port=server.port, expire=expire) as full,
+                RedisMemoryDb(
+                    port=server.port, username="limited", password=PASSWORD, expire=expire
+                ) as db,
+            ):
+                rows = full.upsert_memories(MemoryRow({"n": n}, f"{n}", "ann") for n in range(2))
+                if one_step:
+                    assume_one_server(db)
+                said = ""
+                try:
+                    call(db)
+                except AccessError as error:
+                    said = str(error)
+                if said:
+                    refused.add(command)
+                    assert command in said
+                    assert_sound(full)
+                    if name not in ("delete many", "delete user", "drop"):  # Those have parts.
+                        assert full.read_memories(sort="asc") == rows, (command, name)
+    assert {"EVALSHA", "HSET", "HDEL", "ZADD", "ZREM", "HGET", "SET", "TIME"} <= refused
 
 
 def test_the_rights_in_the_readme(server: servers.RedisServer, admin: redis.Redis) -> None:

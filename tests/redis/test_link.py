@@ -11,6 +11,7 @@ import redis
 import redis.asyncio
 
 from buddy.memory.errors import OwnerMismatchError, UnavailableError
+from buddy.memory.testing.expect import at_once
 from buddy.memory.v2.db.redis import AsyncRedisMemoryDb, RedisMemoryDb
 from buddy.memory.v2.db.schema import MemoryRow
 from buddy_memory_redis import connections
@@ -168,4 +169,14 @@ def test_connections_of_ours_are_kept(
                 assert store.count_memories("ann") == 1
                 found.append(len(asked))
             assert found == times
+        asked.clear()
+        kept = db._policy.store._link.line().connections._idle
+        kept[0].mark_for_reconnect()  # As the driver does when a server announces maintenance.
+        for _ in range(2):
+            assert db.count_memories("ann") == 1
+        assert (len(asked), kept[0].should_reconnect()) == (1, False)
+        asked.clear()
+        for _ in range(5):
+            at_once(4, lambda n: [db.count_memories("ann") for _ in range(20)])
+        assert len(asked) <= 4
         db.drop_table()

@@ -164,8 +164,11 @@ class RedisCluster:
         self.nodes.append(replica)
         return replica
 
-    def move_slot(self, slot: int, source: int, target: int) -> None:
-        """Move a slot with its keys from one node to another, one key after the other."""
+    def move_slot(
+        self, slot: int, source: int, target: int, midway: Callable[[], object] = bool
+    ) -> None:
+        """Move a slot from one node to another, one key after the other; ``midway`` is called when
+        all keys are there and not everybody has been told."""
         clients = [node.client(decode_responses=True) for node in self.nodes]
         names = [client.execute_command("CLUSTER MYID") for client in clients]
         order = [target, source, *({*range(len(clients))} - {source, target})]
@@ -174,6 +177,7 @@ class RedisCluster:
         while keys := clients[source].execute_command("CLUSTER GETKEYSINSLOT", slot, 1):
             where = ("127.0.0.1", self.nodes[target].port, "", 0, 5000, "KEYS", *keys)
             clients[source].execute_command("MIGRATE", *where)
+        midway()
         for number in order:
             clients[number].execute_command("CLUSTER SETSLOT", slot, "NODE", names[target])
         for client in clients:

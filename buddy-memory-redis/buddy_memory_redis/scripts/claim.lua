@@ -28,6 +28,7 @@ local function claim(id, user, value)
   return 'own'
 end
 
+demand_writing(had_deadlines or deadline ~= '0')
 forget_due()
 local first = 5 + 3 * settled
 settle(ARGV, 5, first - 1)

@@ -9,6 +9,7 @@
 if last_drawn() < tonumber(ARGV[1]) then return 'elsewhere' end
 
 local user, expected, id = ARGV[2], ARGV[3], ARGV[#ARGV]
+demand_writing(had_deadlines)
 go_on_when_full()
 settle(ARGV, 5, #ARGV - 1)
 

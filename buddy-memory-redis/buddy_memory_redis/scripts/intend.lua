@@ -11,6 +11,7 @@ local function intend(id, owner)
   return text(open) .. ' ' .. entry
 end
 
+demand_writing(had_deadlines)
 go_on_when_full()
 settle(ARGV, 3, first - 1)
 for i = first, #ARGV do

@@ -18,7 +18,21 @@ end
 
 -- What a script wrote before it failed is not taken back. So every script reads from all its keys,
 -- or writes first to the one that it does not read: a key of a wrong type, or a full server, then
--- fails it while nothing is written.
+-- fails it while nothing is written. And whoever writes asks first whether the user may run all
+-- that it may come to. Redis 6 cannot tell.
+
+local function demand(...)
+  for _, name in ipairs(redis.acl_check_cmd and {...} or {}) do
+    if not redis.acl_check_cmd(name, KEYS[1]) then
+      error({err = "NOPERM this user may not run the '" .. name .. "' command"}, 0)
+    end
+  end
+end
+
+local function demand_writing(expiring)
+  demand('HSET', 'HDEL', 'ZADD', 'ZREM', 'SADD', 'SREM', 'SET')
+  if expiring then demand('HLEN', 'ZRANGE', 'PEXPIREAT', 'PERSIST') end
+end
 
 local function is_due(deadlines, id, now)
   local deadline = redis.call('ZSCORE', deadlines, id)

@@ -19,6 +19,7 @@ local function put(value, id, token, place, open, made, payload)
   return insert(id, place, made, payload, now_text)
 end
 
+demand_writing(had_deadlines or deadline ~= '0')
 expire_at(deadline)
 drop_due()
 local ids, replies = {}, {}

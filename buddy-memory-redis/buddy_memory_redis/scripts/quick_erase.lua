@@ -6,7 +6,8 @@ local function erase_one()
     or redis.call('EXISTS', deadlines, limits) > 0
     or owner_of(redis.call('HGET', owners, id)) ~= user
     or redis.call('SISMEMBER', pending, id) == 1
-    or redis.call('HEXISTS', rows, id) == 0 then return end
+    or redis.call('HEXISTS', rows, id) == 0
+    or (redis.acl_check_cmd and not redis.acl_check_cmd('HDEL', rows)) then return end
 
   redis.call('ZCARD', index)
   redis.call('ZREM', order, id)

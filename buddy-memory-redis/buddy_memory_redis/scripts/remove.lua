@@ -11,6 +11,7 @@ local function remove(id, expected, token, open)
 end
 
 local replies, fences = {}, {}
+demand_writing(had_deadlines)
 drop_due()
 for i = 1, #ARGV, 4 do
   replies[#replies + 1] = remove(ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3])

@@ -47,6 +47,7 @@ local function upsert(value, owned, id, position, made, payload)
   return place ~= position and header or nil
 end
 
+demand_writing(had_deadlines or deadline ~= '0')
 expire_at(deadline)
 forget_due()
 drop_due()
