@@ -101,6 +101,13 @@ def test_what_was_meant_to_be_a_url_is_no_secret_either(text: str) -> None:
         assert "***" in str(caught.value)
 
 
+@pytest.mark.parametrize("piece", ["?passw", "?", "://a:", "://", "@://a:", "?passw=", ":@"])
+def test_long_texts_are_shown_soon(piece: str) -> None:
+    """What nobody would call a URL takes no longer for being repetitive."""
+    text = piece * 100_000
+    assert len(redact(text)) <= 2 * len(text)
+
+
 def test_what_is_no_secret_is_shown() -> None:
     """A URL without a password is shown as it is."""
     for url in ("sqlite:///a.db?x=1", "redis://host:6379/0", "mongodb://user@host/db", "plain"):

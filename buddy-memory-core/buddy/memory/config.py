@@ -20,8 +20,8 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9+._-]*")
 _CLASS = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 # Greedy up to the last @: a password with a bare @ or / makes no legal URL, but must stay unseen.
 _PASSWORD = re.compile(r"(://[^:/?#@]*:).*@", re.DOTALL)
-_SECRETS = "passw|pwd|secret|token|credential|api_?key|mechanismprop"
-_SECRET_PARAMETER = re.compile(rf"([?&;][^=&;#]*(?:{_SECRETS})[^=&;#]*=)[^&;#]*", re.IGNORECASE)
+_PARAMETER = re.compile(r"([?&;][^?=&;#]*=)[^&;#]*")
+_SECRETS = ("passw", "pwd", "secret", "token", "credential", "apikey", "api_key", "mechanismprop")
 
 
 class Target(NamedTuple):
@@ -91,7 +91,15 @@ def expand(text: str) -> str:
 
 def redact(text: str) -> str:
     """Return ``text`` without the passwords of a URL, whether or not the URL is well-formed."""
-    return _SECRET_PARAMETER.sub(r"\1***", _PASSWORD.sub(r"\1***@", text))
+    # Each in a time that grows with the text alone: errors are shown like this that quote rows.
+    until = text.rfind("@") + 1
+    shown = _PASSWORD.sub(r"\1***@", text[:until]) + text[until:]
+    return _PARAMETER.sub(_without_secret, shown)
+
+
+def _without_secret(parameter: re.Match[str]) -> str:
+    name = parameter[1].lower()
+    return f"{parameter[1]}***" if any(word in name for word in _SECRETS) else parameter[0]
 
 
 def redact_url(text: str) -> str:
