@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from sqlalchemy import event
 
-from buddy.memory.errors import SchemaError
+from buddy.memory.errors import SchemaError, UnavailableError
 from buddy.memory.storage.sql import AsyncConnector
 from buddy.memory.v2.db.postgres import AsyncPostgresMemoryDb
 from buddy.memory.v2.db.schema import MemoryRow
@@ -156,5 +156,31 @@ def test_a_refused_statement_gives_its_connection_back(
         admin.execute(f'ALTER TABLE "{schema}".notes RENAME COLUMN other TO version')
         await everything(db)
         assert set(admin.execute(pids).fetchall()) == before
+
+    play(act)
+
+
+def test_a_session_that_ends_during_a_statement_leaves_the_pool(
+    play: Play, admin: psycopg.Connection, schema: str
+) -> None:
+    """Its call raises, and its connection is dropped at once: its socket's number may be reused."""
+
+    async def act(db: AsyncPostgresMemoryDb) -> None:
+        engine = db._policy.store._connector._here().engine  # type: ignore[attr-defined]
+        dropped: list[object] = []
+        event.listen(engine, "invalidate", lambda *given: dropped.append(given))
+        with psycopg.connect(admin.info.dsn, password=admin.info.password) as lock:
+            lock.execute(f'LOCK TABLE "{schema}".notes')
+            call = asyncio.ensure_future(db.count_memories())
+            end = (
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE wait_event_type = 'Lock' AND %s = ANY (pg_blocking_pids(pid))"
+            )
+            while not lock.execute(end, [lock.info.backend_pid]).fetchall():
+                await asyncio.sleep(0.01)
+            with pytest.raises(UnavailableError):
+                await call
+        assert len(dropped) == 1
+        await everything(db)
 
     play(act)
