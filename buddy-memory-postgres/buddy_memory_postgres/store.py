@@ -103,7 +103,6 @@ class PostgresStore(SqlStore):
             yield from answer(cursor, self._upsert_all(first, rows)).rows
 
     def _upsert_all(self, first: Write, rows: list[NewRow]) -> Query:
-        """Return what upserts the rows of one portion."""
         statement = self._statements[first.record.kind].upsert_columns()
         return statement.query(columns(rows, first.now))
 

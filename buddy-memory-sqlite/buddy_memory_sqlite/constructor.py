@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import ClassVar
 
 import sqlalchemy as sa
 
@@ -19,6 +20,8 @@ class SqliteConstructor(Settings):
     The first write makes the file, its folder and the tables. Raises ConfigError; does no I/O.
     """
 
+    asynchronous: ClassVar[bool] = False
+
     def __init__(
         self,
         table_name: str = "memory",
@@ -33,4 +36,11 @@ class SqliteConstructor(Settings):
             "db_file": None if db_file is None else os.fspath(db_file),
             "db_engine": db_engine,
         }
-        super().__init__(SqliteStore(opened, table_name), settings, portable=not opened.in_memory)
+        make = _asynchronous_store() if self.asynchronous else SqliteStore
+        super().__init__(make(opened, table_name), settings, portable=not opened.in_memory)
+
+
+def _asynchronous_store() -> type[SqliteStore]:
+    from buddy_memory_sqlite.together import TogetherStore
+
+    return TogetherStore

@@ -15,7 +15,7 @@ from sqlalchemy import exc
 from sqlalchemy.pool import SingletonThreadPool
 
 from buddy.memory.errors import AccessError, ConfigError, UnavailableError
-from buddy.memory.storage.sql import SqlStore
+from buddy.memory.storage.sql import Connector, SqlStore
 from buddy.memory.storage.sql.guarded import NoTable
 from buddy_memory_sqlite.dialect import SqliteDialect
 from buddy_memory_sqlite.engine import BUSY_SECONDS, Opened
@@ -35,13 +35,17 @@ class SqliteStore(SqlStore):
     def __init__(self, opened: Opened, table_name: str) -> None:
         dialect = SqliteDialect()
         engine = opened.engine
-        connector = TurnsConnector(engine, dialect.begin, opened.release)
+        connector = self._connect(TurnsConnector(engine, dialect.begin, opened.release))
         super().__init__(connector, dialect, engine.dialect, table_name)
         # The file, until it was seen to exist: a connection would make it.
         self._missing = opened.file
         self._ours_on_disk = opened.release is not None and not opened.in_memory
         self._thread_bound = isinstance(engine.pool, SingletonThreadPool)
         self._thread: int | None = None
+
+    def _connect(self, blocking: Connector) -> Connector:
+        """Return how work reaches the file, given how it does with everything else waiting."""
+        return blocking
 
     async def create(self) -> None:
         file = self._missing
@@ -93,11 +97,16 @@ class SqliteStore(SqlStore):
         if self._thread is None:
             self._thread = get_ident()
         elif self._thread != get_ident():
-            raise ConfigError(
-                "this engine gives each thread a database of its own (SingletonThreadPool). Make "
-                'it with create_engine("sqlite://", poolclass=StaticPool, '
-                'connect_args={"check_same_thread": False}), or leave db_engine out.'
-            )
+            raise self.each_thread_its_own()
+
+    @staticmethod
+    def each_thread_its_own() -> ConfigError:
+        """Return the error for an engine that cannot be used from several threads."""
+        return ConfigError(
+            "this engine gives each thread a database of its own (SingletonThreadPool). Make "
+            'it with create_engine("sqlite://", poolclass=StaticPool, '
+            'connect_args={"check_same_thread": False}), or leave db_engine out.'
+        )
 
 
 _IN_MEMORY = "in memory"

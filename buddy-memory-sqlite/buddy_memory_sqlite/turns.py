@@ -8,8 +8,7 @@ of one process can tell each other.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from threading import Lock
 from typing import TypeVar
 from weakref import WeakKeyDictionary
@@ -20,6 +19,7 @@ from buddy.memory.storage.sql import SyncConnector
 from buddy.memory.storage.sql.connect import Work
 
 T = TypeVar("T")
+W = TypeVar("W")
 
 SECONDS = 30.0
 """How long to wait for one's turn, before SQLite's own lock has to decide: another process may keep
@@ -40,23 +40,19 @@ class TurnsConnector(SyncConnector):
     """A SyncConnector whose writers wait for each other before they take a connection."""
 
     async def run(self, work: Work[T]) -> T:
-        with self._turn():
-            return await super().run(work)
+        return await self._in_turn(super().run, work)
 
     async def transaction(self, work: Work[T]) -> T:
-        with self._turn():
-            return await super().transaction(work)
+        return await self._in_turn(super().transaction, work)
 
     async def define(self, work: Callable[[sa.Connection], T]) -> T:
-        with self._turn():
-            return await super().define(work)
+        return await self._in_turn(super().define, work)
 
-    @contextmanager
-    def _turn(self) -> Generator[None, None, None]:
+    async def _in_turn(self, runner: Callable[[W], Awaitable[T]], work: W) -> T:
         turn = _turns.get(self.engine) or _turns.setdefault(self.engine, Lock())
         is_mine = turn.acquire(timeout=SECONDS)
         try:
-            yield
+            return await runner(work)
         finally:
             if is_mine:
                 turn.release()

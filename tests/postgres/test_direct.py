@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -160,6 +161,16 @@ def test_a_refused_statement_gives_its_connection_back(
     play(act)
 
 
+def end_what_waits_for(lock: psycopg.Connection) -> None:
+    """End the session that waits for this one, once there is one."""
+    end = (
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE wait_event_type = 'Lock' AND %s = ANY (pg_blocking_pids(pid))"
+    )
+    while not lock.execute(end, [lock.info.backend_pid]).fetchall():
+        time.sleep(0.01)
+
+
 def test_a_session_that_ends_during_a_statement_leaves_the_pool(
     play: Play, admin: psycopg.Connection, schema: str
 ) -> None:
@@ -172,12 +183,7 @@ def test_a_session_that_ends_during_a_statement_leaves_the_pool(
         with psycopg.connect(admin.info.dsn, password=admin.info.password) as lock:
             lock.execute(f'LOCK TABLE "{schema}".notes')
             call = asyncio.ensure_future(db.count_memories())
-            end = (
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-                "WHERE wait_event_type = 'Lock' AND %s = ANY (pg_blocking_pids(pid))"
-            )
-            while not lock.execute(end, [lock.info.backend_pid]).fetchall():
-                await asyncio.sleep(0.01)
+            await asyncio.to_thread(end_what_waits_for, lock)
             with pytest.raises(UnavailableError):
                 await call
         assert len(dropped) == 1

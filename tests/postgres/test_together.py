@@ -17,6 +17,7 @@ from buddy.memory.errors import (
     TooLargeError,
     UnavailableError,
 )
+from buddy.memory.storage.sql.together import CHARACTERS
 from buddy.memory.v2.db.postgres import AsyncPostgresMemoryDb
 from buddy.memory.v2.db.schema import MemoryRow
 from buddy_memory_postgres import together
@@ -66,7 +67,7 @@ def test_writes_share_statements(
         ]
         assert sorted(sizes) == [31, 32]
         sizes.clear()
-        large = row(70, text="x" * together.CHARACTERS)
+        large = row(70, text="x" * CHARACTERS)
         await asyncio.gather(
             *[db.upsert_memory(one) for one in (row(0, "u0"), large, row(1, "u1"))]
         )

@@ -21,7 +21,7 @@ OPENINGS = {
     "postgresql://host/db?table_name=memory": Opening(
         ("psycopg", "sqlalchemy.dialects.postgresql.psycopg"), 28
     ),
-    "redis://host/0": Opening(("redis",), 32),
+    "redis://host/0": Opening(("redis",), 34),
     "mongodb://host/db": Opening(("pymongo",), 26),
     "firestore://project": Opening(("google.cloud.firestore",), 27),
 }
@@ -34,7 +34,7 @@ for driver in sys.argv[2:]:
     import_module(driver)
 before = set(sys.modules)
 open_memory_db(sys.argv[1])
-print(*sorted(set(sys.modules) - before))
+print(*sorted(set(sys.modules) - before - set(sys.builtin_module_names)))
 """
 
 

@@ -13,7 +13,7 @@ from buddy.memory.errors import (
     TooLargeError,
 )
 from buddy.memory.storage.record import TICK, Record, Write
-from buddy.memory.storage.sql.connect import Work, answer
+from buddy.memory.storage.sql.connect import Query, Work, answer
 from buddy.memory.storage.sql.guarded import GuardedStore
 from buddy.memory.storage.sql.statements import NEW_ROW, Statement
 
@@ -89,15 +89,15 @@ class WritingStore(GuardedStore):
 
     def _put_rows(self, cursor: Any, first: Write, new: list[NewRow]) -> Iterator[Stored]:
         """Upsert the rows, many with each statement; yield what comes back."""
-        size, statements = self._dialect.bulk_rows, self._statements[first.record.kind]
-        now = {"p_now": self._dialect.dump_time(first.now)}
+        size = self._dialect.bulk_rows
         for start in range(0, len(new), size):
-            rows = new[start : start + size]
-            statement = statements.upsert_rows(len(rows))
-            cursor.execute(
-                statement.sql, (*itertools.chain.from_iterable(rows), *statement.bind(now))
-            )
-            yield from cursor.fetchall()
+            yield from answer(cursor, self._upsert_all(first, new[start : start + size])).rows
+
+    def _upsert_all(self, first: Write, rows: list[NewRow]) -> Query:
+        """Return one statement that upserts all of the rows; its time is that of ``first``."""
+        statement = self._statements[first.record.kind].upsert_rows(len(rows))
+        now = statement.bind({"p_now": self._dialect.dump_time(first.now)})
+        return Query(statement.sql, (*itertools.chain.from_iterable(rows), *now))
 
     def _put(self, cursor: Any, write: Write, new: NewRow) -> Stored:
         """Upsert one row as ``merge`` describes."""

@@ -1,0 +1,49 @@
+"""A Connector for asyncio on a driver that blocks: each piece of work runs in a thread."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+
+from buddy.memory.storage.run import run
+from buddy.memory.storage.sql.connect import Answer, Connector, Query, Work
+
+T = TypeVar("T")
+
+
+class ThreadsConnector(Connector):
+    """What ``blocking`` does, without blocking the event loop.
+
+    Cancelling an await does not undo a write under way.
+    """
+
+    def __init__(self, blocking: Connector) -> None:
+        self._blocking = blocking
+
+    async def read(self, query: Query) -> Answer:
+        return await _in_thread(self._blocking.read(query))
+
+    async def write(self, query: Query) -> Answer:
+        return await _in_thread(self._blocking.write(query))
+
+    async def run(self, work: Work[T]) -> T:
+        return await _in_thread(self._blocking.run(work))
+
+    async def transaction(self, work: Work[T]) -> T:
+        return await _in_thread(self._blocking.transaction(work))
+
+    async def look(self, work: Callable[[sa.Connection], T]) -> T:
+        return await _in_thread(self._blocking.look(work))
+
+    async def define(self, work: Callable[[sa.Connection], T]) -> T:
+        return await _in_thread(self._blocking.define(work))
+
+    async def close(self) -> None:
+        await _in_thread(self._blocking.close())
+
+
+async def _in_thread(work: Coroutine[Any, Any, T]) -> T:
+    return await asyncio.to_thread(run, work)
