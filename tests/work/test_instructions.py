@@ -51,20 +51,20 @@ OPERATIONS: dict[str, Callable[[MemoryDb], object]] = {
 
 EXPECTED = {
     "inmemory": {
-        "upsert": 2952,
-        "exists": 2446,
-        "read by id": 2390,
-        "newest 20": 31701,
-        "delete": 165,
-        "bulk upsert of 100": 291345,
+        "upsert": 2884,
+        "exists": 2440,
+        "read by id": 2384,
+        "newest 20": 31695,
+        "delete": 159,
+        "bulk upsert of 100": 285139,
     },
     "sqlite": {
-        "upsert": 2021,
-        "exists": 1124,
-        "read by id": 1294,
-        "newest 20": 6497,
-        "delete": 1168,
-        "bulk upsert of 100": 81921,
+        "upsert": 1889,
+        "exists": 1134,
+        "read by id": 1285,
+        "newest 20": 5907,
+        "delete": 1097,
+        "bulk upsert of 100": 73707,
     },
 }
 
