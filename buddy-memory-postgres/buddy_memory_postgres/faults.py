@@ -29,11 +29,16 @@ Meaning = MemoryDbError | Fault
 
 _UNIQUE = "23505"
 
+_EXHAUSTED = "This connection is closed"
+"""What SQLAlchemy's pool says when it has replaced a connection twice and gives up."""
+
 
 def translate(error: Exception) -> Meaning | None:
     """Return what an error of the driver or the pool means, or None when it is neither's."""
     if isinstance(error, exc.TimeoutError):
         return UnavailableError(NAME, "no connection of the pool came free in time")
+    if isinstance(error, exc.InvalidRequestError) and str(error) == _EXHAUSTED:
+        return UnavailableError(NAME, "new connections are lost before they can be used")
     cause = getattr(error, "orig", None) or error
     if isinstance(cause, UnicodeError):
         return ConfigError(f"{NAME}: use client_encoding=utf8 and a valid host name ({cause})")

@@ -13,6 +13,7 @@ from typing import Any
 import psycopg
 import pytest
 import sqlalchemy as sa
+from sqlalchemy import event
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from buddy.memory.errors import (
@@ -243,6 +244,26 @@ def test_a_connection_idle_for_long_is_asked_before_use(
         db.count_memories()
         assert statements[1:2] == ["SELECT 1"]
         assert len(statements) == 3
+
+
+def test_a_server_that_ends_each_session_at_once(
+    url: str, name: str, admin: psycopg.Connection, schema: str
+) -> None:
+    """Where new connections are lost before they are used, calls raise UnavailableError; later ones
+    work."""
+    with PostgresMemoryDb("notes", schema, url) as db:
+        db.upsert_memory(MemoryRow({}, "a", "ann"))
+        engine = db._policy.store._connector.engine
+
+        def end(*_: object) -> None:
+            terminate(admin, name)
+
+        event.listen(engine, "checkout", end, insert=True)
+        for call in (db.read_memories, db.table_exists, db.create):
+            with pytest.raises(UnavailableError, match="new connections are lost"):
+                call()
+        event.remove(engine, "checkout", end)
+        assert db.count_memories() == 1
 
 
 # --- asyncio
