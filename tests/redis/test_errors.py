@@ -139,7 +139,7 @@ def test_a_command_that_the_user_may_not_run(
                 rows = full.upsert_memories(MemoryRow({"n": n}, f"{n}", "ann") for n in range(2))
                 if one_step:
                     assume_one_server(db)
-                said = ""
+                said, before = "", stored(admin)
                 try:
                     call(db)
                 except AccessError as error:
@@ -147,6 +147,8 @@ def test_a_command_that_the_user_may_not_run(
                 if said:
                     refused.add(command)
                     assert command in said
+                    if one_step and name in CHANGES:
+                        assert stored(admin) == before, (command, name)
                     assert_sound(full)
                     if name not in ("delete many", "delete user", "drop"):  # Those have parts.
                         assert full.read_memories(sort="asc") == rows, (command, name)

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from buddy.memory import open_memory_db
 from buddy.memory.v2.db.base import MemoryDb
 from buddy.memory.v2.db.schema import MemoryRow
 from tests.work.counters import COUNTED, Counter
 from tests.work.expected import EXPECTED
-from tests.work.relay import Work
+from tests.work.relay import Relay, Work
 
 Operation = Callable[[MemoryDb, int], object]
 
@@ -75,3 +76,21 @@ def test_the_work_of_each_operation(backend: str, tmp_path: Path) -> None:
         if work.sent > 1.05 * expected[name].sent or work.received > 1.05 * expected[name].received
     }
     assert grown == {}
+
+
+def test_an_id_alone(tmp_path: Path) -> None:
+    """Redis keeps a row with its user: a read by an id alone takes one round trip when the user was
+    seen before, two when not, and three when the id is another user's by now."""
+    found = []
+    with COUNTED["redis"](tmp_path) as (db, counter):
+        assert isinstance(counter, Relay)
+        with open_memory_db(f"redis://127.0.0.1:{counter.behind[1]}/0") as other:
+            other.upsert_memory(row("warm"))
+            db.memory_exists(MemoryRow({}, "warm"))  # The server knows the script.
+            for user in ("ann", "ann", "bob"):
+                other.delete_user("ann" if user == "bob" else "bob")
+                other.upsert_memory(row("a", user))
+                counter.reset()
+                assert db.memory_exists(MemoryRow({}, "a")) is True
+                found.append(counter.work()[:2])
+    assert found == [(2, 2), (1, 1), (3, 3)]

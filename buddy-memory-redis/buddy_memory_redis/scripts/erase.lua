@@ -15,7 +15,7 @@ settle(ARGV, 5, #ARGV - 1)
 
 local token, owner = entry(id)
 if token and owner ~= user then return 'other ' .. token .. ' ' .. owner end
-local value = token and live(id)
+local value = live(id)
 local other = conflict(expected, id, value)
 if other then return other end
 if not token then return 'missing' end
