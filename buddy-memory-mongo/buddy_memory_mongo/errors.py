@@ -158,5 +158,6 @@ def meaning(code: int | None, text: str) -> MemoryDbError:
 
 
 def _text(error: Exception) -> str:
-    """Return the driver's words without the dump of its state."""
-    return re.split(", Timeout: |, full error: ", str(error))[0].rstrip(".")
+    """Return the driver's words without the dump of its settings and of its state."""
+    words = re.split(", Timeout: |, full error: ", str(error))[0].rstrip(".")
+    return re.sub(r" \(configured timeouts: [^)]*\)", "", words)

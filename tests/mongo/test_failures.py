@@ -437,6 +437,14 @@ def test_every_error_of_the_driver_has_a_meaning(kind: type[Exception]) -> None:
     assert isinstance(meant, (MemoryDbError, Duplicate, BulkRefused))
 
 
+def test_the_drivers_words_come_without_its_settings() -> None:
+    """Unreachable servers are told by their addresses and the reasons, and nothing else."""
+    settings = "(configured timeouts: socketTimeoutMS: 20000.0ms, connectTimeoutMS: 20000.0ms)"
+    words = f"a:1: refused {settings},b:2: timed out {settings}, Timeout: 15.0s, Topology: <…>"
+    meant = translate(driver_errors.ServerSelectionTimeoutError(words))
+    assert str(meant) == "MongoDB is unavailable: a:1: refused,b:2: timed out"
+
+
 def test_what_is_not_the_drivers_has_no_meaning() -> None:
     """A programming error is not taken for a failure of the database."""
     assert translate(TypeError("oops")) is None
