@@ -25,33 +25,35 @@ class Bulk:
     """The writes of one call, unordered: one that is refused does not keep others from being
     stored. The order of the rows comes from their positions and not from that of the commands."""
 
-    def __init__(self, store: MongoStore, writes: Sequence[Write]) -> None:
-        self._store, self._writes = store, writes
+    def __init__(self, store: MongoStore, writes: Sequence[Write], payloads: Sequence[Any]) -> None:
+        self._store, self._writes, self._payloads = store, writes, payloads
         self._kind = writes[0].record.kind
-        self._payloads = [documents.dump_payload(write.record) for write in writes]
-        self._stored: dict[str, Record] = {}
+        self.stored: dict[str, Record] = {}
+        """What is stored so far, by id."""
 
     async def run(self) -> list[Record]:
         """Store all and return the records in order, or raise with ``stored_ids`` set."""
-        pending = list(range(len(self._writes)))
-        for plain in (True, False):
+        try:
+            pending = await self.send(range(len(self._writes)), plain=True)
             # What the faster update refuses has met another owner, or a clock that is behind.
-            if pending:
-                pending = await self._send(pending, plain=plain)
+            pending = await self.send(pending, plain=False)
+        except MemoryDbError as error:
+            error.stored_ids = await self._found_stored()
+            raise
         failure = await self._put_one_by_one(pending)
         if failure is not None:
             failure.stored_ids = self._stored_ids()
             raise failure
-        return [self._stored[write.record.id] for write in self._writes]
+        return [self.stored[write.record.id] for write in self._writes]
 
-    async def _send(self, pending: list[int], *, plain: bool) -> list[int]:
-        """Send the pending writes; return those that were refused."""
+    async def send(self, pending: Sequence[int], *, plain: bool) -> list[int]:
+        """Send the pending writes, which are places; return those that were refused."""
         refused: list[int] = []
         for start in range(0, len(pending), _PART):
             refused += await self._send_some(pending[start : start + _PART], plain)
         return refused
 
-    async def _send_some(self, pending: list[int], plain: bool) -> list[int]:
+    async def _send_some(self, pending: Sequence[int], plain: bool) -> list[int]:
         positions = self._store.positions[self._kind].take(len(pending), self._writes[0].now)
         commands = [
             self._command(n, position, plain=plain)
@@ -66,14 +68,11 @@ class Bulk:
         except BulkRefused as error:
             refused = set(error.errors)
             inserted = {found["index"] for found in error.result["upserted"]}
-        except MemoryDbError as error:
-            error.stored_ids = await self._found_stored()
-            raise
         for place in inserted:
             record = self._writes[pending[place]].record
-            self._stored[record.id] = record
+            self.stored[record.id] = record
         updated = set(range(len(pending))) - refused - inserted
-        await self._read_updated([self._writes[pending[place]].record for place in updated])
+        await self._read_updated([self._writes[pending[place]] for place in updated], plain)
         return [pending[place] for place in sorted(refused)]
 
     def _command(self, n: int, position: Any, *, plain: bool) -> UpdateOne:
@@ -84,16 +83,16 @@ class Bulk:
 
     def _stored_ids(self) -> tuple[str, ...]:
         ids = (write.record.id for write in self._writes)
-        return tuple(id for id in ids if id in self._stored)
+        return tuple(id for id in ids if id in self.stored)
 
-    async def _read_updated(self, records: list[Record]) -> None:
+    async def _read_updated(self, writes: list[Write], plain: bool) -> None:
         """Learn versions and times of the rows that were there before."""
-        by_id = {record.id: record for record in records}
+        by_id = {write.record.id: write for write in writes}
         for state in await self._states(list(by_id)):
             id = state[documents.ID[self._kind]]
-            self._stored[id] = documents.stored(by_id.pop(id), state)
-        for record in by_id.values():  # Deleted by others meanwhile; it was stored all the same.
-            self._stored[record.id] = record
+            self.stored[id] = _as_left(by_id.pop(id), state, plain)
+        for id, write in by_id.items():  # Deleted by others meanwhile; it was stored all the same.
+            self.stored[id] = write.record
 
     async def _states(self, ids: list[str]) -> list[Any]:
         field, found = documents.ID[self._kind], []
@@ -110,11 +109,11 @@ class Bulk:
         for n in pending:
             write = self._writes[n]
             try:
-                record = await self._store.put(write)
+                record = await self._store.put_dumped(write, self._payloads[n])
             except MemoryDbError as error:
                 failure = failure or error
             else:
-                self._stored[record.id] = record
+                self.stored[record.id] = record
         return failure
 
     async def _found_stored(self) -> tuple[str, ...]:
@@ -137,6 +136,16 @@ class Bulk:
         except BulkRefused as error:
             raise error.first() from error
         return int(result.deleted_count)
+
+
+def _as_left(write: Write, state: documents.Document, plain: bool) -> Record:
+    """Return an updated row as the write left it, given the state it has now."""
+    left = documents.stored(write.record, state)
+    if plain and left.updated_at > write.now:
+        # Others have changed it since. It must not pass for theirs: with their version, the next
+        # conditional write would overwrite what they wrote.
+        left = left._replace(updated_at=write.now, version=left.version - 1)
+    return left
 
 
 def _bears(write: Write, updated_us: int) -> bool:

@@ -27,9 +27,13 @@ class _MongoSettings(Settings):
         if client is not None:
             check_client(client, client_class)
         check_names(target.database, collection_name)
-        store = ShardedMongoStore if settings["sharded"] else MongoStore
+        store = ShardedMongoStore if settings["sharded"] else self._store_class()
         server = Server(connect(target, client), target.database, collection_name)
         super().__init__(store(server), {"collection_name": collection_name, **settings})
+
+    @staticmethod
+    def _store_class() -> type[MongoStore]:
+        return MongoStore
 
 
 class MongoConstructor(_MongoSettings):
@@ -66,6 +70,12 @@ class MongoConstructor(_MongoSettings):
 class AsyncMongoConstructor(_MongoSettings):
     """As MongoConstructor, for asyncio; ``client`` is an AsyncMongoClient, which serves one event
     loop. A client of its own is made for each event loop that uses the object."""
+
+    @staticmethod
+    def _store_class() -> type[MongoStore]:
+        from buddy_memory_mongo.together import TogetherStore
+
+        return TogetherStore
 
     def __init__(
         self,

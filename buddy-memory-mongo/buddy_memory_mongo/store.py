@@ -69,8 +69,11 @@ class MongoStore(Store):
     # --- writing
 
     async def put(self, write: Write) -> Record:
-        payload = documents.dump_payload(write.record)
-        await self._before_writing(write.record.kind)
+        return await self.put_dumped(write, documents.dump_payload(write.record))
+
+    async def put_dumped(self, write: Write, payload: Any) -> Record:
+        """Write until it is done or refused."""
+        await self.before_writing(write.record.kind)
         plain = documents.is_plain(write)
         for _ in range(ATTEMPTS):
             try:
@@ -84,7 +87,7 @@ class MongoStore(Store):
             plain = False  # The stored time may be ahead of the clock.
         raise UnavailableError(NAME, f"others kept writing {write.record.id!r} at the same time")
 
-    async def _before_writing(self, kind: Kind) -> None:
+    async def before_writing(self, kind: Kind) -> None:
         """Make the collections at the first write (R5), and learn where the stored rows end."""
         if not self._setup.is_ready(kind):
             await self.server.together("create", self.create)
@@ -139,8 +142,9 @@ class MongoStore(Store):
             raise ConflictError(id, write.if_version, int(version))
 
     async def put_many(self, writes: Sequence[Write]) -> list[Record]:
-        await self._before_writing(writes[0].record.kind)
-        return await Bulk(self, writes).run()
+        bulk = Bulk(self, writes, [documents.dump_payload(write.record) for write in writes])
+        await self.before_writing(writes[0].record.kind)
+        return await bulk.run()
 
     # --- reading
 

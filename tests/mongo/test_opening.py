@@ -202,6 +202,14 @@ def test_a_forked_child_makes_other_positions() -> None:
     os.close(writer)
 
 
+def test_a_position_is_a_time_in_sixteenths_of_a_microsecond() -> None:
+    """Seconds come first, as in any ObjectId; beyond the year 2106 positions are counted on."""
+    assert str(Positions().take(1, MOMENT)[0])[:14] == f"{1795378944:08x}{123456 * 16:06x}"
+    positions = Positions()
+    far = [position for _ in range(2) for position in positions.take(2, MOMENT.replace(year=2300))]
+    assert far == sorted(set(far))
+
+
 def test_a_sharded_store_keeps_ids_unique_without_an_index(url: str, database: Database) -> None:
     """With sharded=True each id has one entry beside the rows, which goes with its row."""
     with MongoMemoryDb("notes", url, sharded=True) as db:

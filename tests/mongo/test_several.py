@@ -37,6 +37,17 @@ def test_a_clock_that_steps_back_between_objects(url: str) -> None:
     asyncio.run(main())
 
 
+def test_a_process_whose_clock_is_behind(url: str) -> None:
+    """A store's first row comes after all that other processes stored, whatever their clocks."""
+    # A URL of its own has nothing in common with others, as another process.
+    with MongoMemoryDb("notes", url) as ahead, MongoMemoryDb("notes", f"{url}&appName=b") as behind:
+        with clock(NOW + timedelta(hours=1)):
+            ahead.upsert_memories([MemoryRow({}, "a"), MemoryRow({}, "b")])
+        with clock(NOW):
+            behind.upsert_memory(MemoryRow({}, "c"))
+        assert [row.id for row in ahead.read_memories(sort="asc")] == ["a", "b", "c"]
+
+
 @pytest.mark.parametrize("sharded", [False, True])
 def test_what_another_object_drops_is_made_anew(
     url: str, database: Database, sharded: bool

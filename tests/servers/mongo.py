@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from threading import Lock, Thread
 from typing import Any
@@ -75,16 +76,19 @@ class MongoServer:
 
 
 def serve() -> int:
-    """Run SecantusDB 0.7.0b3 with its findAndModify put right."""
+    """Run SecantusDB 0.7.0b3 with its updates put right."""
     from secantus import cli, commands, storage
 
     # It looks for the document first; when one appears before it then upserts, it updates that one
     # and answers as if it had found none. So these commands run one at a time.
-    find_and_modify, turn = commands._find_and_modify_impl, Lock()
+    turn = Lock()
 
-    def one_at_a_time(*command: Any) -> Any:
-        with turn:
-            return find_and_modify(*command)
+    def one_at_a_time(do: Callable[..., Any]) -> Callable[..., Any]:
+        def in_turn(*command: Any) -> Any:
+            with turn:
+                return do(*command)
+
+        return in_turn
 
     # It changes what it found by {_id: …, $and: […]}, for which it reads the whole collection.
     look_up = storage.Storage._try_index_id_keys
@@ -94,7 +98,8 @@ def serve() -> int:
             filter = {"_id": filter["_id"]}
         return look_up(self, db, coll, filter, **options)
 
-    commands._find_and_modify_impl = one_at_a_time
+    commands._find_and_modify_impl = one_at_a_time(commands._find_and_modify_impl)
+    commands._HANDLERS["update"] = one_at_a_time(commands._HANDLERS["update"])
     storage.Storage._try_index_id_keys = by_id_first
     return int(cli.main())
 
