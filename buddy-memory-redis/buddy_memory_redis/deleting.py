@@ -111,7 +111,6 @@ class Deleting:
         """Delete rows whose deletion was declared; return how many there were, and the ids of which
         the deletion has to be declared again."""
         gone, late = 0, list[str]()
-        self._owners.clear()
         groups = grouped(doomed, lambda one: one.owner)
         for start in range(0, len(groups), COMMANDS):
             some = groups[start : start + COMMANDS]
@@ -125,6 +124,7 @@ class Deleting:
                         late.append(one.id)
                     else:
                         self._directory.ended(kind, one.id, one.token, GONE)
+                        self._owners.forget(kind, one.id)
         return gone, late
 
     async def user(self, kind: Kind, user_id: str) -> int:

@@ -27,7 +27,3 @@ class Owners:
     def forget(self, kind: Kind, id: str) -> None:
         """Note that an id is free."""
         self._seen.pop((kind, id), None)
-
-    def clear(self) -> None:
-        """Forget everything."""
-        self._seen.clear()

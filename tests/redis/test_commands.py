@@ -109,6 +109,31 @@ def test_an_id_that_was_not_seen(valkey_url: str, prefix: str, expire: int | Non
         db.drop_table()
 
 
+def test_an_id_without_a_row(valkey: RedisServer, prefix: str) -> None:
+    """Where the directory names the user whom one asked already, nobody is asked again."""
+    batches = Batches()
+    with valkey.client() as client, wired(valkey.url, prefix, batches.seen) as db:
+        db.upsert_memory(MemoryRow({"n": 1}, "a", "ann"))
+        client.hdel(f"buddy-memory/{{{prefix}/=ann}}/memory/rows", "a")
+        batches.clear()
+        assert db.read_memory("a") is None
+        assert len(batches) == 2
+        db.drop_table()
+
+
+def test_ids_after_a_bulk_deletion(seen: tuple[RedisMemoryDb, Batches]) -> None:
+    """Of ids that a bulk deletion took, the directory is asked at once; others are still known."""
+    db, batches = seen
+    for id in ("a", "b"):
+        db.upsert_memory(MemoryRow({"n": 1}, id, "ann"))
+    db.read_memory("b")
+    db.delete_memories(["a"])
+    for id in ("a", "b"):
+        batches.clear()
+        db.read_memory(id)
+        assert len(batches) == 1
+
+
 @pytest.mark.parametrize("way", ["valkey_url", "proxy_url"])
 def test_the_first_inserts(way: str, prefix: str, request: pytest.FixtureRequest) -> None:
     """The first insert of an object takes two round trips, whatever the server turns out to be; the
