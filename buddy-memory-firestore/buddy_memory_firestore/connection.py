@@ -196,8 +196,15 @@ class SyncConnection(Connection):
         return self._clients.get()
 
     async def _send(self, method: Any, stream: bool, options: dict[str, Any]) -> Any:
-        answer = method(**options)
-        return list(answer) if stream else answer
+        try:
+            answer = method(**options)
+            return list(answer) if stream else answer
+        except Exception:
+            raise
+        except BaseException:
+            # Ctrl-C may leave gRPC holding a lock of its channel, for which all later calls wait.
+            self._clients.abandon()
+            raise
 
     async def pause(self, seconds: float) -> None:
         time.sleep(seconds)  # noqa: ASYNC251 - the caller is synchronous

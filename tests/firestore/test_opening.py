@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import subprocess
 import sys
 from typing import Any
@@ -135,6 +136,27 @@ def test_the_collector_of_a_forked_child(server: FirestoreServer, collection: st
     command = [sys.executable, "-c", FORK, collection]
     printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert printed.split() == ["0"] * 3
+
+
+def test_a_call_that_was_interrupted(server: FirestoreServer, collection: str) -> None:
+    """After Ctrl-C the next call goes through another client: gRPC's may hold a lock for ever."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    with FirestoreMemoryDb(collection) as db:
+        db.upsert_memory(MemoryRow({}, "a"))
+        clients = db._policy.store.connection._clients
+        interrupted = clients.get()
+        server.fault(method="RunQuery", delay=2)
+        signal.setitimer(signal.ITIMER_REAL, 0.1)
+        with pytest.raises(KeyboardInterrupt):
+            db.read_memories()
+        signal.signal(signal.SIGALRM, before)
+        assert db.count_memories() == 1
+        assert clients.get() is not interrupted
+    interrupted._firestore_api.transport.close()
 
 
 def test_the_emulators_project_has_a_default(

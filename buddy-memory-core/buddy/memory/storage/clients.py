@@ -13,7 +13,8 @@ from typing import Any, Generic, TypeVar
 C = TypeVar("C")
 
 _abandoned: list[Any] = []
-"""Clients that belong to the parent of this process: neither used, closed nor collected here."""
+"""Clients that belong to the parent of this process, or were interrupted: neither used, closed nor
+collected here."""
 
 
 class _Shared:
@@ -77,9 +78,13 @@ class PerProcess(Generic[C]):
                 self._client, self._pid = self._make(), os.getpid()
             return self._client
 
-    def _forget_parent(self) -> None:
+    def abandon(self) -> None:
+        """Use another client from now on. This one is not even closed: that might never end."""
         _abandoned.append(self._client)
         self._client, self._pid = None, 0
+
+    def _forget_parent(self) -> None:
+        self.abandon()
         self._lock = Lock()  # Another thread of the parent may have held it.
 
     def close(self) -> None:
