@@ -17,7 +17,7 @@ async def warn_about_losses(link: Link, prefix: str) -> None:
     Servers that do not tell their settings (managed ones, proxies) get no warning. Raises
     UnavailableError when there was no answer.
     """
-    if found := risks(await settings(link, ("maxmemory-policy", "save", "appendonly"))):
+    if found := _losses(await settings(link, ("maxmemory-policy", "save", "appendonly"))):
         logger.warning(
             "the Redis server of the store %r may lose memories: %s", prefix, " and ".join(found)
         )
@@ -25,6 +25,14 @@ async def warn_about_losses(link: Link, prefix: str) -> None:
 
 def risks(told: Mapping[str, str]) -> list[str]:
     """Return how memories may be lost with these settings, a clause each."""
+    found, save = _losses(told), told.get("save", UNKNOWN)
+    if save not in ("", NEVER, UNKNOWN) and told.get("appendonly") == "no":
+        found.append(f"a crash loses all since the last snapshot (appendonly no, save {save})")
+    return found
+
+
+def _losses(told: Mapping[str, str]) -> list[str]:
+    """Return those that need no crash."""
     found: list[str] = []
     policy = told.get("maxmemory-policy", UNKNOWN)
     if policy not in ("noeviction", UNKNOWN):

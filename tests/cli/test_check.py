@@ -73,8 +73,15 @@ def test_what_servers_tell_of_losses(
             connection.execute("ALTER ROLE CURRENT_USER RESET synchronous_commit")
     assert risks(mongo) == []
     assert "write concern w=1" in risks(f"{mongo}&w=1")[0]
-    assert risks(redis) == []
+    assert risks(redis) == [
+        "a crash loses all since the last snapshot (appendonly no, save 3600 1)"
+    ]
     with Redis.from_url(redis_server) as client:
+        client.config_set("appendonly", "yes")
+        try:
+            assert risks(redis) == []
+        finally:
+            client.config_set("appendonly", "no")
         client.config_set("maxmemory-policy", "allkeys-lru")
         client.config_set("save", "")
         try:
