@@ -97,7 +97,7 @@ def test_a_server_that_goes_down_in_the_middle(url: str) -> None:
     with open_memory_db(url) as source, destination:
         source.upsert_memories(MemoryRow({"n": n}, str(n), "ann") for n in range(2_500))
         with pytest.raises(UnavailableError):
-            copy(source, destination, progress=lambda so_far: server.halt())
+            copy(source, destination, progress=lambda so_far: so_far.rows and server.halt())
         server.start()
         assert destination.count_memories() == BATCH
         result = copy(source, destination)

@@ -103,6 +103,8 @@ def test_a_torn_line(run: Run, db: MemoryDb, url: str, other_url: str, tmp_path:
     assert ran.code == exits.DATA
     assert f"{torn}, line 5: the line is torn" in ran.err
     assert "3 rows were done" in ran.err
+    ran = run("import", f"sqlite:///{tmp_path / 'third.db'}", str(torn), "--json")
+    assert json.loads(ran.err)["exit_code"] == exits.DATA
     assert len(everything(other_url)) == 3
     ran = run("import", other_url, str(tmp_path / "x.jsonl"), "--json")
     assert (ran.json["new"], ran.json["same"]) == (4, 3)

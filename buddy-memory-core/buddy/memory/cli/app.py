@@ -72,6 +72,7 @@ def run(args: Sequence[str] | None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")  # It logs to standard error what we tell.
     if "_BUDDY_MEMORY_COMPLETE" in os.environ:
         import_module("buddy.memory.cli.shells")
     logger, handler = logging.getLogger("buddy.memory"), Warnings()

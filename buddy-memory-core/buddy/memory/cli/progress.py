@@ -30,7 +30,8 @@ class Progress:
         self._quiet = quiet
         self._bar: Any = None
         self._task: Any = None
-        self._started = monotonic()
+        self._started = self._begun = monotonic()
+        self._phase = what
         self.done = 0
         self.seconds = 0.0
 
@@ -52,13 +53,15 @@ class Progress:
             self._bar = None
 
     def update(self, so_far: HasRows) -> None:
-        """Show how far it is."""
+        """Show how far it is; where it has phases, how far this one is."""
         self.done = so_far.rows
+        what, passed = getattr(so_far, "phase", self._what), getattr(so_far, "passed", self.done)
+        if what != self._phase:
+            self._phase, self._begun = what, monotonic()
         if self._bar is not None:
-            seconds = monotonic() - self._started
-            rate = f"{self.done / seconds:,.0f} rows/s" if seconds else ""
-            what = getattr(so_far, "phase", self._what)
-            self._bar.update(self._task, description=what, completed=self.done, rate=rate)
+            seconds = monotonic() - self._begun
+            rate = f"{passed / seconds:,.0f} rows/s" if passed and seconds else ""
+            self._bar.update(self._task, description=what, completed=passed, rate=rate)
 
     def rate(self) -> str:
         """Return the time that it took, and the rows per second when there is one."""

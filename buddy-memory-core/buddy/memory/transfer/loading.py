@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
-from itertools import chain, groupby
+from itertools import groupby
 from typing import Any, NamedTuple
 
 from buddy.memory.errors import InvalidMemoryError
@@ -67,6 +67,8 @@ class Loaded:
     """Written with version 1, because the destination cannot take versions over."""
     phase: str = "writing"
     """What is being done: "comparing" with what is there, "writing", "verifying"; then "done"."""
+    passed: int = 0
+    """Rows that this has passed so far."""
     users: int = 0
     """Users who have rows in the destination now."""
     verified: bool = False
@@ -108,12 +110,13 @@ def load(
     loading = _Loading(source, db, overwrite, dry_run, progress)
     if len(loading.ledger) and not (merge or overwrite):
         loading.check_destination()
-    coming = batches(_printed(source.read()))
+    loading.begin("writing")
+    coming = batches((row, fingerprint(row)) for row in source.read())
     with closing(ahead(coming) if source.ahead else coming) as incoming:
         for batch in incoming:
             for kind, group in groupby(batch, key=lambda item: item[0].kind):
                 loading.add(kind, list(group))
-            progress(loading.result)
+            loading.go_on(len(batch))
     if not dry_run:
         loading.verify()
     loading.result.phase = "done"
@@ -128,11 +131,6 @@ _MERGE = (
 
 Printed = tuple[Record, Print]
 """A row of the source with its fingerprint."""
-
-
-def _printed(rows: Iterator[Record]) -> Iterator[Printed]:
-    for row in rows:
-        yield row, fingerprint(row)
 
 
 class _Loading:
@@ -152,11 +150,24 @@ class _Loading:
     def _there(self) -> Iterable[Record]:
         if not any(counts(self.db).values()):
             return ()
-        self._begin("comparing")
-        return records(self.db)
+        return self._read_back("comparing")
 
-    def _begin(self, phase: str) -> None:
-        self.result.phase = phase
+    def _read_back(self, phase: str) -> Iterator[Record]:
+        """Yield the rows of the destination, and tell how many those are so far."""
+        self.begin(phase)
+        with closing(ahead(batches(records(self.db)))) as found:
+            for batch in found:
+                yield from batch
+                self.go_on(len(batch))
+
+    def begin(self, phase: str) -> None:
+        """Tell that a phase begins."""
+        self.result.phase, self.result.passed = phase, 0
+        self.progress(self.result)
+
+    def go_on(self, rows: int) -> None:
+        """Tell that it has passed so many rows more."""
+        self.result.passed += rows
         self.progress(self.result)
 
     def check_destination(self) -> None:
@@ -175,7 +186,6 @@ class _Loading:
 
     def add(self, kind: Kind, batch: list[Printed]) -> None:
         """Write what is missing of a batch."""
-        self.result.phase = "writing"
         if kind is Kind.MEMORY:
             self.result.memories += len(batch)
         else:
@@ -223,11 +233,9 @@ class _Loading:
 
     def verify(self) -> None:
         """Read the destination back and compare it with what must be there."""
-        self._begin("verifying")
         actual = Tally()
-        with closing(ahead(batches(records(self.db)))) as found:
-            for row in chain.from_iterable(found):
-                actual.add(row.user_id, fingerprint(row))
+        for row in self._read_back("verifying"):
+            actual.add(row.user_id, fingerprint(row))
         self.result.users = actual.users
         self.result.mismatches = self.expected.differences(actual)
         self.result.verified = True

@@ -83,7 +83,7 @@ def import_command(
     from buddy.memory.transfer import import_file
 
     with opened(url) as db, Progress("importing", None) as progress:
-        with _continuing(progress):
+        with _continuing(progress, as_json):
             result = import_file(db, file, progress=progress.update, **options)
     _report(ctx, result, progress, options["dry_run"], as_json)
 
@@ -115,22 +115,24 @@ def copy_command(
 
     with opened(source) as src, opened(destination) as dst:
         total = None if options["from_legacy"] else sum(counts(src).values())
-        with Progress("copying", total) as progress, _continuing(progress):
+        with Progress("copying", total) as progress, _continuing(progress, as_json):
             result = copy(src, dst, progress=progress.update, **options)
     _report(ctx, result, progress, options["dry_run"], as_json)
 
 
 class _continuing:
-    """Says, when it fails half-way, what is stored and that the same command goes on."""
+    """Says to people, when it fails half-way, what is stored and that the same command goes on."""
 
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
+    def __init__(self, progress: Progress, as_json: bool) -> None:
+        self._progress, self._as_json = progress, as_json
 
     def __enter__(self) -> None: ...
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         if isinstance(error, (MemoryDbError, KeyboardInterrupt)) and self._progress.done:
             self._progress.stop()
+            if self._as_json:
+                return  # The error is all that a script is to find there.
             rows = many(self._progress.done, "row")
             tell(f"{rows} were done before this; the same command continues from there.")
 
@@ -140,7 +142,7 @@ def _report(
 ) -> None:
     if as_json:
         facts = asdict(result)
-        del facts["phase"]  # Always "done".
+        del facts["phase"], facts["passed"]  # They say that it is done.
         facts["complete"] = result.complete
         emit({**facts, "dry_run": dry_run, "seconds": progress.seconds})
     else:
