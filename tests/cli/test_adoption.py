@@ -26,7 +26,7 @@ SOURCES = {
 
 
 PAGES = (
-    "buddy.memory.storage.sql.store.PAGE",
+    "buddy.memory.storage.sql.older.PAGE",
     "buddy_memory_firestore.upgrade._PAGE",
     "buddy_memory_mongo.upgrade._BATCH",
     "buddy_memory_redis.legacy.AT_ONCE",
