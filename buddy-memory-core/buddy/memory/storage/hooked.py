@@ -17,8 +17,6 @@ from buddy.memory.storage.store import Store
 
 logger = logging.getLogger("buddy.memory")
 
-Transform = tuple[str, Callable[[Record], "Record | None"]]
-
 
 class HookedStore(Store):
     """Passes every call on, with the plugins' hooks before, after and around it."""
