@@ -257,9 +257,13 @@ def test_two_users_who_want_the_same_ids(valkey_url: str, prefix: str) -> None:
         db.close()
 
 
-def test_a_refused_bulk_leaves_no_claims(valkey: RedisServer, prefix: str) -> None:
+@pytest.mark.parametrize("steps", ["one step", "two steps"])
+def test_a_refused_bulk_leaves_no_claims(
+    request: pytest.FixtureRequest, prefix: str, steps: str
+) -> None:
     """What a bulk write claimed before it was refused is free again."""
-    with valkey.client() as client, RedisMemoryDb(prefix, client=client) as db:
+    server = request.getfixturevalue("valkey" if steps == "one step" else "cluster")
+    with server.client() as client, RedisMemoryDb(prefix, client=client) as db:
         db.upsert_memory(MemoryRow({}, "theirs", "bob"))
         with pytest.raises(OwnerMismatchError):
             db.upsert_memories(MemoryRow({}, id, "ann") for id in ("a", "b", "theirs", "c"))
