@@ -191,6 +191,18 @@ def test_one_step_needs_no_pending(valkey: servers.RedisServer, prefix: str) -> 
         db.drop_table()
 
 
+def test_rows_that_are_written_again(valkey: servers.RedisServer, prefix: str) -> None:
+    """Rows of a bulk write whose ids somebody claimed who died keep their places in it."""
+    with valkey.client() as client, RedisMemoryDb(prefix, client=client) as db:
+        db.upsert_memory(MemoryRow({}, "first", "ann"))
+        pending, owners = (Keys(prefix).directory(Kind.MEMORY)[n] for n in (4, 1))
+        client.hset(owners, mapping={"b": "17 =dead", "d": "18 =dead"})
+        client.sadd(pending, "b", "d")
+        db.upsert_memories(MemoryRow({}, id, "ann" if id in "bd" else "bob") for id in "abcde")
+        assert assert_sound(db) == ["first", *"abcde"]
+        db.drop_table()
+
+
 def test_a_deletion_in_one_step_ends_others(valkey: servers.RedisServer, prefix: str) -> None:
     """A deletion in one step shuts out an insert or a deletion that is between its two steps, and
     leaves nothing pending."""
