@@ -13,7 +13,9 @@ import psycopg
 import pytest
 from redis import Redis
 
+from buddy.memory import open_memory_db
 from buddy.memory.cli import exits, installation
+from buddy.memory.storage.stored import StoredContract
 from buddy.memory.v2.db.base import MemoryDb
 from tests.cli.conftest import Run
 
@@ -42,7 +44,9 @@ def test_looking_makes_nothing(run: Run, url: str, tmp_path: Path) -> None:
     ran = run("check", url, "--json")
     assert ran.code == 0
     assert _states(ran.json)["writing"] == "not tried"
-    assert "memory.db, not made yet" in {f["check"]: f["detail"] for f in ran.json}["settings"]
+    details = {f["check"]: f["detail"] for f in ran.json}
+    assert "memory.db, not made yet" in details["settings"]
+    assert details["tables"] == "not made yet: the first write makes them"
     assert list(tmp_path.iterdir()) == []
     assert _states(run("check", url, "--create", "--json").json)["writing"] == "ok"
 
@@ -180,3 +184,44 @@ def test_check_reports_the_installation(
     assert ran.code == exits.NO
     assert "old-buddy has files in buddy/memory, too" in ran.out
     assert "✓ connection" in ran.out
+
+
+MONGO = {"write concern": "w=majority", "kind": "replica set rs", "journaled": "yes"}
+
+RISKS: dict[str, tuple[str, dict[str, str], str]] = {
+    "SQLite, never synchronous": (
+        "sqlite:///x.db",
+        {"file": "x.db", "synchronous": "OFF"},
+        "damage the file",
+    ),
+    "SQLite, log in memory": (
+        "sqlite:///x.db",
+        {"file": "x.db", "journal mode": "MEMORY"},
+        "damage the file",
+    ),
+    "SQLite, rarely synchronous": (
+        "sqlite:///x.db",
+        {"file": "x.db", "synchronous": "NORMAL"},
+        "lose the last writes",
+    ),
+    "SQLite": ("sqlite:///x.db", {"file": "x.db", "synchronous": "FULL"}, ""),
+    "PostgreSQL, fsync": ("postgresql://h/d?table_name=t", {"fsync": "off"}, "fsync off"),
+    "PostgreSQL": (
+        "postgresql://h/d?table_name=t",
+        {"fsync": "on", "synchronous_commit": "on"},
+        "",
+    ),
+    "MongoDB, no concern": ("mongodb://h/d", {**MONGO, "write concern": "w=0"}, "w=0"),
+    "MongoDB, one member": ("mongodb://h/d", {**MONGO, "write concern": "w=1"}, "failover"),
+    "MongoDB, no journal": ("mongodb://h/d", {**MONGO, "journaled": "no"}, "not journaled"),
+    "MongoDB": ("mongodb://h/d", MONGO, ""),
+}
+
+
+@pytest.mark.parametrize(("url", "facts", "wanted"), RISKS.values(), ids=RISKS)
+def test_what_settings_mean(url: str, facts: dict[str, str], wanted: str) -> None:
+    """Each setting that may lose what was acknowledged is one clause; sound ones are none."""
+    with open_memory_db(url) as db:
+        assert isinstance(db, StoredContract)
+        found = db.risks(facts)
+    assert [wanted in risk for risk in found] == ([True] if wanted else [])

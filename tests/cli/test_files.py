@@ -56,10 +56,10 @@ def test_a_pipe_with_a_name(run: Run, db: MemoryDb, url: str, tmp_path: Path) ->
     pipe = tmp_path / "pipe.gz"
     os.mkfifo(pipe)
     read: list[bytes] = []
-    reader = Thread(target=lambda: read.append(pipe.read_bytes()))
+    reader = Thread(target=lambda: read.append(pipe.read_bytes()), daemon=True)
     reader.start()
     assert run("export", url, str(pipe)).code == 0
-    reader.join()
+    reader.join(30)  # A file in its place would leave it waiting.
     assert gzip.decompress(read[0]).count(b"\n") == 9
     assert stat.S_ISFIFO(pipe.stat().st_mode)
 
