@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
+from buddy.memory.storage.record import Kind
 from buddy.memory.testing.expect import clock
 from buddy.memory.v2.db.redis import RedisMemoryDb
 from buddy.memory.v2.db.schema import MemoryRow, SummaryRow
+from buddy_memory_redis import keys, owners
 from tests.servers.redis import RedisServer
 
 NOW = datetime(2026, 5, 4, 3, 2, 1, 987654, timezone.utc)
@@ -113,3 +115,16 @@ def test_a_prefix_has_a_boundary(valkey_url: str, prefix: str, other: str) -> No
             first.drop_table()
             assert second.read_memory("1") is not None
             second.drop_table()
+
+
+def test_what_is_kept_at_hand_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the owners that were seen nor the names of keys grow with the store."""
+    for module in (keys, owners):
+        monkeypatch.setattr(module, "REMEMBERED", 3)
+    names, seen = keys.Keys("p"), owners.Owners()
+    for n in range(10):
+        names.shelf(Kind.MEMORY, f"{n}")
+        seen.keep(Kind.MEMORY, f"{n}", "ann")
+    assert len(names._shelves) <= 3
+    assert len(seen._seen) <= 3
+    assert seen.get(Kind.MEMORY, "9") == ("ann",)
