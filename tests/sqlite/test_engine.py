@@ -16,9 +16,11 @@ from buddy.memory import open_memory_db
 from buddy.memory.db.sqlite import SqliteMemoryDb as SqliteMemoryDbV1
 from buddy.memory.errors import ConfigError, MemoryDbError
 from buddy.memory.row import MemoryRow as MemoryRowV1
+from buddy.memory.storage.sql.tables import Tables
 from buddy.memory.v2.db.schema import MemoryRow
 from buddy.memory.v2.db.sqlite import AsyncSqliteMemoryDb, SqliteMemoryDb
 from buddy.memory.v2.db.threaded import ThreadedMemoryDb
+from buddy_memory_sqlite.dialect import SqliteDialect
 
 
 def count(engine: sa.Engine, table: str = "memory") -> int:
@@ -216,3 +218,14 @@ def test_a_bulk_write_is_not_written_twice(tmp_path: Path) -> None:
         for engine, temp_store in zip(engines, (2, 0), strict=True):  # MEMORY, and the default
             with engine.connect() as connection:
                 assert connection.exec_driver_sql("PRAGMA temp_store").scalar() == temp_store
+
+
+def test_a_table_name_that_an_engine_would_cut() -> None:
+    """It is refused when the store is made, and not at its first call."""
+
+    class Short(SqliteDialect):
+        max_name_bytes = 10
+
+    assert Tables(Short(), "a" * 10).both[1].name != Tables(Short(), "a" * 9 + "b").both[1].name
+    with pytest.raises(ConfigError, match="longer than 10 bytes"):
+        Tables(Short(), "a" * 11)

@@ -162,10 +162,8 @@ class WritingStore(GuardedStore):
     def _stored(self, write: Write, row: Stored) -> Record:
         """Return the record of a write from what the statement returned."""
         record, (_, version, created_at, updated_at) = write.record, row
-        if version == record.version and created_at is None:
-            return record  # As it was given: spares most of a bulk write a copy of each.
         if created_at is None:
-            return record._replace(version=version)
+            return record  # It is new, and as it was given.
         created, updated = map(self._dialect.load_time, (created_at, updated_at))
         return record._replace(version=version, created_at=created, updated_at=updated)
 
