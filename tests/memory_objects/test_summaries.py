@@ -8,6 +8,7 @@ import json
 import pytest
 
 from buddy.memory.conversation.summary import MAX_SENTENCE, SENTENCES, extract
+from buddy.memory.conversation.words import sentences
 from buddy.memory.errors import OwnerMismatchError
 from buddy.memory.v2.db.schema import SummaryRow
 from buddy.memory.v2.memory import Memory, ModelAnswerError, RunResponse, SessionSummary
@@ -231,6 +232,12 @@ def test_the_best_sentences_in_their_order():
         "Ann: The tomatoes in the garden grow.",
         "Ann: I water them at night.",
     ]
+
+
+@pytest.mark.parametrize("piece", [" ", "\u3000", ".", "\n", ". ", "a"])
+def test_long_runs_of_anything(piece):
+    """A text that repeats itself is taken apart in a time that grows with its length alone."""
+    assert sentences(f"So it is{piece * 1_000_000}or is it? Yes.")[-1] == "Yes."
 
 
 def test_topics_are_the_words_of_most_sentences():

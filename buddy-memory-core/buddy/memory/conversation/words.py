@@ -16,7 +16,7 @@ _CLOSE = "[\"'\u201d\u2019)\\]]"
 _FULL_STOP = "\u3002\uff01\uff1f"
 _SENTENCE_END = re.compile(
     rf"(?<=[.!?\u2026])\s+|(?<=[.!?\u2026]{_CLOSE})\s+"
-    rf"|(?<=[{_FULL_STOP}])(?=[^\s{_FULL_STOP}])|\s*[\r\n]+\s*"
+    rf"|(?<=[{_FULL_STOP}])(?=[^\s{_FULL_STOP}])|[\r\n]+"
 )
 
 _STOP_WORDS = """
