@@ -141,7 +141,7 @@ class Bulk:
 def _as_left(write: Write, state: documents.Document, plain: bool) -> Record:
     """Return an updated row as the write left it, given the state it has now."""
     left = documents.stored(write.record, state)
-    if plain and left.updated_at > write.now:
+    if plain and documents.is_plain(write) and left.updated_at > write.now:
         # Others have changed it since. It must not pass for theirs: with their version, the next
         # conditional write would overwrite what they wrote.
         left = left._replace(updated_at=write.now, version=left.version - 1)

@@ -79,3 +79,16 @@ def test_objects_on_one_client_of_the_caller(server_url: str, database: Database
     assert known[2] is known[3] is not known[0]
     for client in clients:
         client.close()
+
+
+def test_rows_with_times_of_their_own_over_rows_of_the_future(url: str) -> None:
+    """A bulk write returns what it left also where rows are ahead of the clock and times are
+    given."""
+    with MongoMemoryDb("notes", url) as db:
+        with clock(NOW):
+            db.upsert_memory(MemoryRow({}, "a"))
+        with clock(NOW - timedelta(seconds=2)):
+            given = [MemoryRow({}, id, last_updated=NOW - timedelta(days=1)) for id in "ab"]
+            stored = db.upsert_memories(given)
+        assert stored == db.read_memories(sort="asc")
+        assert [row.version for row in stored] == [2, 1]
