@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
 from threading import Thread
 
@@ -62,6 +63,25 @@ def test_a_pipe_with_a_name(run: Run, db: MemoryDb, url: str, tmp_path: Path) ->
     reader.join(30)  # A file in its place would leave it waiting.
     assert gzip.decompress(read[0]).count(b"\n") == 9
     assert stat.S_ISFIFO(pipe.stat().st_mode)
+
+
+def test_a_pipe_with_a_name_is_read_once(run: Run, db: MemoryDb, url: str, tmp_path: Path) -> None:
+    """A named pipe is read, and not waited for a second time where it would have to be compared."""
+    pipe, other = tmp_path / "pipe", f"sqlite:///{tmp_path / 'piped.db'}"
+    os.mkfifo(pipe)
+    exported = tmp_path / "out.jsonl"
+    assert run("export", url, str(exported)).code == 0
+
+    def fill() -> None:
+        with suppress(BrokenPipeError):
+            pipe.write_bytes(exported.read_bytes())
+
+    Thread(target=fill, daemon=True).start()
+    assert run("import", other, str(pipe)).code == 0
+    assert everything(other) == everything(url)
+    again = run("import", other, str(pipe))
+    assert again.code == exits.DATA
+    assert "a pipe cannot be read twice" in again.err
 
 
 def test_links_and_modes_stay(run: Run, db: MemoryDb, url: str, tmp_path: Path) -> None:

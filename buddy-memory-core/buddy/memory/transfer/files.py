@@ -98,6 +98,11 @@ def _module(suffix: str, name: str) -> Any:
     raise FileError(name, f"this Python cannot compress as {suffix}{hint}")
 
 
+def is_kept(name: str) -> bool:
+    """Tell whether all of it can be read again, which a pipe cannot, with or without a name."""
+    return name != PIPE and (Path(name).is_file() or not Path(name).exists())
+
+
 @contextmanager
 def reading(name: str) -> Generator[IO[bytes], None, None]:
     """Open for reading, whatever its name says of compression. Raises FileError."""

@@ -63,7 +63,7 @@ def import_file(db: MemoryDb, name: str, **options: Any) -> Loaded:
     FileError with the number of the line: the rows before it are stored, and importing the
     repaired file continues.
     """
-    return load(Source(lambda: file_records(name), name != files.PIPE), db, **options)
+    return load(Source(lambda: file_records(name), files.is_kept(name)), db, **options)
 
 
 def file_records(name: str) -> Iterator[Record]:
