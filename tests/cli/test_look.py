@@ -70,6 +70,13 @@ def test_show(run: Run, db: MemoryDb, url: str) -> None:
     assert run("show", url, "s1", "--summary", "--json").json["payload"] == {"summary": "S1"}
 
 
+def test_show_is_json(run: Run, db: MemoryDb, url: str) -> None:
+    """What is shown of a payload is JSON, whatever ends a line elsewhere."""
+    db.upsert_memory(MemoryRow({"memory": "one\u2028two\x85three\nfour"}, "ends", "ann"))
+    _, _, shown = run("show", url, "ends").out.partition("\n\n")
+    assert json.loads(shown) == {"memory": "one\u2028two\x85three\nfour"}
+
+
 def test_show_what_is_not_there(run: Run, db: MemoryDb, url: str) -> None:
     """An id that is not there, or is another user's, is said to be not there."""
     for args in (("zz",), ("m0", "--user", "bob")):

@@ -7,8 +7,15 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
+import pytest
+
+from buddy.memory.storage.sql.writes import WritingStore
+from buddy.memory.testing.expect import clock
+from buddy.memory.v2.db.schema import MemoryRow
 from buddy.memory.v2.db.sqlite import SqliteMemoryDb
 
 WRITER = """
@@ -96,3 +103,26 @@ def test_an_existing_database_keeps_its_journal_mode(tmp_path: Path) -> None:
     assert connection.execute("PRAGMA journal_mode").fetchone() == ("delete",)
     assert connection.execute("SELECT name FROM sqlite_master").fetchall() == [("theirs",)]
     connection.close()
+
+
+def test_a_row_that_goes_between_two_statements(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A row that a clock behind its time may not update, and that another process deletes before it
+    is looked at, is a new row."""
+    file, past = tmp_path / "a.db", datetime(2020, 1, 1, tzinfo=timezone.utc)
+    look = WritingStore._refused
+
+    def deleted_first(*arguments: Any) -> Any:
+        with sqlite3.connect(file) as other:
+            other.execute("DELETE FROM memory")
+        other.close()
+        return look(*arguments)
+
+    monkeypatch.setattr(WritingStore, "_refused", deleted_first)
+    with SqliteMemoryDb(db_file=file) as db:
+        db.upsert_memory(MemoryRow({"n": 1}, "a", "ann"))
+        with clock(past):
+            written = db.upsert_memory(MemoryRow({"n": 2}, "a", "ann"))
+        assert written == db.read_memory("a")
+        assert (written.version, written.last_updated) == (1, past)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime, timezone
 from typing import Any
 
@@ -19,7 +20,7 @@ def plain(text: str) -> str:
 
 
 def _escaped(character: str) -> str:
-    return character.encode("unicode_escape").decode()
+    return json.dumps(character)[1:-1]  # What is JSON stays so.
 
 
 def one_line(text: str, width: int = 300) -> str:

@@ -116,8 +116,8 @@ def show_command(
         return
     facts(_details(row))
     say()
-    # ASCII where JSON can say it so: no stored text reaches the terminal as a control sequence.
-    for line in json.dumps(row.payload, ensure_ascii=False, indent=2).splitlines():
+    # No stored text reaches the terminal as a control sequence; as escapes it is still JSON.
+    for line in json.dumps(row.payload, ensure_ascii=False, indent=2).split("\n"):
         say(plain(line))
 
 
