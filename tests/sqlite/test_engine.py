@@ -209,15 +209,14 @@ def test_an_engine_of_another_database_is_refused(tmp_path: Path) -> None:
 def test_a_bulk_write_is_not_written_twice(tmp_path: Path) -> None:
     """On our own connections what may undo a statement is kept in memory; a caller's stay as is."""
     url = f"sqlite:///{tmp_path}/a.db"
-    with (
-        SqliteMemoryDb(db_url=url) as ours,
-        SqliteMemoryDb(db_engine=sa.create_engine(url)) as other,
-    ):
+    theirs = sa.create_engine(url)
+    with SqliteMemoryDb(db_url=url) as ours, SqliteMemoryDb(db_engine=theirs) as other:
         stores: list[Any] = [ours._policy.store, other._policy.store]
         engines = [store._connector.engine for store in stores]
         for engine, temp_store in zip(engines, (2, 0), strict=True):  # MEMORY, and the default
             with engine.connect() as connection:
                 assert connection.exec_driver_sql("PRAGMA temp_store").scalar() == temp_store
+    theirs.dispose()
 
 
 def test_a_table_name_that_an_engine_would_cut() -> None:
