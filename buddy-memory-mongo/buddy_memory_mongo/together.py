@@ -7,19 +7,16 @@ would be slower than a few threads.
 from __future__ import annotations
 
 from asyncio import gather
-from collections.abc import Awaitable
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 from buddy.memory import payload
-from buddy.memory.storage.crowd import Crowd
+from buddy.memory.storage.crowd import Crowd, answer_of
 from buddy.memory.storage.record import Corrupt, Kind, Record, Write
 from buddy_memory_mongo import documents
 from buddy_memory_mongo.bulk import Bulk
 from buddy_memory_mongo.server import Server
 from buddy_memory_mongo.store import MongoStore
-
-T = TypeVar("T")
 
 ROWS = 64
 BYTES = 16_000
@@ -62,7 +59,7 @@ class TogetherStore(MongoStore):
         answers = [stored.pop(write.record.id, None) for write, _ in puts]
         # What was refused has to be told why, and what came second for a row comes now.
         alone = [put for put, answer in zip(puts, answers, strict=True) if answer is None]
-        told = iter(await gather(*[_answer(self.put_dumped(*put)) for put in alone]))
+        told = iter(await gather(*[answer_of(self.put_dumped(*put)) for put in alone]))
         return [answer or next(told) for answer in answers]
 
     async def _store_all_of(self, kind: Kind, puts: list[Put]) -> dict[str, Record]:
@@ -94,10 +91,3 @@ def _own(row: Record | Corrupt | None, *, is_first: bool) -> Record | Corrupt | 
     if is_first or not isinstance(row, Record):
         return row
     return row._replace(payload=payload.encode(row.payload))
-
-
-async def _answer(call: Awaitable[T]) -> T | Exception:
-    try:
-        return await call
-    except Exception as error:
-        return error

@@ -6,11 +6,11 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from buddy.memory.storage.crowd import Crowd
+from buddy.memory.storage.crowd import Crowd, answer_of
 from buddy.memory.storage.record import Corrupt, Kind, Record
 from buddy.memory.storage.sql import together
 from buddy.memory.storage.sql.connect import NOTHING
-from buddy.memory.storage.sql.together import ROWS, answer_of, unless_refused
+from buddy.memory.storage.sql.together import ROWS, unless_refused
 from buddy_memory_postgres.store import PostgresStore
 
 

@@ -110,3 +110,11 @@ def _another(error: Exception) -> Exception:
     like = copy(error)
     like.__cause__ = error.__cause__
     return like
+
+
+async def answer_of(call: Awaitable[A]) -> A | Exception:
+    """Return what a call returns, or the exception that it raises: its answer among others'."""
+    try:
+        return await call
+    except Exception as error:
+        return error

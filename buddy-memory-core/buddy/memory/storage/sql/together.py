@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from buddy.memory.errors import MemoryDbError, UnavailableError
-from buddy.memory.storage.crowd import Crowd
+from buddy.memory.storage.crowd import Crowd, answer_of
 from buddy.memory.storage.record import Kind, Record, Write
 from buddy.memory.storage.sql.connect import NOTHING
 from buddy.memory.storage.sql.guarded import NotText
@@ -77,11 +77,3 @@ async def unless_refused(work: Awaitable[T], otherwise: T) -> T:
         raise
     except (MemoryDbError, NotText):
         return otherwise
-
-
-async def answer_of(call: Awaitable[T]) -> T | Exception:
-    """Return what a call returns, or the exception that it raises."""
-    try:
-        return await call
-    except Exception as error:
-        return error
