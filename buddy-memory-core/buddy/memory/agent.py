@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import uuid4
 
-from buddy.memory.conversation.holder import Holder
+from buddy.memory.conversation.base import MemoryBase
+from buddy.memory.conversation.history import RunResponse, Session, run_of
 from buddy.memory.conversation.messages import Message, as_messages
 from buddy.memory.conversation.models import Model, ModelAnswerError
-from buddy.memory.conversation.runs import RunResponse, Session, run_of
 from buddy.memory.conversation.search import check_method
 from buddy.memory.db.base import MemoryDb
+from buddy.memory.receipt import Receipt
 from buddy.memory.storage.checks import check_limit
 from buddy.memory.storage.run import run
 from buddy.memory.v2.schema import SessionSummary, UserMemory
@@ -21,14 +22,15 @@ __all__ = ["AgentMemory", "ModelAnswerError", "RunResponse", "SessionSummary", "
 RETRIEVAL = ("last_n", "first_n")
 
 
-class AgentMemory(Holder):
+class AgentMemory(MemoryBase):
     """What an agent remembers about ``user_id``, and the session it is in.
 
     ``db`` is a v1 ``MemoryDb``, or a config string or mapping that is opened as version 1; without
-    it everything is kept in this process and gone with it. ``user_id`` None owns the rows without
-    an owner, and sees no others. ``num_memories`` (None: all) and ``retrieval`` ("last_n", newest
-    first, or "first_n", oldest first) say what ``load_user_memories`` loads. ``session_id`` names
-    the summary in the database; a fresh one is made without it. ``model`` is as in ``Memory``.
+    it everything is kept in this process and gone with it. ``user_id`` None is nobody: it has the
+    rows without a user, and sees no others. ``num_memories`` (None: all) and ``retrieval``
+    ("last_n", newest first, or "first_n", oldest first) say what ``load_user_memories`` loads.
+    ``session_id`` names the summary in the database; a fresh one is made without it. ``model`` is
+    as in ``Memory``.
 
     ``memories`` and ``summary`` show what was last loaded or made, None before. They are never
     written back: the database is what counts, and other processes write to it too. Methods that
@@ -64,13 +66,13 @@ class AgentMemory(Holder):
 
         Raises what the database raises; ``memories`` stays as it was then.
         """
-        self.memories = run(self._now.read(self.user_id, self.num_memories, self._sort()))
+        self.memories = run(self._sync.read(self.user_id, self.num_memories, self._sort()))
         return self.memories
 
     async def aload_user_memories(self) -> list[UserMemory]:
         """As ``load_user_memories``, awaited."""
-        later = self._later
-        self.memories = await later.read(self.user_id, self.num_memories, self._sort())
+        manager = self._async
+        self.memories = await manager.read(self.user_id, self.num_memories, self._sort())
         return self.memories
 
     def update_memory(self, input: str) -> list[UserMemory]:
@@ -79,13 +81,13 @@ class AgentMemory(Holder):
         As ``Memory.create_user_memories``: a model decides, without one the text is kept word for
         word. Raises TypeError for anything but a text or messages.
         """
-        changed = run(self._now.remember(as_messages(input), self.user_id))
+        changed = run(self._sync.remember(as_messages(input), self.user_id))
         self.load_user_memories()
         return changed
 
     async def aupdate_memory(self, input: str) -> list[UserMemory]:
         """As ``update_memory``, awaited."""
-        changed = await self._later.remember(as_messages(input), self.user_id)
+        changed = await self._async.remember(as_messages(input), self.user_id)
         await self.aload_user_memories()
         return changed
 
@@ -97,12 +99,12 @@ class AgentMemory(Holder):
 
     def load_summary(self) -> SessionSummary | None:
         """Read the stored summary of the session into ``summary`` and return it, or None."""
-        self.summary = run(self._now.summary(self.session_id, self.user_id))
+        self.summary = run(self._sync.summary(self.session_id, self.user_id))
         return self.summary
 
     async def aload_summary(self) -> SessionSummary | None:
         """As ``load_summary``, awaited."""
-        self.summary = await self._later.summary(self.session_id, self.user_id)
+        self.summary = await self._async.summary(self.session_id, self.user_id)
         return self.summary
 
     def update_summary(self) -> SessionSummary | None:
@@ -111,17 +113,36 @@ class AgentMemory(Holder):
         It goes on from the stored summary with the messages noted since. None when there is
         neither.
         """
-        now = self._now
+        manager = self._sync
         with self._session.to_summarise() as said:
-            self.summary = run(now.summarise(self.session_id, self.user_id, said, True))
+            self.summary = run(manager.summarise(self.session_id, self.user_id, said, True))
         return self.summary
 
     async def aupdate_summary(self) -> SessionSummary | None:
         """As ``update_summary``, awaited."""
-        later = self._later
+        manager = self._async
         with self._session.to_summarise() as said:
-            self.summary = await later.summarise(self.session_id, self.user_id, said, True)
+            self.summary = await manager.summarise(self.session_id, self.user_id, said, True)
         return self.summary
+
+    # --- everything of the user
+
+    def forget_user(self) -> Receipt:
+        """Delete all of the user from the database, also what older software left, and check that
+        it is gone; forget what was loaded and said, too.
+
+        The receipt says how much that was. Where it could not be checked, or rows are still there,
+        ``verified`` is False and ``reason`` says why.
+        """
+        receipt = run(self._sync.forget(self.user_id))
+        self.clear()
+        return receipt
+
+    async def aforget_user(self) -> Receipt:
+        """As ``forget_user``, awaited."""
+        receipt = await self._async.forget(self.user_id)
+        self.clear()
+        return receipt
 
     # --- what was said, in this process
 

@@ -8,7 +8,7 @@
     ├── InvalidMemoryError (ValueError)     the row cannot be stored
     │   └── TooLargeError
     ├── ConflictError                       if_version did not match
-    ├── OwnerMismatchError (PermissionError)
+    ├── AmbiguousIdError (LookupError)      several users have a row with this id
     ├── UnavailableError (ConnectionError)  unreachable, timed out, interrupted: worth a retry
     ├── AccessError (PermissionError)       credentials or rights
     ├── SchemaError                         the table is not ours, or is old
@@ -29,11 +29,12 @@ from typing import Any
 class MemoryDbError(Exception):
     """Base of every error that a memory database raises.
 
-    ``stored_ids`` names the rows that a failed bulk write left stored; it is empty when nothing
-    of the call was stored, which is always so for backends with transactions.
+    ``stored`` names the rows that a failed bulk write left stored, as pairs of user (None: nobody)
+    and id; it is empty when nothing of the call was stored, which is always so for backends with
+    transactions.
     """
 
-    stored_ids: tuple[str, ...] = ()
+    stored: tuple[tuple[str | None, str], ...] = ()
 
     def __init__(self, message: str, *facts: Any) -> None:
         super().__init__(message)
@@ -42,12 +43,12 @@ class MemoryDbError(Exception):
 
     def __str__(self) -> str:
         text = super().__str__()
-        if self.stored_ids:
-            text += f" ({len(self.stored_ids)} rows of this call are stored, see .stored_ids)"
+        if self.stored:
+            text += f" ({len(self.stored)} rows of this call are stored, see .stored)"
         return text
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), self._facts, {"stored_ids": self.stored_ids}
+        return type(self), self._facts, {"stored": self.stored}
 
 
 class ConfigError(MemoryDbError, ValueError):
@@ -112,12 +113,13 @@ class ConflictError(MemoryDbError):
         super().__init__(f"{text}read the row again and repeat the change.", id, expected, actual)
 
 
-class OwnerMismatchError(MemoryDbError, PermissionError):
-    """Another user owns the id. Does not tell who."""
+class AmbiguousIdError(MemoryDbError, LookupError):
+    """Several users have a row with this id, and the call names none. Does not tell who."""
 
     def __init__(self, id: str) -> None:
         self.id = id
-        super().__init__(f"{id!r} belongs to another user. Nothing was changed.", id)
+        text = f"Several users have a row with the id {id!r}: pass user_id= (NOBODY for a row"
+        super().__init__(f"{text} without a user). Nothing was read or changed.", id)
 
 
 class UnavailableError(MemoryDbError, ConnectionError):
@@ -135,7 +137,7 @@ class AccessError(MemoryDbError, PermissionError):
 
     def __init__(self, detail: str, statement: str | None = None) -> None:
         self.statement = statement
-        text = f"{detail} Have this run by somebody who may:\n{statement}" if statement else detail
+        text = f"{detail} Ask an administrator to run:\n{statement}" if statement else detail
         super().__init__(text, detail, statement)
 
 

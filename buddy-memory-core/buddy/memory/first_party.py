@@ -25,6 +25,14 @@ def _entry(name: str, cls: str, v1: str | None = None) -> FirstParty:
     return FirstParty(f"buddy-memory-{name}", classes)
 
 
+_MEMORY = FirstParty(
+    "buddy-memory-core",
+    {
+        "v1": "buddy.memory.db.inmemory:InMemoryDb",
+        "v2": "buddy.memory.v2.db.inmemory:InMemoryDb",
+        "async": "buddy.memory.v2.db.inmemory:AsyncInMemoryDb",
+    },
+)
 _SQLITE = _entry("sqlite", "SqliteMemoryDb", "SqliteMemoryDb")
 _POSTGRES = _entry("postgres", "PostgresMemoryDb", "PgMemoryDb")
 _MONGO = _entry("mongo", "MongoMemoryDb", "MongoMemoryDb")
@@ -32,6 +40,7 @@ _REDIS = _entry("redis", "RedisMemoryDb")
 _FIRESTORE = _entry("firestore", "FirestoreMemoryDb")
 
 FIRST_PARTY: Mapping[str, FirstParty] = {
+    "memory": _MEMORY,
     "sqlite": _SQLITE,
     "postgres": _POSTGRES,
     "postgresql": _POSTGRES,

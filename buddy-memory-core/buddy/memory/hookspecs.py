@@ -16,7 +16,7 @@ from typing import Any
 
 import pluggy
 
-from buddy.memory.storage.record import Kind, Record
+from buddy.memory.storage.record import Key, Kind, Record, Scope
 
 PROJECT = "buddy_memory"
 
@@ -30,20 +30,21 @@ class Operation:
     """One call to a Store. ``name`` is that of the Store's method; ``kind`` is None for calls on
     the store as a whole.
 
-    ``id`` and ``user_id`` are those of the call; a ``user_id`` of None stands for all users, or in
-    a ``put`` for a row without one. ``ids`` are the rows of a call on several: from the start for
-    writes and ``delete_many``, at the end for a ``page``. ``user_ids`` are the owners of the rows
-    that such a write brings. ``rows``, known at the end, counts rows written, read or deleted.
+    ``scope`` says whose rows a call is about: one user's (``name`` None: nobody's), those of all
+    users under a prefix, or everybody's. It is None where a call names no user: by ids alone, on
+    the store as a whole, and for bulk calls, whose ``keys`` tell. ``keys`` are the rows of a call,
+    as pairs of user and id: from the start where the call names them, at the end for a ``page`` and
+    a ``find``. ``ids`` are those of a ``find``. ``rows``, known at the end, counts rows written,
+    read or deleted.
     """
 
     backend: str
     name: str
     kind: Kind | None = None
-    id: str | None = None
-    user_id: str | None = None
-    rows: int | None = None
+    scope: Scope | None = None
+    keys: Sequence[Key] = ()
     ids: Sequence[str] = ()
-    user_ids: Sequence[str | None] = ()
+    rows: int | None = None
 
 
 class Specs:

@@ -16,6 +16,10 @@ from buddy.memory.errors import ConfigError
 
 T = TypeVar("T")
 
+_STORE_NAMES = ("table_name", "collection_name", "prefix", "schema")
+"""Options that name a store: an empty one is no default, so that an unset variable never leads to
+another store."""
+
 _TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 
 
@@ -96,7 +100,10 @@ def _refuse_near_miss(cls: type[Any], name: str) -> None:
 
 
 def _convert(parameter: inspect.Parameter, text: str) -> Any:
-    """Return ``text`` as the annotation wants it; an empty one is None where that is allowed."""
+    """Return ``text`` as the annotation wants it; an empty one is None where that is allowed, and
+    refused where it would name a store."""
+    if text == "" and parameter.name in _STORE_NAMES:
+        raise ConfigError(f"the option {parameter.name} is empty: give it a name, or leave it out")
     # Read as words and not evaluated: annotations may name what is imported for checkers only.
     words = set(re.findall(r"\w+", str(parameter.annotation)))
     if parameter.annotation is parameter.empty:

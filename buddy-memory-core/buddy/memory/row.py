@@ -18,8 +18,8 @@ class MemoryRow:
     """One memory of one user, as version 1 of the API sees it.
 
     ``memory`` is a JSON object. A missing ``id`` becomes ``content_id(memory, user_id)``, so that
-    equal content of one user has one id. ``version`` is set by the store; times come back aware,
-    in UTC.
+    equal content of one user has one id. A ``user_id`` of None is nobody. ``version`` and
+    ``expires_at`` are set by the store; times come back aware, in UTC.
     """
 
     memory: dict[str, Any]
@@ -28,12 +28,22 @@ class MemoryRow:
     updated_at: datetime | None = None
     id: str | None = None
     version: int | None = None
+    expires_at: datetime | None = None
 
     def __post_init__(self) -> None:
         if self.id is None:
             # What cannot be stored is refused by the write; a row that is only held is fine.
             with suppress(InvalidMemoryError):
                 self.id = content_id(self.memory, self.user_id)
+
+
+class StoredMemoryRow(MemoryRow):
+    """A MemoryRow as a database returns it: its id, times and version are never None."""
+
+    id: str  # pyright: ignore[reportIncompatibleVariableOverride]
+    created_at: datetime  # pyright: ignore[reportIncompatibleVariableOverride]
+    updated_at: datetime  # pyright: ignore[reportIncompatibleVariableOverride]
+    version: int  # pyright: ignore[reportIncompatibleVariableOverride]
 
 
 def content_id(memory: dict[str, Any], user_id: str | None = None) -> str:

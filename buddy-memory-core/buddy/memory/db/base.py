@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from abc import abstractmethod
 
-from buddy.memory.row import MemoryRow
+from buddy.memory.row import StoredMemoryRow
 from buddy.memory.storage.contract import MemoryContract
+from buddy.memory.storage.users import Nobody
 
 __all__ = ["MemoryDb"]
 
 
-class MemoryDb(MemoryContract[MemoryRow]):
+class MemoryDb(MemoryContract[StoredMemoryRow]):
     """Version 1: rows are ``buddy.memory.row.MemoryRow``. See MemoryContract for each method."""
 
     @abstractmethod
-    def delete_memory(self, id: str) -> bool | None:
-        """Delete one row. Backends of this project tell whether there was one, and also take
-        ``user_id`` (another user's row does not exist) and ``if_version``."""
+    def delete_memory(
+        self, id: str, *, user_id: str | Nobody | None = None, if_version: int | None = None
+    ) -> bool | None:
+        """Delete one row. Backends of this project tell whether there was one.
+
+        Raises ConflictError when ``if_version`` is not the stored version (0: no row), and
+        AmbiguousIdError.
+        """

@@ -2,39 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from buddy.memory.db.base import MemoryDb
-from buddy.memory.row import MemoryRow
-from buddy.memory.storage.record import Draft, Kind, Record
+from buddy.memory.row import StoredMemoryRow, content_id
+from buddy.memory.storage.record import Kind, Record
+from buddy.memory.storage.row_mapping import SUMMARY, RowMapping
 from buddy.memory.storage.run import run
-from buddy.memory.storage.shapes import Shape, check_row
 from buddy.memory.storage.stored import StoredContract
+from buddy.memory.storage.users import Nobody
 
 
-def _draft(row: MemoryRow) -> Draft:
-    check_row(row, MemoryRow)
-    return Draft(Kind.MEMORY, row.id, row.user_id, row.memory, row.created_at, row.updated_at)
-
-
-def _row(record: Record) -> MemoryRow:
-    return MemoryRow(
+def _row(record: Record) -> StoredMemoryRow:
+    return StoredMemoryRow(
         record.payload,
         record.user_id,
         record.created_at,
         record.updated_at,
         record.id,
         record.version,
+        record.expires_at,
     )
 
 
-V1_MEMORY = Shape(Kind.MEMORY, _draft, _row)
+V1_MEMORY = RowMapping(Kind.MEMORY, content_id, _row)
 
 
-class StoredMemoryDb(StoredContract[MemoryRow], MemoryDb):
+MAPPINGS: Mapping[Kind, RowMapping[Any]] = {Kind.MEMORY: V1_MEMORY, Kind.SUMMARY: SUMMARY}
+
+
+class StoredMemoryDb(StoredContract[StoredMemoryRow], MemoryDb):
     """A v1 MemoryDb for any Store; a backend's class only builds its Store."""
 
-    _shape = V1_MEMORY
+    _mappings = MAPPINGS
 
     def delete_memory(
-        self, id: str, *, user_id: str | None = None, if_version: int | None = None
+        self, id: str, *, user_id: str | Nobody | None = None, if_version: int | None = None
     ) -> bool:
-        return run(self._policy.delete(V1_MEMORY.kind, id, user_id, if_version))
+        return run(self._operations.delete(Kind.MEMORY, id, user_id, if_version))

@@ -8,7 +8,8 @@ from typing import Any
 
 from buddy.memory import payload
 from buddy.memory.errors import ConfigError, InvalidMemoryError
-from buddy.memory.storage.record import Draft, Record, Write
+from buddy.memory.storage.record import EVERYBODY, Draft, Record, Scope, Write, new_stamp
+from buddy.memory.storage.users import NOBODY
 
 _MAX_INT = 2**63 - 1
 _LAST_UPDATE = datetime.max.replace(tzinfo=timezone.utc) - timedelta(days=1)
@@ -17,7 +18,7 @@ _LAST_UPDATE = datetime.max.replace(tzinfo=timezone.utc) - timedelta(days=1)
 
 def prepare(draft: Draft, now: datetime, if_version: int | None = None, version: int = 1) -> Write:
     """Return the write for what a caller handed in (rules R1, R2, R8), before any I/O."""
-    kind, id, user_id, given, created, updated = draft
+    kind, user_id, id, given, created, updated = draft
     # Usually no times are given, and a bulk write prepares very many rows.
     if created is not None or updated is not None:
         updated = check_time(updated, "updated_at")
@@ -26,12 +27,15 @@ def prepare(draft: Draft, now: datetime, if_version: int | None = None, version:
         created = check_time(created, "created_at") or updated
     record = Record(
         kind,
-        check_id(id),
         check_user(user_id),
+        check_id(id),
         payload.encode(given, kind),
         created or now,
         updated or now,
         version,
+        None,
+        None,
+        new_stamp(),
     )
     return Write(record, now, if_version)
 
@@ -44,8 +48,44 @@ def check_id(id: Any, name: str = "id") -> str:
 
 
 def check_user(user_id: Any) -> str | None:
-    """Return the user id: any string, also an empty one, or None."""
-    return None if user_id is None else _check_key(user_id, "user_id")
+    """Return the user of a row: any string, also an empty one, or None for nobody."""
+    if user_id is None or user_id is NOBODY:
+        return None
+    return _check_key(user_id, "user_id")
+
+
+def check_named_user(user_id: Any) -> str | None:
+    """Return the user of a call that has to name one; None there is a mistake, NOBODY is not."""
+    if user_id is None:
+        raise InvalidMemoryError(
+            "name the user (NOBODY for the rows without one); clear() empties the whole store",
+            "user_id",
+        )
+    return check_user(user_id)
+
+
+def check_scope(user_id: Any, user_prefix: Any = None) -> Scope:
+    """Return whose rows a listing is about; without user and prefix everybody's."""
+    if user_prefix is None:
+        return EVERYBODY if user_id is None else Scope.of_user(check_user(user_id))
+    if user_id is not None:
+        raise ConfigError("a listing takes either user_id or user_prefix, not both")
+    return Scope.of_prefix(check_prefix(user_prefix))
+
+
+def check_prefix(prefix: Any) -> str:
+    """Return what users have to begin with: any string a user id could begin with."""
+    return _check_key(prefix, "user_prefix")
+
+
+def check_full_prefix(prefix: Any) -> str:
+    """Return the prefix of a deletion, which must not be empty."""
+    if prefix is None or prefix == "":
+        raise InvalidMemoryError(
+            "name a prefix of at least one character; clear() empties the whole store",
+            "user_prefix",
+        )
+    return check_prefix(prefix)
 
 
 def _check_key(key: Any, name: str) -> str:
@@ -64,10 +104,10 @@ def _check_key(key: Any, name: str) -> str:
 
 
 def check_ids(ids: Any) -> list[str]:
-    """Return the distinct ids of an iterable, in its order. One string is not a list of ids."""
+    """Return the ids of an iterable, in its order. One string is not a list of ids."""
     if isinstance(ids, (str, bytes)) or not isinstance(ids, Iterable):
         raise InvalidMemoryError(f"must be a list of ids, not {type(ids).__name__}", "ids")
-    return list(dict.fromkeys(check_id(id) for id in ids))
+    return [check_id(id) for id in ids]
 
 
 def check_time(time: Any, name: str) -> datetime | None:
@@ -108,11 +148,11 @@ def check_page_size(page_size: Any) -> int:
     return int(page_size)
 
 
-def check_pages(user_id: Any, sort: Any, page_size: Any) -> None:
-    """Raise for arguments with which rows cannot be listed page by page."""
-    check_user(user_id)
-    check_sort(sort)
-    check_page_size(page_size)
+def check_page_limit(limit: Any) -> int:
+    """Return how many rows a page has: an int >= 1."""
+    if _check_count(limit, "limit") == 0:
+        raise ConfigError("the limit of a page must be at least 1")
+    return int(limit)
 
 
 def check_sort(sort: Any) -> bool:

@@ -3,183 +3,174 @@
 Public classes: ``buddy.memory.db.MemoryDb`` (v1) and ``buddy.memory.v2.db.base.MemoryDb`` (v2).
 Errors are those of ``buddy.memory.errors``; any method may raise UnavailableError, AccessError,
 SchemaError and ClosedError, so an empty answer always means that the backend answered.
+
+**Whose rows** (rule R1). A row is named by its user and its id. ``user_id`` is a string, ``NOBODY``
+or, where that is said, None:
+
+- in a listing None means everybody, ``NOBODY`` the rows without a user;
+- in a call by id None means the one row that has the id, whoever's it is, and AmbiguousIdError
+  where several users have it: for tools and unguessable ids only;
+- in a row None means nobody: upsert and exists speak of exactly that row.
+
+``user_prefix`` selects all users whose name begins with it; ``""`` is every named user.
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
-from buddy.memory.storage import defaults
-from buddy.memory.storage.checks import check_pages
+from buddy.memory.rows import RowLike
+from buddy.memory.storage.iteration import PAGE_SIZE, Page, iterate_rows
+from buddy.memory.storage.lifecycle import DatabaseLifecycle
+from buddy.memory.storage.record import Kind
 from buddy.memory.storage.run import run
+from buddy.memory.storage.self_description import describe
+from buddy.memory.storage.summaries import SummaryMethods
+from buddy.memory.storage.users import Nobody
 
 if TYPE_CHECKING:
-    from types import TracebackType
+    from buddy.memory.receipt import Receipt
 
-    from typing_extensions import Self
-
-    from buddy.memory.v2.db.schema import SummaryRow
+__all__ = ["PAGE_SIZE", "MemoryContract", "Page"]
 
 RowT = TypeVar("RowT")
 
-PAGE_SIZE = 500
-"""Rows that the ``iter_…`` methods fetch at a time unless told otherwise."""
 
-
-class MemoryContract(ABC, Generic[RowT]):
+class MemoryContract(SummaryMethods, DatabaseLifecycle, Generic[RowT]):
     """What a memory database does. An author implements the abstract methods; the rest follows."""
-
-    # --- the store as a whole
-
-    @abstractmethod
-    def create(self) -> None:
-        """Make the tables. Does nothing when they exist; safe from any number of processes."""
-
-    @abstractmethod
-    def table_exists(self) -> bool:
-        """Tell whether the tables were made."""
-
-    @abstractmethod
-    def drop_table(self) -> None:
-        """Remove the tables of this store with everything in them, and nothing else."""
-
-    @abstractmethod
-    def clear(self) -> bool:
-        """Delete every row of this store, memories and summaries. True when that is done."""
-
-    def upgrade(self) -> None:
-        """Bring tables made by an older release up to date, losing nothing. Safe to repeat."""
-
-    def ping(self) -> None:
-        """Return when the backend answered; raise when it did not."""
-        self.table_exists()
-
-    def close(self) -> None:
-        """Give back what this object opened. Safe to repeat; other calls raise afterwards."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    @classmethod
-    def from_url(cls, url: str, **options: Any) -> Self:
-        """Open the database that ``url`` names; options win over the URL's parameters.
-
-        Raises ConfigError when something in it is wrong. Does no I/O.
-        """
-        from buddy.memory.options import build
-
-        return build(cls, url, options)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the settings, without secrets."""
-        return {"name": type(self).__name__}
 
     # --- memories
 
     @abstractmethod
-    def memory_exists(self, memory: RowT) -> bool:
-        """Tell whether the id of ``memory`` is stored (for its user, if it names one)."""
+    def memory_exists(self, memory: RowLike) -> bool:
+        """Tell whether the row with the user and the id of ``memory`` is stored."""
 
     @abstractmethod
     def read_memories(
-        self, user_id: str | None = None, limit: int | None = None, sort: str | None = None
+        self,
+        user_id: str | Nobody | None = None,
+        limit: int | None = None,
+        sort: str | None = None,
+        *,
+        user_prefix: str | None = None,
     ) -> list[RowT]:
         """Return rows in the order of first writing.
 
-        ``user_id`` None reads all users; ``limit`` None reads all rows, N the first N in the
-        asked order; ``sort`` is "desc" (newest first, also None) or "asc". ``[]`` when there is
-        nothing, also when the tables were never made.
+        ``limit`` None reads all rows, N the first N in the asked order; ``sort`` is "desc" (newest
+        first, also None) or "asc". ``[]`` when there is nothing, also when the tables were never
+        made. Raises ConfigError for ``user_id`` together with ``user_prefix``.
         """
 
     @abstractmethod
-    def upsert_memory(self, memory: RowT) -> RowT:
-        """Insert the row, or replace the content of the one with its id; return what is stored.
+    def upsert_memory(self, memory: RowLike, *, if_version: int | None = None) -> RowT:
+        """Insert the row, or replace the content of the one with its user and id; return what is
+        stored.
 
-        Backends of this project also take ``if_version`` (the version that must be stored; 0:
-        none). Raises InvalidMemoryError, TooLargeError, OwnerMismatchError, ConflictError.
+        ``if_version`` is the version that must be stored (0: no row), None for any. Raises
+        InvalidMemoryError, TooLargeError, ConflictError.
         """
 
-    def upsert_memories(self, memories: Iterable[RowT]) -> list[RowT]:
+    def upsert_memories(self, memories: Iterable[RowLike]) -> list[RowT]:
         """Upsert any number of rows; return what is stored, in the same order.
 
-        Stores all, or raises with the ids that are stored in ``error.stored_ids``. An id given
-        twice is written once, with the later content.
+        Stores all, or raises with what is stored in ``error.stored``, pairs of user and id. A user
+        and id given twice is written once, with the later content.
         """
-        return run(defaults.upsert_memories(defaults.Awaiting(self), memories))
+        return run(self._operations.upsert_many(Kind.MEMORY, memories))
 
-    def read_memory(self, id: str, *, user_id: str | None = None) -> RowT | None:
-        """Return the row (of that user), or None. Raises CorruptMemoryError when unreadable."""
-        row: RowT | None = run(defaults.read_memory(defaults.Awaiting(self), id, user_id))
+    def read_memory(self, id: str, *, user_id: str | Nobody | None = None) -> RowT | None:
+        """Return the row, or None. Raises CorruptMemoryError when it is unreadable, and
+        AmbiguousIdError."""
+        row: RowT | None = run(self._operations.get(Kind.MEMORY, id, user_id))
         return row
 
+    def read_memories_by_id(
+        self, ids: Iterable[str], *, user_id: str | Nobody | None = None
+    ) -> list[RowT | None]:
+        """Return the rows in the order of ``ids``, None for what is not there; in one round trip
+        where the backend can. Raises as ``read_memory``."""
+        return run(self._operations.get_many(Kind.MEMORY, ids, user_id))
+
     def iter_memories(
-        self, user_id: str | None = None, sort: str | None = None, page_size: int = PAGE_SIZE
+        self,
+        user_id: str | Nobody | None = None,
+        sort: str | None = None,
+        page_size: int = PAGE_SIZE,
+        *,
+        user_prefix: str | None = None,
     ) -> Iterator[RowT]:
         """Yield what ``read_memories`` would return, ``page_size`` rows in memory at a time.
 
         Rows written meanwhile may or may not be seen; no other row is skipped or repeated.
         """
-        check_pages(user_id, sort, page_size)
-        return iter(self.read_memories(user_id=user_id, sort=sort))
+        return iterate_rows(self._operations, Kind.MEMORY, user_id, user_prefix, sort, page_size)
 
-    def count_memories(self, user_id: str | None = None) -> int:
-        """Return the number of rows (of that user)."""
-        return run(defaults.count_memories(defaults.Awaiting(self), user_id))
+    def page_memories(
+        self,
+        user_id: str | Nobody | None = None,
+        *,
+        limit: int = 100,
+        after: str | None = None,
+        sort: str | None = None,
+        user_prefix: str | None = None,
+    ) -> Page[RowT]:
+        """Return up to ``limit`` (>= 1) rows of what ``read_memories`` would return.
 
-    def delete_memories(self, ids: Iterable[str], *, user_id: str | None = None) -> int:
-        """Delete the rows with these ids (of that user); return how many there were."""
-        return run(defaults.delete_memories(defaults.Awaiting(self), ids, user_id))
+        ``after`` is the ``next`` of the page before. Raises ConfigError for a text that is no
+        cursor, and for the cursor of another listing or of a store that was dropped since.
+        """
+        return Page(
+            *run(self._operations.page(Kind.MEMORY, user_id, user_prefix, limit, after, sort))
+        )
 
-    def delete_user(self, user_id: str) -> dict[str, int]:
-        """Delete everything of a user; return ``{"memories": n, "summaries": m}``."""
-        return run(defaults.delete_user(defaults.Awaiting(self), user_id))
+    def count_memories(
+        self, user_id: str | Nobody | None = None, *, user_prefix: str | None = None
+    ) -> int:
+        """Return the number of rows."""
+        return run(self._operations.count(Kind.MEMORY, user_id, user_prefix))
 
-    # --- session summaries: as memories, where the id is the session id
+    def delete_memories(self, ids: Iterable[str], *, user_id: str | Nobody | None = None) -> int:
+        """Delete the rows with these ids; return how many there were. AmbiguousIdError where
+        several users have one of them, and nothing is deleted."""
+        return run(self._operations.delete_many(Kind.MEMORY, ids, user_id))
 
-    def upsert_summary(self, summary: SummaryRow, *, if_version: int | None = None) -> SummaryRow:
-        """As ``upsert_memory``."""
-        raise defaults.no_summaries(self)
+    # --- users
 
-    def upsert_summaries(self, summaries: Iterable[SummaryRow]) -> list[SummaryRow]:
-        """As ``upsert_memories``."""
-        raise defaults.no_summaries(self)
+    def list_users(
+        self, *, prefix: str = "", after: str | None = None, limit: int | None = None
+    ) -> list[str]:
+        """Return the users who have a memory or a summary, in code-point order, without nobody.
 
-    def read_summary(self, session_id: str, *, user_id: str | None = None) -> SummaryRow | None:
-        """As ``read_memory``."""
-        raise defaults.no_summaries(self)
+        Those that begin with ``prefix`` and come behind ``after``. What it costs depends on the
+        users that it returns, not on the rows.
+        """
+        return run(self._operations.list_users(prefix, after, limit))
 
-    def read_summaries(
-        self, user_id: str | None = None, limit: int | None = None, sort: str | None = None
-    ) -> list[SummaryRow]:
-        """As ``read_memories``."""
-        raise defaults.no_summaries(self)
+    def delete_user(self, user_id: str | Nobody) -> dict[str, int]:
+        """Delete everything of a user; return ``{"memories": n, "summaries": m}``.
 
-    def iter_summaries(
-        self, user_id: str | None = None, sort: str | None = None, page_size: int = PAGE_SIZE
-    ) -> Iterator[SummaryRow]:
-        """As ``iter_memories``."""
-        raise defaults.no_summaries(self)
+        None is refused with InvalidMemoryError.
+        """
+        return run(self._operations.delete_user(user_id))
 
-    def count_summaries(self, user_id: str | None = None) -> int:
-        """As ``count_memories``."""
-        raise defaults.no_summaries(self)
+    def delete_users(self, *, user_prefix: str) -> dict[str, int]:
+        """Delete everything of all users under a prefix; return the counts as ``delete_user``.
 
-    def delete_summary(
-        self, session_id: str, *, user_id: str | None = None, if_version: int | None = None
-    ) -> bool:
-        """Delete one summary; True when there was one."""
-        raise defaults.no_summaries(self)
+        An empty prefix is refused with InvalidMemoryError: ``clear()`` empties a store.
+        """
+        return run(self._operations.delete_users(user_prefix))
 
-    def delete_summaries(self, session_ids: Iterable[str], *, user_id: str | None = None) -> int:
-        """As ``delete_memories``."""
-        raise defaults.no_summaries(self)
+    def forget_user(self, user_id: str | Nobody) -> Receipt:
+        """Delete everything of a user, also what older software left, and look whether it is gone.
+
+        Never raises after something was deleted: then ``verified`` of the receipt is False, and
+        ``reason`` says why.
+        """
+        return run(self._operations.forget_user(user_id, describe(self)))
+
+    def change_mark(self, user_id: str | Nobody) -> str | None:
+        """Return a token of the user's rows: it differs whenever they differ, and equal tokens mean
+        equal rows. None where the backend has none."""
+        return run(self._operations.change_mark(user_id))

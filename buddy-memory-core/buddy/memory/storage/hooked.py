@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import pluggy
 
-from buddy.memory import payload
 from buddy.memory.errors import InvalidMemoryError
 from buddy.memory.hookspecs import Operation
-from buddy.memory.storage.record import Corrupt, Kind, Record, Write
+from buddy.memory.storage import clock
+from buddy.memory.storage.hook_calls import functions, observed, transformed
+from buddy.memory.storage.record import Corrupt, Key, Kind, Record, Scope, Write
 from buddy.memory.storage.store import Store
-
-logger = logging.getLogger("buddy.memory")
 
 
 class HookedStore(Store):
@@ -25,35 +23,30 @@ class HookedStore(Store):
         self.inner = store
         self._backend = backend
         hook = manager.hook
-        self._observers = _functions(hook.buddy_memory_operation, "operation")
-        self._before_write = _functions(hook.buddy_memory_before_write, "record")
+        self._observers = functions(hook.buddy_memory_operation, "operation")
+        self._before_write = functions(hook.buddy_memory_before_write, "record")
         # Undone in the opposite order.
-        self._after_read = _functions(hook.buddy_memory_after_read, "record")[::-1]
+        self._after_read = functions(hook.buddy_memory_after_read, "record")[::-1]
 
     # --- the hooks
 
-    @contextmanager
-    def _observed(self, name: str, *about: Any) -> Generator[Operation]:
-        operation = Operation(self._backend, name, *about)
-        entered: list[tuple[str, AbstractContextManager[object]]] = []
-        for plugin, observe in self._observers:
-            with _harmless(plugin):
-                context = observe(operation)
-                if context is not None:
-                    context.__enter__()
-                    entered.append((plugin, context))
-        try:
-            yield operation
-        except BaseException as error:
-            _leave(entered, type(error), error, error.__traceback__)
-            raise
-        _leave(entered, None, None, None)
+    def _observed(
+        self,
+        name: str,
+        kind: Kind | None = None,
+        scope: Scope | None = None,
+        keys: Sequence[Key] = (),
+    ) -> AbstractContextManager[Operation]:
+        return observed(self._observers, Operation(self._backend, name, kind, scope, keys))
+
+    def _observed_row(self, name: str, kind: Kind, key: Key) -> AbstractContextManager[Operation]:
+        return self._observed(name, kind, Scope.of_user(key.user_id), [key])
 
     def _written(self, write: Write) -> Write:
         record = write.record
         for plugin, transform in self._before_write:
             try:
-                record = _transformed(record, transform)
+                record = transformed(record, transform)
             except Exception as error:
                 reason = f"the plugin {plugin} refused the row: {type(error).__name__}"
                 raise InvalidMemoryError(reason, record.kind.value) from error
@@ -62,11 +55,14 @@ class HookedStore(Store):
     def _shown(self, record: Record) -> Record | Corrupt:
         for plugin, transform in self._after_read:
             try:
-                record = _transformed(record, transform)
+                record = transformed(record, transform)
             except Exception as error:
                 reason = f"the plugin {plugin} cannot read it: {type(error).__name__}"
-                return Corrupt(record.id, record.user_id, record.position, reason)
+                return Corrupt(record.user_id, record.id, record.position, reason)
         return record
+
+    def _shown_rows(self, rows: Sequence[Record | Corrupt]) -> list[Record | Corrupt]:
+        return [self._shown(row) if isinstance(row, Record) else row for row in rows]
 
     def _shown_as(self, write: Write) -> dict[str, Any]:
         """Return the payload that readers will see of a transformed write, before it is stored."""
@@ -91,11 +87,11 @@ class HookedStore(Store):
         with self._observed("drop"):
             await self.inner.drop()
 
-    async def older(self) -> AsyncIterator[list[Record | Corrupt]]:
+    async def legacy_records(self) -> AsyncIterator[list[Record | Corrupt]]:
         # As it stands: no plugin had a hand in what older software wrote.
-        with self._observed("older", Kind.MEMORY) as operation:
+        with self._observed("legacy_records", Kind.MEMORY) as operation:
             operation.rows = 0
-            async for page in self.inner.older():
+            async for page in self.inner.legacy_records():
                 operation.rows += len(page)
                 yield page
 
@@ -111,16 +107,23 @@ class HookedStore(Store):
         with self._observed("close"):
             await self.inner.close()
 
-    async def facts(self) -> dict[str, str]:
-        with self._observed("facts"):
-            return await self.inner.facts()
+    async def server_info(self) -> dict[str, str]:
+        with self._observed("server_info"):
+            return await self.inner.server_info()
 
-    def risks(self, facts: Mapping[str, str]) -> list[str]:
-        return self.inner.risks(facts)
+    def durability_warnings(self, info: Mapping[str, str]) -> list[str]:
+        return self.inner.durability_warnings(info)
+
+    async def delete_legacy(self, user_id: str | None) -> int:
+        with self._observed("delete_legacy", Kind.MEMORY, Scope.of_user(user_id)) as operation:
+            operation.rows = await self.inner.delete_legacy(user_id)
+            return operation.rows
+
+    async def generation(self, kind: Kind) -> str:
+        return await self.inner.generation(kind)
 
     async def put(self, write: Write) -> Record:
-        plain = write.record
-        with self._observed("put", plain.kind, plain.id, plain.user_id) as operation:
+        with self._observed_row("put", write.record.kind, write.record.key) as operation:
             write = self._written(write)
             payload = self._shown_as(write)
             stored = await self.inner.put(write)
@@ -139,9 +142,8 @@ class HookedStore(Store):
         put: Callable[[Sequence[Write]], Awaitable[list[Record]]],
         writes: Sequence[Write],
     ) -> list[Record]:
-        with self._observed(name, writes[0].record.kind) as operation:
-            operation.ids = [write.record.id for write in writes]
-            operation.user_ids = list(dict.fromkeys(write.record.user_id for write in writes))
+        keys = [write.record.key for write in writes]
+        with self._observed(name, writes[0].record.kind, None, keys) as operation:
             written = [self._written(write) for write in writes]
             payloads = [self._shown_as(write) for write in written]
             stored = await put(written)
@@ -150,88 +152,96 @@ class HookedStore(Store):
                 row._replace(payload=payload) for row, payload in zip(stored, payloads, strict=True)
             ]
 
-    async def get(self, kind: Kind, id: str, user_id: str | None) -> Record | Corrupt | None:
-        with self._observed("get", kind, id, user_id) as operation:
-            found = await self.inner.get(kind, id, user_id)
+    async def rewrite(
+        self,
+        kind: Kind,
+        user_id: str | None,
+        id: str,
+        if_stamp: int,
+        *,
+        payload: dict[str, Any],
+        vector: bytes | None,
+    ) -> bool:
+        key = Key(user_id, id)
+        with self._observed_row("rewrite", kind, key) as operation:
+            # Times are none of a rewrite, nor of a transform.
+            now = clock.utc_now()
+            write = self._written(Write(Record(kind, *key, payload, now, now), now))
+            self._shown_as(write)
+            payload = write.record.payload
+            done = await self.inner.rewrite(kind, *key, if_stamp, payload=payload, vector=vector)
+            operation.rows = int(done)
+            return done
+
+    async def get(self, kind: Kind, user_id: str | None, id: str) -> Record | Corrupt | None:
+        with self._observed_row("get", kind, Key(user_id, id)) as operation:
+            found = await self.inner.get(kind, user_id, id)
             operation.rows = int(found is not None)
             return self._shown(found) if isinstance(found, Record) else found
 
-    async def has(self, kind: Kind, id: str, user_id: str | None) -> bool:
-        with self._observed("has", kind, id, user_id):
-            return await self.inner.has(kind, id, user_id)
+    async def get_many(self, kind: Kind, keys: Sequence[Key]) -> list[Record | Corrupt | None]:
+        with self._observed("get_many", kind, None, keys) as operation:
+            rows = await self.inner.get_many(kind, keys)
+            operation.rows = sum(row is not None for row in rows)
+            return [self._shown(row) if isinstance(row, Record) else row for row in rows]
+
+    async def find(self, kind: Kind, ids: Sequence[str]) -> list[Record | Corrupt]:
+        with self._observed("find", kind) as operation:
+            operation.ids = ids
+            rows = await self.inner.find(kind, ids)
+            operation.keys = [row.key for row in rows]
+            operation.rows = len(rows)
+            return self._shown_rows(rows)
+
+    async def has(self, kind: Kind, user_id: str | None, id: str) -> bool:
+        with self._observed_row("has", kind, Key(user_id, id)):
+            return await self.inner.has(kind, user_id, id)
 
     async def page(
         self,
         kind: Kind,
-        user_id: str | None,
+        scope: Scope,
         *,
         newest_first: bool,
         after: Any,
         limit: int | None,
     ) -> list[Record | Corrupt]:
-        with self._observed("page", kind, None, user_id) as operation:
+        with self._observed("page", kind, scope) as operation:
             rows = await self.inner.page(
-                kind, user_id, newest_first=newest_first, after=after, limit=limit
+                kind, scope, newest_first=newest_first, after=after, limit=limit
             )
+            operation.keys = [row.key for row in rows]
             operation.rows = len(rows)
-            operation.ids = [row.id for row in rows]
-            return [self._shown(row) if isinstance(row, Record) else row for row in rows]
+            return self._shown_rows(rows)
 
-    async def count(self, kind: Kind, user_id: str | None) -> int:
-        with self._observed("count", kind, None, user_id):
-            return await self.inner.count(kind, user_id)
+    async def count(self, kind: Kind, scope: Scope) -> int:
+        with self._observed("count", kind, scope):
+            return await self.inner.count(kind, scope)
+
+    async def users(
+        self, kind: Kind, *, prefix: str, after: str | None, limit: int | None
+    ) -> list[str]:
+        with self._observed("users", kind, Scope.of_prefix(prefix)):
+            return await self.inner.users(kind, prefix=prefix, after=after, limit=limit)
+
+    async def mark(self, kind: Kind, user_id: str | None) -> str | None:
+        with self._observed("mark", kind, Scope.of_user(user_id)):
+            return await self.inner.mark(kind, user_id)
 
     async def delete(
-        self, kind: Kind, id: str, user_id: str | None, if_version: int | None
+        self, kind: Kind, user_id: str | None, id: str, if_version: int | None
     ) -> bool:
-        with self._observed("delete", kind, id, user_id) as operation:
-            deleted = await self.inner.delete(kind, id, user_id, if_version)
+        with self._observed_row("delete", kind, Key(user_id, id)) as operation:
+            deleted = await self.inner.delete(kind, user_id, id, if_version)
             operation.rows = int(deleted)
             return deleted
 
-    async def delete_many(self, kind: Kind, ids: Sequence[str], user_id: str | None) -> int:
-        with self._observed("delete_many", kind, None, user_id) as operation:
-            operation.ids = ids
-            operation.rows = await self.inner.delete_many(kind, ids, user_id)
+    async def delete_many(self, kind: Kind, keys: Sequence[Key]) -> int:
+        with self._observed("delete_many", kind, None, keys) as operation:
+            operation.rows = await self.inner.delete_many(kind, keys)
             return operation.rows
 
-    async def delete_all(self, kind: Kind, user_id: str | None) -> int:
-        with self._observed("delete_all", kind, None, user_id) as operation:
-            operation.rows = await self.inner.delete_all(kind, user_id)
+    async def delete_all(self, kind: Kind, scope: Scope) -> int:
+        with self._observed("delete_all", kind, scope) as operation:
+            operation.rows = await self.inner.delete_all(kind, scope)
             return operation.rows
-
-
-def _functions(caller: pluggy.HookCaller, argument: str) -> list[tuple[str, Callable[..., Any]]]:
-    """Return a hook's implementations in the order in which they run, each taking one argument."""
-
-    def adapted(implementation: pluggy.HookImpl) -> Callable[..., Any]:
-        function = implementation.function
-        return function if argument in implementation.argnames else lambda _: function()
-
-    return [(i.plugin_name, adapted(i)) for i in reversed(caller.get_hookimpls())]
-
-
-def _transformed(old: Record, transform: Callable[[Record], Record | None]) -> Record:
-    """Return what a transform makes of a record; it may differ in the payload only."""
-    # The transform gets a copy, so that what it does in place goes nowhere unchecked.
-    new = transform(old._replace(payload=payload.encode(old.payload, old.kind.value)))
-    if new is None:
-        return old
-    if new._replace(payload=old.payload) != old:
-        raise ValueError("a transform may change nothing but the payload")
-    return new._replace(payload=payload.encode(new.payload, new.kind.value))
-
-
-@contextmanager
-def _harmless(plugin: str) -> Generator[None]:
-    """An observer that fails is logged, and the operation goes on."""
-    try:
-        yield
-    except Exception:
-        logger.exception("the plugin %s failed while observing", plugin)
-
-
-def _leave(entered: list[tuple[str, AbstractContextManager[object]]], *error: Any) -> None:
-    for plugin, context in reversed(entered):
-        with _harmless(plugin):
-            context.__exit__(*error)

@@ -34,9 +34,11 @@ def read_row(values: Iterable[Any], position: Any = None) -> Record | Corrupt:
         content = read_payload(_text(memory))
     except ValueError as error:
         shown = id if isinstance(id, str) else repr(id)
-        return Corrupt(shown, user_id if isinstance(user_id, str) else None, position, str(error))
+        return Corrupt(user_id if isinstance(user_id, str) else None, shown, position, str(error))
     first = created or updated or clock.utc_now()
-    return Record(Kind.MEMORY, id, user_id, content, first, updated or first, 1, position)
+    return Record(
+        Kind.MEMORY, user_id, id, content, first, updated or first, version=1, position=position
+    )
 
 
 def _text(value: Any) -> Any:

@@ -1,43 +1,40 @@
 """The rules, once: everything between what a caller asks and what a Store has to do.
 
-``Policy`` speaks records and is the same for both versions of the API and for sync and async;
-the classes in ``buddy.memory.storage.stored`` only translate rows. Rule numbers refer to
-docs/rules.md.
+``Policy`` speaks records and is the same for both versions of the API and for sync and async.
+Rule numbers refer to docs/rules.md.
 """
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable
 from typing import Any
 
 from buddy.memory import payload
-from buddy.memory.errors import (
-    ClosedError,
-    CorruptMemoryError,
-    InvalidMemoryError,
-    OwnerMismatchError,
-)
+from buddy.memory.errors import ClosedError, ConfigError, ConflictError
 from buddy.memory.storage import clock
 from buddy.memory.storage.checks import (
     check_id,
     check_ids,
-    check_limit,
-    check_page_size,
-    check_pages,
-    check_sort,
     check_stored_version,
     check_user,
     check_version,
     prepare,
 )
-from buddy.memory.storage.record import Corrupt, Draft, Kind, Record, Write
+from buddy.memory.storage.lookups import one_of_each, only_one, readable_row, readable_rows
+from buddy.memory.storage.record import (
+    EVERYBODY,
+    Corrupt,
+    Draft,
+    Key,
+    Kind,
+    Record,
+    Scope,
+    Write,
+)
 from buddy.memory.storage.store import Store
 
-logger = logging.getLogger("buddy.memory")
 
-
-class Lease:
+class RefCount:
     """How many objects use one store; the last one to close closes it."""
 
     def __init__(self) -> None:
@@ -47,10 +44,10 @@ class Lease:
 class Policy:
     """One Store with the rules R1 to R8 and R13 kept above it."""
 
-    def __init__(self, store: Store, name: str, lease: Lease | None = None) -> None:
+    def __init__(self, store: Store, name: str, references: RefCount | None = None) -> None:
         self._store = store
         self._name = name
-        self._lease = lease or Lease()
+        self._references = references or RefCount()
         self.closed = False
 
     @property
@@ -67,144 +64,192 @@ class Policy:
         return await store.put(prepare(draft, clock.utc_now(), check_version(if_version)))
 
     async def put_many(self, drafts: Iterable[Draft]) -> list[Record]:
+        """Write the rows of one kind; a user and id given twice is written once (R6)."""
         store, now = self.store, clock.utc_now()
-        writes: dict[str, Write] = {}
-        ids: list[str] = []
+        writes: dict[tuple[Any, ...], Write] = {}
+        keys: list[tuple[Any, ...]] = []
         for draft in drafts:
             write = prepare(draft, now)
-            id = write.record.id
-            ids.append(id)
-            writes[id] = _collapse(writes[id], write) if id in writes else write
+            key = write.record[1:3]  # As Record.key, in half the time: bulk writes are large.
+            keys.append(key)
+            writes[key] = _collapse(writes[key], write) if key in writes else write
         if not writes:
             await store.ping()
             return []
         records = await store.put_many(list(writes.values()))
-        if len(records) == len(ids):
+        if len(records) == len(keys):
             return records
-        stored = {record.id: record for record in records}
-        return [stored[id]._replace(payload=payload.encode(stored[id].payload)) for id in ids]
+        stored = {record[1:3]: record for record in records}
+        return [stored[key]._replace(payload=payload.encode(stored[key].payload)) for key in keys]
 
-    async def restore(self, drafts: Iterable[tuple[Draft, int]]) -> list[Record]:
-        """Store rows from elsewhere with their versions; the ids are distinct, and one of them."""
+    async def restore(self, records: Iterable[Record]) -> list[Record]:
+        """Store records of one kind from elsewhere, with their versions and ends.
+
+        Their keys are distinct.
+        """
         store, now = self.store, clock.utc_now()
-        writes = [prepare(draft, now, None, check_stored_version(v)) for draft, v in drafts]
+        writes = []
+        for record in records:
+            write = prepare(Draft(*record[:6]), now)
+            kept = write.record._replace(
+                version=check_stored_version(record.version),
+                expires_at=record.expires_at,
+                vector=record.vector,
+            )
+            writes.append(write._replace(record=kept))
         return await store.restore(writes) if writes else []
+
+    async def rewrite(self, record: Record, new: Any, vector: bytes | None) -> bool:
+        """Replace payload and vector of the row that still is as ``record``."""
+        store, encoded = self.store, payload.encode(new, record.kind)
+        if record.stamp is None:
+            raise ConfigError("a record to rewrite has to be one that was read")
+        return await store.rewrite(
+            record.kind, *record.key, record.stamp, payload=encoded, vector=vector
+        )
 
     # --- reading
 
-    async def get(self, kind: Kind, id: Any, user_id: str | None = None) -> Record | None:
-        found = await self.store.get(kind, check_id(id), check_user(user_id))
-        if isinstance(found, Corrupt):
-            raise CorruptMemoryError(found.id, found.reason)
-        return found
+    async def get(self, kind: Kind, id: Any, user_id: Any = None) -> Record | None:
+        store, id = self.store, check_id(id)
+        found: Record | Corrupt | None
+        if user_id is None:
+            found = only_one(id, await store.find(kind, [id]))
+        else:
+            found = await store.get(kind, check_user(user_id), id)
+        return readable_row(found)
 
-    async def has(self, kind: Kind, id: Any, user_id: str | None = None) -> bool:
-        return await self.store.has(kind, check_id(id), check_user(user_id))
-
-    async def read(
-        self, kind: Kind, user_id: str | None, limit: int | None, sort: str | None
-    ) -> list[Record]:
-        store, newest_first, missing = self.store, check_sort(sort), check_limit(limit)
-        check_user(user_id)
-        if missing == 0:
+    async def get_many(self, kind: Kind, ids: Any, user_id: Any = None) -> list[Record | None]:
+        """Return the records in the order of ``ids``, None for what is not there."""
+        store, ids = self.store, check_ids(ids)
+        distinct = list(dict.fromkeys(ids))
+        user = check_user(user_id)
+        if not distinct:
             await store.ping()  # An empty answer means that the backend answered (R7).
             return []
-        records: list[Record] = []
-        after = None
-        while True:
-            page = await store.page(
-                kind, user_id, newest_first=newest_first, after=after, limit=missing
-            )
-            good = readable(page)
-            records += good
-            if missing is None or len(page) < missing or len(good) == missing:
-                return records
-            # Unreadable rows must not hide readable ones (R4): fetch as many more.
-            after, missing = page[-1].position, missing - len(good)
+        found: dict[str, Record | Corrupt | None] = dict.fromkeys(distinct)
+        if user_id is None:
+            found.update(one_of_each(distinct, await store.find(kind, distinct)))
+        else:
+            keys = [Key(user, id) for id in distinct]
+            found.update(zip(distinct, await store.get_many(kind, keys), strict=True))
+        records = [readable_row(found[id]) for id in ids]
+        return records if len(distinct) == len(ids) else [*map(_copy, records)]
+
+    async def has(self, kind: Kind, id: Any, user_id: Any = None) -> bool:
+        """Tell whether exactly this row is there; a ``user_id`` of None is nobody, as in a row."""
+        return await self.store.has(kind, check_user(user_id), check_id(id))
+
+    async def read(
+        self, kind: Kind, scope: Scope, newest_first: bool, limit: int | None
+    ) -> list[Record]:
+        """Return up to ``limit`` readable records (None: all)."""
+        store = self.store
+        if limit == 0:
+            await store.ping()
+            return []
+        return (await self.page(kind, scope, newest_first, limit, None))[0]
 
     async def page(
-        self, kind: Kind, user_id: str | None, sort: str | None, page_size: int, after: Any
+        self, kind: Kind, scope: Scope, newest_first: bool, limit: int | None, after: Any
     ) -> tuple[list[Record], Any]:
-        """Return the readable records of one page and where the next one starts (None: nowhere)."""
-        page = await self.store.page(
-            kind,
-            check_user(user_id),
-            newest_first=check_sort(sort),
-            after=after,
-            limit=check_page_size(page_size),
-        )
-        return readable(page), page[-1].position if len(page) >= page_size else None
+        """Return up to ``limit`` readable records, and where the next start (None: nowhere)."""
+        store, missing = self.store, limit
+        records: list[Record] = []
+        while True:
+            page = await store.page(
+                kind, scope, newest_first=newest_first, after=after, limit=missing
+            )
+            good = readable_rows(page)
+            records += good
+            if missing is None or len(page) < missing:
+                return records, None
+            after = page[-1].position
+            if len(good) == missing:
+                return records, after
+            missing -= len(good)  # Unreadable rows must not hide readable ones (R4).
 
-    def check_pages(self, user_id: str | None, sort: str | None, page_size: int) -> None:
-        """Raise what ``page`` would raise for these arguments, at once and without I/O."""
-        check_pages(user_id, sort, page_size)
-        _ = self.store
+    async def count(self, kind: Kind, scope: Scope) -> int:
+        return await self.store.count(kind, scope)
 
-    async def count(self, kind: Kind, user_id: str | None = None) -> int:
-        return await self.store.count(kind, check_user(user_id))
+    async def users(self, prefix: str, after: str | None, limit: int | None) -> list[str]:
+        """Return the users who have a memory or a summary, in code-point order, without nobody."""
+        store = self.store
+        if limit == 0:
+            await store.ping()
+            return []
+        users: set[str] = set()
+        for kind in Kind:
+            users.update(await store.users(kind, prefix=prefix, after=after, limit=limit))
+        return sorted(users)[:limit]
+
+    async def change_mark(self, user_id: str | None) -> str | None:
+        """Return a token of all rows of the user, memories and summaries."""
+        store = self.store
+        marks = [await store.mark(kind, user_id) for kind in Kind]
+        return None if None in marks else "/".join(map(str, marks))
 
     # --- deleting
 
     async def delete(
-        self, kind: Kind, id: Any, user_id: str | None = None, if_version: int | None = None
+        self, kind: Kind, id: Any, user_id: Any = None, if_version: int | None = None
     ) -> bool:
-        return await self.store.delete(
-            kind, check_id(id), check_user(user_id), check_version(if_version)
-        )
+        store, id, expected = self.store, check_id(id), check_version(if_version)
+        if user_id is not None:
+            return await store.delete(kind, check_user(user_id), id, expected)
+        found = only_one(id, await store.find(kind, [id]))
+        if found is not None:
+            return await store.delete(kind, found.user_id, id, expected)
+        if expected:
+            raise ConflictError(id, expected, 0)
+        return False
 
-    async def delete_many(self, kind: Kind, ids: Iterable[str], user_id: str | None = None) -> int:
-        store, distinct = self.store, check_ids(ids)
-        check_user(user_id)
+    async def delete_many(self, kind: Kind, ids: Iterable[str], user_id: Any = None) -> int:
+        store, distinct = self.store, list(dict.fromkeys(check_ids(ids)))
+        user = check_user(user_id)
         if not distinct:
             await store.ping()
             return 0
-        return await store.delete_many(kind, distinct, user_id)
+        if user_id is None:
+            found = one_of_each(distinct, await store.find(kind, distinct))
+            keys = [item.key for item in found.values()]
+        else:
+            keys = [Key(user, id) for id in distinct]
+        return await store.delete_many(kind, keys) if keys else 0
 
-    async def delete_user(self, user_id: str) -> dict[str, int]:
+    async def delete_all(self, scope: Scope) -> dict[str, int]:
+        """Delete the memories and summaries of the scope; return the counts."""
         store = self.store
-        if check_user(user_id) is None:
-            raise InvalidMemoryError("name the user; clear() empties the whole store", "user_id")
         return {
-            "memories": await store.delete_all(Kind.MEMORY, user_id),
-            "summaries": await store.delete_all(Kind.SUMMARY, user_id),
+            "memories": await store.delete_all(Kind.MEMORY, scope),
+            "summaries": await store.delete_all(Kind.SUMMARY, scope),
         }
 
     async def clear(self) -> bool:
-        store = self.store
-        for kind in Kind:
-            await store.delete_all(kind, None)
+        await self.delete_all(EVERYBODY)
         return True
 
     # --- the end
 
     def share(self) -> Policy:
         """Return a second holder of the same store, closed on its own."""
-        shared = Policy(self.store, self._name, self._lease)
-        self._lease.holders += 1
+        shared = Policy(self.store, self._name, self._references)
+        self._references.holders += 1
         return shared
 
     async def close(self) -> None:
         if self.closed:
             return
         self.closed = True
-        self._lease.holders -= 1
-        if self._lease.holders == 0:
+        self._references.holders -= 1
+        if self._references.holders == 0:
             await self._store.close()
 
 
-def readable(page: list[Record | Corrupt]) -> list[Record]:
-    """Return the records of a page, with one warning for each row that cannot be decoded (R16)."""
-    records = []
-    for item in page:
-        if isinstance(item, Corrupt):
-            logger.warning("skipped the unreadable row %r: %s", item.id, item.reason)
-        else:
-            records.append(item)
-    return records
+def _copy(record: Record | None) -> Record | None:
+    return record and record._replace(payload=payload.encode(record.payload))
 
 
 def _collapse(first: Write, second: Write) -> Write:
-    """Return one write for an id that stands twice in one call: first place, last content."""
-    if first.record.user_id != second.record.user_id:
-        raise OwnerMismatchError(first.record.id)
+    """Return one write for a row that stands twice in one call: first place, last content."""
     return first._replace(record=first.record._replace(payload=second.record.payload))

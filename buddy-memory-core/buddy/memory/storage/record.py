@@ -1,48 +1,70 @@
-"""What travels between policy and a Store: records, writes, and rows that cannot be read."""
+"""What travels between the rules and a Store: records, writes, scopes, and unreadable rows."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 from enum import Enum
+from random import getrandbits
 from typing import Any, NamedTuple
 
-from buddy.memory.errors import ConflictError, OwnerMismatchError
+from buddy.memory.errors import ConflictError
 
 TICK = timedelta(microseconds=1)
 
+STAMP_BITS = 40
+"""Bits of a stamp: the sum over millions of rows stays within 64 bits and within a double."""
+
 
 class Kind(str, Enum):
-    """The two collections that every store keeps apart. Ids are unique within a kind."""
+    """The two collections that every store keeps apart."""
 
     MEMORY = "memory"
     SUMMARY = "summary"
+
+
+class Key(NamedTuple):
+    """What names a row within its kind; a ``user_id`` of None is nobody's row (rule R1)."""
+
+    user_id: str | None
+    id: str
 
 
 class Record(NamedTuple):
     """One stored row, the same for every version of the API and every backend.
 
     ``payload`` is a JSON object (see ``buddy.memory.payload``). Times are aware, in UTC.
-    ``version`` counts the writes from 1. ``position`` is the row's place in the order of first
-    writing: set by the store in what it reads (and may be None in what it wrote), sortable, unique
-    in its kind, otherwise opaque.
+    ``version`` counts the writes from 1. ``expires_at`` is the end of the row, None for never.
+    ``vector`` holds the row's embeddings in their stored form, None without.
+
+    ``stamp`` is an int that every change of the stored row replaces. ``position`` is the row's
+    place in the order of first writing: an int or a str, sortable, unique in its kind, otherwise
+    opaque. The store sets it in what it reads; in what a write returns both may be None.
     """
 
     kind: Kind
-    id: str
     user_id: str | None
+    id: str
     payload: dict[str, Any]
     created_at: datetime
     updated_at: datetime
     version: int = 1
+    expires_at: datetime | None = None
+    vector: bytes | None = None
+    stamp: int | None = None
     position: Any = None
+
+    @property
+    def key(self) -> Key:
+        """What names the row."""
+        return Key(self.user_id, self.id)
 
 
 class Draft(NamedTuple):
     """A row as a caller handed it in: nothing is checked yet."""
 
     kind: Kind
-    id: Any
     user_id: Any
+    id: Any
     payload: Any
     created_at: Any = None
     updated_at: Any = None
@@ -51,9 +73,9 @@ class Draft(NamedTuple):
 class Write(NamedTuple):
     """An upsert to be done in one atomic step.
 
-    ``record`` is what to store when the id is new. When it is not, only its payload is taken and
-    ``now`` becomes the time of the update. ``if_version`` is the version that must be stored
-    (0: no row), or None for any.
+    ``record`` is what to store when its key is new. When it is not, its payload, ``expires_at``,
+    ``vector`` and ``stamp`` are taken, and ``now`` becomes the time of the update. ``if_version``
+    is the version that must be stored (0: no row), or None for any.
     """
 
     record: Record
@@ -64,25 +86,81 @@ class Write(NamedTuple):
 class Corrupt(NamedTuple):
     """A stored row that cannot be decoded; takes its place in pages so that paging goes on."""
 
-    id: str
     user_id: str | None
+    id: str
     position: Any
     reason: str
 
+    @property
+    def key(self) -> Key:
+        """What names the row."""
+        return Key(self.user_id, self.id)
+
+
+class Reach(Enum):
+    """How many users a Scope covers."""
+
+    EVERYBODY = "everybody"
+    USER = "user"
+    PREFIX = "prefix"
+
+
+class Scope(NamedTuple):
+    """Whose rows a page, a count or a deletion is about.
+
+    ``name`` is the user of ``Reach.USER`` (None: nobody) and the prefix of ``Reach.PREFIX``.
+    """
+
+    reach: Reach
+    name: str | None = None
+
+    @classmethod
+    def of_user(cls, user_id: str | None) -> Scope:
+        """Return the scope of one user's rows; None: of the rows without a user."""
+        return cls(Reach.USER, user_id)
+
+    @classmethod
+    def of_prefix(cls, prefix: str) -> Scope:
+        """Return the scope of all users who begin with ``prefix``; "" is every named one."""
+        return cls(Reach.PREFIX, prefix)
+
+    def covers(self, user_id: str | None) -> bool:
+        """Tell whether the rows of that user (None: nobody) are in the scope."""
+        if self.reach is Reach.EVERYBODY:
+            return True
+        if self.reach is Reach.USER:
+            return user_id == self.name
+        return user_id is not None and user_id.startswith(self.name or "")
+
+
+EVERYBODY = Scope(Reach.EVERYBODY)
+"""The scope of all rows."""
+
+
+def new_stamp() -> int:
+    """Return a stamp for a state of a row that is about to be stored."""
+    return getrandbits(STAMP_BITS)
+
 
 def merge(stored: Record | None, write: Write) -> Record:
-    """Return what a store holds after ``write``, given what it holds before (rules R1, R2, R13).
+    """Return what a store holds after ``write``, given what it holds before (rules R2, R13).
 
     The reference for every backend, and directly usable by those that write in a loop of
-    read, decide and compare-and-set. Raises OwnerMismatchError or ConflictError.
+    read, decide and compare-and-set. ``stored`` is the row with the write's own key.
+    Raises ConflictError.
     """
     new, expected = write.record, write.if_version
-    if stored is not None and stored.user_id != new.user_id:
-        raise OwnerMismatchError(new.id)
     actual = 0 if stored is None else stored.version
     if expected is not None and expected != actual:
         raise ConflictError(new.id, expected, actual)
+    stamp = new_stamp() if new.stamp is None else new.stamp
     if stored is None:
-        return new
-    moved = max(write.now, stored.updated_at + TICK)
-    return stored._replace(payload=new.payload, updated_at=moved, version=actual + 1)
+        return new._replace(stamp=stamp)
+    return stored._replace(
+        payload=new.payload,
+        updated_at=max(write.now, stored.updated_at + TICK),
+        version=actual + 1,
+        expires_at=new.expires_at,
+        vector=new.vector,
+        stamp=stamp,
+    )

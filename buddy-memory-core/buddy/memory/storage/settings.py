@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from buddy.memory import plugins
 from buddy.memory.config import redact
 from buddy.memory.storage.policy import Policy
+from buddy.memory.storage.record import Kind
+from buddy.memory.storage.row_mapping import RowMapping
 from buddy.memory.storage.store import Store
+from buddy.memory.storage.store_operations import StoreOperations
 
 _PLAIN = (str, int, float, bool, type(None))
 _SECRET = ("password", "token", "secret", "credentials")
@@ -17,6 +20,9 @@ _SECRET = ("password", "token", "secret", "credentials")
 class Settings:
     """Holds a Policy and the constructor's arguments, and never shows a secret (R10, R11)."""
 
+    _mappings: ClassVar[Mapping[Kind, RowMapping[Any]]]
+    """How rows of this version of the API become records."""
+
     def __init__(
         self, store: Store, settings: Mapping[str, Any] | None = None, *, portable: bool = True
     ) -> None:
@@ -24,9 +30,23 @@ class Settings:
 
         ``portable`` is False when they do not lead back to the same data: a database in memory.
         """
-        self._policy = Policy(plugins.wrap(store, type(self).__name__), type(self).__name__)
+        name = type(self).__name__
+        self._use(Policy(plugins.wrap(store, name), name))
         self._settings = dict(settings or {})
         self._portable = settings is not None and portable
+
+    def _use(self, policy: Policy) -> None:
+        self._policy = policy
+        self._store_operations = StoreOperations(policy, self._mappings)
+
+    @property
+    def _operations(self) -> StoreOperations:
+        return self._store_operations
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether the settings do not lead back to the rows: they end with this process."""
+        return bool(self._settings) and not self._portable
 
     def to_dict(self) -> dict[str, Any]:
         """Return the class name and the settings, without secrets and live objects."""
@@ -44,7 +64,7 @@ class Settings:
     def __copy__(self) -> Any:
         twin = object.__new__(type(self))
         twin.__dict__.update(self.__dict__)
-        twin._policy = self._policy.share()
+        twin._use(self._policy.share())
         return twin
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:

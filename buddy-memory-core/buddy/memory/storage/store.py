@@ -1,7 +1,7 @@
 """The narrow waist: what a backend has to be able to do, and nothing else.
 
 A Store knows records, not rows, rules or versions of the API. Write one and the classes in
-``buddy.memory.storage`` give it both versions of the API, async, limits, order and ownership.
+``buddy.memory.storage`` give it both versions of the API, async, limits, order and identity.
 
 Primitives are ``async def`` whatever the driver. A store on a synchronous driver simply never
 suspends, and ``run`` (see ``buddy.memory.storage.run``) drives it without an event loop; a store
@@ -18,15 +18,18 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from buddy.memory.errors import MemoryDbError
-from buddy.memory.storage.record import Corrupt, Kind, Record, Write
+from buddy.memory.storage.record import Corrupt, Key, Kind, Record, Scope, Write
 
 
 class Store(ABC):
-    """One place where records are kept, addressed by kind and id.
+    """One place where records are kept, addressed by kind, user and id.
 
-    ``user_id=None`` in a filter means all users. A place that was never made reads as empty, is
-    not made by reading, and is made by the first write.
+    A ``user_id`` of None is nobody: it names the rows without a user and never means everybody.
+    A place that was never made reads as empty, is not made by reading, and is made by the first
+    write.
     """
+
+    # --- the place
 
     @abstractmethod
     async def create(self) -> None:
@@ -41,18 +44,50 @@ class Store(ABC):
         """Remove the place with all its records, and nothing else. Fine when there is none."""
 
     @abstractmethod
+    async def ping(self) -> None:
+        """Ask the backend for an answer; return when it came."""
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Give back what the store itself opened. Called once."""
+
+    # --- one record, named by its user and its id
+
+    @abstractmethod
     async def put(self, write: Write) -> Record:
         """Apply one write atomically, as ``merge`` describes, and return the stored record."""
 
     @abstractmethod
-    async def get(self, kind: Kind, id: str, user_id: str | None) -> Record | Corrupt | None:
-        """Return the record (of that user), or None; Corrupt when it cannot be decoded."""
+    async def get(self, kind: Kind, user_id: str | None, id: str) -> Record | Corrupt | None:
+        """Return the record, or None; Corrupt when it cannot be decoded."""
+
+    @abstractmethod
+    async def delete(
+        self, kind: Kind, user_id: str | None, id: str, if_version: int | None
+    ) -> bool:
+        """Delete one record; False when there is none.
+
+        Raises ConflictError when ``if_version`` is given and differs from the stored version,
+        where a missing record has version 0.
+        """
+
+    # --- records by id alone
+
+    @abstractmethod
+    async def find(self, kind: Kind, ids: Sequence[str]) -> list[Record | Corrupt]:
+        """Return the records that have one of these distinct ids, whoever's they are, in any order.
+
+        Of an id that more than one user has, any two are enough: the caller refuses it. One round
+        trip, however many ids.
+        """
+
+    # --- the records of a scope
 
     @abstractmethod
     async def page(
         self,
         kind: Kind,
-        user_id: str | None,
+        scope: Scope,
         *,
         newest_first: bool,
         after: Any,
@@ -61,87 +96,125 @@ class Store(ABC):
         """Return up to ``limit`` (>= 1; None: all) records in order of first writing.
 
         ``after`` is the position of the last record already seen, or None to start.
-        Fewer than ``limit`` mean that there are no more.
+        Fewer than ``limit`` mean that there are no more. What it costs depends on the rows of the
+        scope, never on those of the store.
         """
 
     @abstractmethod
-    async def delete(
-        self, kind: Kind, id: str, user_id: str | None, if_version: int | None
+    async def count(self, kind: Kind, scope: Scope) -> int:
+        """Count the records, unreadable ones included."""
+
+    @abstractmethod
+    async def delete_all(self, kind: Kind, scope: Scope) -> int:
+        """Delete every record that is there when this begins; return how many there were.
+
+        Ends while others go on writing.
+        """
+
+    @abstractmethod
+    async def users(
+        self, kind: Kind, *, prefix: str, after: str | None, limit: int | None
+    ) -> list[str]:
+        """Return up to ``limit`` (>= 1; None: all) users who have a record, in code-point order.
+
+        Only those that begin with ``prefix`` and, with ``after``, come behind it; never nobody.
+        What it costs depends on the users that it returns, not on their rows.
+        """
+
+    @abstractmethod
+    async def rewrite(
+        self,
+        kind: Kind,
+        user_id: str | None,
+        id: str,
+        if_stamp: int,
+        *,
+        payload: dict[str, Any],
+        vector: bytes | None,
     ) -> bool:
-        """Delete one record; False when there is none (of that user).
+        """Replace payload and vector of the record that still has this stamp; False without one.
 
-        Raises ConflictError when ``if_version`` is given and differs from the stored version,
-        where a missing record has version 0.
+        Version, times, end and place stay; the stamp is a new one.
         """
 
-    @abstractmethod
-    async def delete_all(self, kind: Kind, user_id: str | None) -> int:
-        """Delete every record (of that user) and return how many there were."""
+    # --- what follows has a correct default; override where the backend does it in one step
 
-    @abstractmethod
-    async def count(self, kind: Kind, user_id: str | None) -> int:
-        """Count the records (of that user), unreadable ones included."""
+    async def get_many(self, kind: Kind, keys: Sequence[Key]) -> list[Record | Corrupt | None]:
+        """Return what ``get`` would return for each of these distinct keys, in their order.
 
-    @abstractmethod
-    async def ping(self) -> None:
-        """Ask the backend for an answer; return when it came."""
+        One round trip where the backend can.
+        """
+        return [await self.get(kind, *key) for key in keys]
 
-    @abstractmethod
-    async def close(self) -> None:
-        """Give back what the store itself opened. Called once."""
-
-    # What follows has a correct default; override where the backend does it in one step.
+    async def has(self, kind: Kind, user_id: str | None, id: str) -> bool:
+        """Tell whether there is such a record."""
+        return await self.get(kind, user_id, id) is not None
 
     async def put_many(self, writes: Sequence[Write]) -> list[Record]:
-        """Apply the writes (ids are distinct) in order and return the records in order.
+        """Apply the writes (of one kind, keys are distinct) in order; return the records in order.
 
-        Stores all, or raises with ``stored_ids`` set.
+        Stores all, or raises with ``stored`` set.
         """
         done: list[Record] = []
         for write in writes:
             try:
                 done.append(await self.put(write))
             except MemoryDbError as error:
-                error.stored_ids = tuple(record.id for record in done)
+                error.stored = tuple(record.key for record in done)
                 raise
         return done
 
     async def restore(self, writes: Sequence[Write]) -> list[Record]:
-        """As ``put_many``, for records that were kept elsewhere: one whose id is new here also
+        """As ``put_many``, for records that were kept elsewhere: one whose key is new here also
         keeps its version. Without an override that is so where ``put`` stores it as given.
         """
         return await self.put_many(writes)
 
-    async def delete_many(self, kind: Kind, ids: Sequence[str], user_id: str | None) -> int:
-        """Delete the records with these distinct ids (of that user); return how many there were."""
-        return sum([await self.delete(kind, id, user_id, None) for id in ids])
+    async def delete_many(self, kind: Kind, keys: Sequence[Key]) -> int:
+        """Delete the records with these distinct keys; return how many there were."""
+        return sum([await self.delete(kind, *key, None) for key in keys])
 
-    async def has(self, kind: Kind, id: str, user_id: str | None) -> bool:
-        """Tell whether there is such a record (of that user)."""
-        return await self.get(kind, id, user_id) is not None
+    async def mark(self, kind: Kind, user_id: str | None) -> str | None:
+        """Return a token of the user's records: equal tokens mean the same records in the same
+        states (rule R18). None where the backend has none. Costs less than reading them.
+        """
+        return None
 
-    async def facts(self) -> dict[str, str]:
+    async def generation(self, kind: Kind) -> str:
+        """Return a token that is another one when positions may have begun anew: after the place
+        was dropped and made again, for one. ``""`` where positions never repeat.
+        """
+        return ""
+
+    async def server_info(self) -> dict[str, str]:
         """Return what an operator wants to know, by name: the server's version and the settings
         that decide whether acknowledged writes survive. Asks the backend; no secrets.
         """
         return {}
 
-    def risks(self, facts: Mapping[str, str]) -> list[str]:
-        """Return how acknowledged writes may be lost where these are the ``facts``, a clause each:
-        what happens, and the setting that makes it so.
+    def durability_warnings(self, info: Mapping[str, str]) -> list[str]:
+        """Return how acknowledged writes may be lost where this is the ``server_info``: a clause
+        each, of what happens and the setting that makes it so.
         """
         return []
 
-    async def older(self) -> AsyncIterator[list[Record | Corrupt]]:
+    async def legacy_records(self) -> AsyncIterator[list[Record | Corrupt]]:
         """Yield pages of the memories that older software left here and ``upgrade`` would bring up,
-        oldest first, with distinct ids. Changes nothing; yields nothing where there are none.
+        oldest first, with distinct keys. Changes nothing; yields nothing where there are none.
         """
         nothing: tuple[list[Record | Corrupt], ...] = ()
         for page in nothing:
             yield page
 
+    async def delete_legacy(self, user_id: str | None) -> int:
+        """Delete what older software left here of that user; return how many memories there were.
+
+        For stores that keep such rows beside their own; nothing where there are none.
+        """
+        return 0
+
     async def upgrade(self) -> None:
-        """Bring a place made by an older release up to date; nothing where there is no older one.
+        """Bring a place made by older software up to date; nothing where there is none.
 
         Safe to repeat and to run twice at once.
         """

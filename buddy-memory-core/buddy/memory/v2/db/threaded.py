@@ -7,14 +7,12 @@ The event loop is never blocked; cancelling an await does not undo a write under
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import AsyncIterator, Callable
-from functools import partial
 from typing import Any
 
-from buddy.memory.storage.checks import check_pages
-from buddy.memory.storage.contract import PAGE_SIZE
+from buddy.memory.storage.iteration import PAGE_SIZE
 from buddy.memory.v2.db.base import AsyncMemoryDb, MemoryDb
-from buddy.memory.v2.db.schema import MemoryRow, SummaryRow
 
 
 def _in_thread(name: str) -> Callable[..., Any]:
@@ -26,49 +24,41 @@ def _in_thread(name: str) -> Callable[..., Any]:
     return method
 
 
+def _in_pages(name: str) -> Callable[..., Any]:
+    def method(self: ThreadedMemoryDb, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+        rows = getattr(self.sync_db, name)(*args, **kwargs)
+        page_size = kwargs.get("page_size", args[2] if len(args) > 2 else PAGE_SIZE)
+        return _each(rows, page_size)
+
+    method.__name__ = method.__qualname__ = name
+    method.__doc__ = f"As MemoryDb.{name}."
+    return method
+
+
+async def _each(rows: Any, page_size: int) -> AsyncIterator[Any]:
+    """Yield the rows, one hop into a thread per page."""
+    from itertools import islice
+
+    while batch := await asyncio.to_thread(lambda: list(islice(rows, page_size))):
+        for row in batch:
+            yield row
+
+
 class ThreadedMemoryDb(AsyncMemoryDb):
     """The asynchronous side of ``sync_db``; both may be used at once and see the same rows."""
 
     def __init__(self, sync_db: MemoryDb) -> None:
         self.sync_db = sync_db
 
+    # The abstract ones have to be named; the others are those of the contract.
     create = _in_thread("create")
     table_exists = _in_thread("table_exists")
     drop_table = _in_thread("drop_table")
     clear = _in_thread("clear")
-    upgrade = _in_thread("upgrade")
-    ping = _in_thread("ping")
-    close = _in_thread("close")
-
     memory_exists = _in_thread("memory_exists")
-    read_memory = _in_thread("read_memory")
     read_memories = _in_thread("read_memories")
-    count_memories = _in_thread("count_memories")
     upsert_memory = _in_thread("upsert_memory")
-    upsert_memories = _in_thread("upsert_memories")
     delete_memory = _in_thread("delete_memory")
-    delete_memories = _in_thread("delete_memories")
-    delete_user = _in_thread("delete_user")
-
-    read_summary = _in_thread("read_summary")
-    read_summaries = _in_thread("read_summaries")
-    count_summaries = _in_thread("count_summaries")
-    upsert_summary = _in_thread("upsert_summary")
-    upsert_summaries = _in_thread("upsert_summaries")
-    delete_summary = _in_thread("delete_summary")
-    delete_summaries = _in_thread("delete_summaries")
-
-    def iter_memories(
-        self, user_id: str | None = None, sort: str | None = None, page_size: int = PAGE_SIZE
-    ) -> AsyncIterator[MemoryRow]:
-        check_pages(user_id, sort, page_size)
-        return _each(partial(self.sync_db.iter_memories, user_id, sort, page_size), page_size)
-
-    def iter_summaries(
-        self, user_id: str | None = None, sort: str | None = None, page_size: int = PAGE_SIZE
-    ) -> AsyncIterator[SummaryRow]:
-        check_pages(user_id, sort, page_size)
-        return _each(partial(self.sync_db.iter_summaries, user_id, sort, page_size), page_size)
 
     def to_dict(self) -> dict[str, Any]:
         return {**self.sync_db.to_dict(), "name": type(self).__name__}
@@ -77,11 +67,13 @@ class ThreadedMemoryDb(AsyncMemoryDb):
         return f"{type(self).__name__}({self.sync_db!r})"
 
 
-async def _each(start: Callable[[], Any], page_size: int) -> AsyncIterator[Any]:
-    """Yield from the iterator that ``start`` makes, one hop into a thread per page."""
-    from itertools import islice
+def _delegate_the_rest() -> None:
+    for name in dir(AsyncMemoryDb):
+        if name.startswith("_") or name in vars(ThreadedMemoryDb) or name == "from_url":
+            continue
+        method = getattr(AsyncMemoryDb, name)
+        delegate = _in_thread if inspect.iscoroutinefunction(method) else _in_pages
+        setattr(ThreadedMemoryDb, name, delegate(name))
 
-    rows = await asyncio.to_thread(start)
-    while batch := await asyncio.to_thread(lambda: list(islice(rows, page_size))):
-        for row in batch:
-            yield row
+
+_delegate_the_rest()

@@ -1,0 +1,94 @@
+"""What both contracts do with rows of either kind, once: awaited, and driven by ``run`` where the
+contract is synchronous."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from buddy.memory.storage.checks import check_page_size, check_scope, check_sort
+from buddy.memory.storage.record import Kind, Scope
+
+if TYPE_CHECKING:
+    from buddy.memory.receipt import Receipt
+
+
+class Pages(NamedTuple):
+    """The checked arguments of an iteration."""
+
+    kind: Kind
+    scope: Scope
+    newest_first: bool
+    page_size: int
+
+
+class RowOperations(ABC):
+    """The methods of a database under names that do not differ by kind.
+
+    Arguments are as callers gave them. ``user_id`` means what rule R1 says for each call.
+    """
+
+    @abstractmethod
+    async def get(self, kind: Kind, id: Any, user_id: Any) -> Any:
+        """Return the row, or None."""
+
+    @abstractmethod
+    async def get_many(self, kind: Kind, ids: Iterable[str], user_id: Any) -> list[Any]:
+        """Return the rows in the order of ``ids``, None for what is not there."""
+
+    @abstractmethod
+    async def read(
+        self, kind: Kind, user_id: Any, user_prefix: Any, limit: Any, sort: Any
+    ) -> list[Any]:
+        """Return rows in the order of first writing."""
+
+    @abstractmethod
+    async def page(
+        self, kind: Kind, user_id: Any, user_prefix: Any, limit: Any, after: Any, sort: Any
+    ) -> tuple[list[Any], str | None]:
+        """Return up to ``limit`` rows behind the cursor ``after``, and the cursor behind them."""
+
+    def pages(self, kind: Kind, user_id: Any, user_prefix: Any, sort: Any, page_size: Any) -> Pages:
+        """Return the arguments of an iteration, checked at once and without I/O."""
+        return Pages(
+            kind, check_scope(user_id, user_prefix), check_sort(sort), check_page_size(page_size)
+        )
+
+    @abstractmethod
+    async def next_page(self, pages: Pages, after: Any) -> tuple[list[Any], Any]:
+        """Return the rows of an iteration behind ``after``, and what the next call takes (None:
+        there are no more)."""
+
+    @abstractmethod
+    async def count(self, kind: Kind, user_id: Any, user_prefix: Any) -> int:
+        """Return the number of rows."""
+
+    @abstractmethod
+    async def upsert_many(self, kind: Kind, rows: Iterable[Any]) -> list[Any]:
+        """Write any number of rows; return what is stored, in the same order."""
+
+    @abstractmethod
+    async def delete_many(self, kind: Kind, ids: Iterable[str], user_id: Any) -> int:
+        """Delete the rows; return how many there were."""
+
+    @abstractmethod
+    async def list_users(self, prefix: Any, after: Any, limit: Any) -> list[str]:
+        """Return the users who have a row of either kind, in code-point order."""
+
+    @abstractmethod
+    async def delete_user(self, user_id: Any) -> dict[str, int]:
+        """Delete everything of a user; return the counts."""
+
+    @abstractmethod
+    async def delete_users(self, user_prefix: Any) -> dict[str, int]:
+        """Delete everything of all users under a prefix; return the counts."""
+
+    @abstractmethod
+    async def forget_user(self, user_id: Any, place: str) -> Receipt:
+        """Delete everything of a user, look whether it is gone, and say so. ``place`` is how the
+        receipt names the store."""
+
+    @abstractmethod
+    async def change_mark(self, user_id: Any) -> str | None:
+        """Return a token of the user's rows, or None where the backend has none."""

@@ -1,0 +1,153 @@
+"""The operations of a database that has a Store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from buddy.memory.config import redact
+from buddy.memory.errors import MemoryDbError
+from buddy.memory.receipt import Receipt
+from buddy.memory.storage import clock, cursors
+from buddy.memory.storage.checks import (
+    check_full_prefix,
+    check_limit,
+    check_named_user,
+    check_page_limit,
+    check_prefix,
+    check_scope,
+    check_sort,
+    check_user,
+)
+from buddy.memory.storage.policy import Policy
+from buddy.memory.storage.record import Kind, Record, Scope
+from buddy.memory.storage.row_mapping import RowMapping
+from buddy.memory.storage.row_operations import Pages, RowOperations
+
+
+class StoreOperations(RowOperations):
+    """Rows in and out of the records of a Policy."""
+
+    def __init__(self, policy: Policy, mappings: Mapping[Kind, RowMapping[Any]]) -> None:
+        self.policy, self._mappings = policy, mappings
+
+    async def exists(self, kind: Kind, row: Any) -> bool:
+        draft = self._mappings[kind].draft(row)
+        return await self.policy.has(kind, draft.id, draft.user_id)
+
+    async def upsert(self, kind: Kind, row: Any, if_version: int | None) -> Any:
+        mapping = self._mappings[kind]
+        return mapping.row(await self.policy.put(mapping.draft(row), if_version))
+
+    async def delete(self, kind: Kind, id: Any, user_id: Any, if_version: int | None) -> bool:
+        return await self.policy.delete(kind, id, user_id, if_version)
+
+    async def get(self, kind: Kind, id: Any, user_id: Any) -> Any:
+        record = await self.policy.get(kind, id, user_id)
+        return None if record is None else self._mappings[kind].row(record)
+
+    async def get_many(self, kind: Kind, ids: Iterable[str], user_id: Any) -> list[Any]:
+        to_row = self._mappings[kind].row
+        records = await self.policy.get_many(kind, ids, user_id)
+        return [None if record is None else to_row(record) for record in records]
+
+    async def read(
+        self, kind: Kind, user_id: Any, user_prefix: Any, limit: Any, sort: Any
+    ) -> list[Any]:
+        newest_first, limit = check_sort(sort), check_limit(limit)
+        scope = check_scope(user_id, user_prefix)
+        return self._rows(kind, await self.policy.read(kind, scope, newest_first, limit))
+
+    async def page(
+        self, kind: Kind, user_id: Any, user_prefix: Any, limit: Any, after: Any, sort: Any
+    ) -> tuple[list[Any], str | None]:
+        newest_first, limit = check_sort(sort), check_page_limit(limit)
+        scope = check_scope(user_id, user_prefix)
+        place, listing = None, None
+        if after is not None:
+            listing = await self._listing(kind, scope, newest_first)
+            place = cursors.decode(listing, after)
+        # One more than is shown tells whether there is a next page.
+        records, _ = await self.policy.page(kind, scope, newest_first, limit + 1, place)
+        if len(records) <= limit:
+            return self._rows(kind, records), None
+        shown = records[:limit]
+        listing = listing or await self._listing(kind, scope, newest_first)
+        return self._rows(kind, shown), cursors.encode(listing, shown[-1].position)
+
+    async def _listing(self, kind: Kind, scope: Scope, newest_first: bool) -> cursors.Listing:
+        generation = await self.policy.store.generation(kind)
+        return cursors.Listing(kind, scope, newest_first, generation)
+
+    def pages(self, kind: Kind, user_id: Any, user_prefix: Any, sort: Any, page_size: Any) -> Pages:
+        _ = self.policy.store  # Raises at the call, and not at the first row.
+        return super().pages(kind, user_id, user_prefix, sort, page_size)
+
+    async def next_page(self, pages: Pages, after: Any) -> tuple[list[Any], Any]:
+        records, after = await self.policy.page(*pages, after)
+        return self._rows(pages.kind, records), after
+
+    async def count(self, kind: Kind, user_id: Any, user_prefix: Any) -> int:
+        return await self.policy.count(kind, check_scope(user_id, user_prefix))
+
+    async def upsert_many(self, kind: Kind, rows: Iterable[Any]) -> list[Any]:
+        return self._rows(kind, await self.policy.put_many(map(self._mappings[kind].draft, rows)))
+
+    async def restore(self, kind: Kind, rows: Iterable[Any]) -> list[Any]:
+        """Store rows from elsewhere; one that is new here keeps its version and its end."""
+        records = []
+        for row in rows:
+            draft = self._mappings[kind].draft(row)
+            # A row that was never stored has no version yet.
+            version = getattr(row, "version", None) or 1
+            ends = getattr(row, "expires_at", None)
+            records.append(Record(*draft, version=version, expires_at=ends))
+        return self._rows(kind, await self.policy.restore(records))
+
+    async def delete_many(self, kind: Kind, ids: Iterable[str], user_id: Any) -> int:
+        return await self.policy.delete_many(kind, ids, user_id)
+
+    async def list_users(self, prefix: Any, after: Any, limit: Any) -> list[str]:
+        after = None if after is None else check_user(after)
+        return await self.policy.users(check_prefix(prefix), after, check_limit(limit))
+
+    async def delete_user(self, user_id: Any) -> dict[str, int]:
+        return await self.policy.delete_all(Scope.of_user(check_named_user(user_id)))
+
+    async def delete_users(self, user_prefix: Any) -> dict[str, int]:
+        return await self.policy.delete_all(Scope.of_prefix(check_full_prefix(user_prefix)))
+
+    async def forget_user(self, user_id: Any, place: str) -> Receipt:
+        user, store = check_named_user(user_id), self.policy.store
+        scope = Scope.of_user(user)
+        memories = await store.delete_all(Kind.MEMORY, scope)
+        summaries = legacy = 0
+        remaining, reason = None, ""
+        try:
+            summaries = await store.delete_all(Kind.SUMMARY, scope)
+            legacy = await store.delete_legacy(user)
+            remaining = await self._remaining(scope)
+        except MemoryDbError as error:  # What is erased is, and has to be told.
+            reason = redact(" ".join(str(error).split()))
+        if remaining:
+            reason = "rows of this user were written meanwhile, or could not be erased"
+        return Receipt(user, place, clock.utc_now(), memories, summaries, legacy, remaining, reason)
+
+    async def _remaining(self, scope: Scope) -> int:
+        """Count the user's rows of every kind, those of older software included."""
+        store = self.policy.store
+        found = 0
+        for kind in Kind:
+            found += await store.count(kind, scope)
+            # Read as well: a count may come from an index that has lost a row.
+            page = await store.page(kind, scope, newest_first=True, after=None, limit=1)
+            found = max(found, len(page))
+        async for legacy in store.legacy_records():
+            found += sum(row.user_id == scope.name for row in legacy)
+        return found
+
+    async def change_mark(self, user_id: Any) -> str | None:
+        return await self.policy.change_mark(check_named_user(user_id))
+
+    def _rows(self, kind: Kind, records: Iterable[Record]) -> list[Any]:
+        return [*map(self._mappings[kind].row, records)]
