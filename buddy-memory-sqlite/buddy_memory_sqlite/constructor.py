@@ -8,7 +8,8 @@ from typing import ClassVar
 import sqlalchemy as sa
 
 from buddy.memory.storage.settings import Settings
-from buddy_memory_sqlite.engine import open_engine
+from buddy_memory_sqlite.client import open_engine
+from buddy_memory_sqlite.schema import check_table_name
 from buddy_memory_sqlite.store import SqliteStore
 
 
@@ -29,7 +30,8 @@ class SqliteConstructor(Settings):
         db_file: str | os.PathLike[str] | None = None,
         db_engine: sa.Engine | None = None,
     ) -> None:
-        opened = open_engine(db_url, db_file, db_engine)
+        check_table_name(table_name)
+        handle = open_engine(db_url, db_file, db_engine)
         settings = {
             "table_name": table_name,
             "db_url": db_url,
@@ -37,10 +39,10 @@ class SqliteConstructor(Settings):
             "db_engine": db_engine,
         }
         make = _asynchronous_store() if self.asynchronous else SqliteStore
-        super().__init__(make(opened, table_name), settings, portable=not opened.in_memory)
+        super().__init__(make(handle, table_name), settings, portable=not handle.in_memory)
 
 
 def _asynchronous_store() -> type[SqliteStore]:
-    from buddy_memory_sqlite.together import TogetherStore
+    from buddy_memory_sqlite.async_store import AsyncSqliteStore
 
-    return TogetherStore
+    return AsyncSqliteStore

@@ -33,6 +33,8 @@ def file_subject(cls: Any, folder: Path) -> Subject:
         secret=SECRET,
         corrupt=corrupt,
         forks=True,
+        order_without_clocks=True,
+        order_across_users=True,
     )
 
 
@@ -66,7 +68,11 @@ class TestCallersEngine(Conformance):
     @pytest.fixture
     def subject(self, tmp_path: Path) -> Any:
         engine = sa.create_engine(f"sqlite:///{tmp_path / 'memory.db'}")
-        yield Subject(open=lambda: SqliteMemoryDb("notes", db_engine=engine))
+        yield Subject(
+            open=lambda: SqliteMemoryDb("notes", db_engine=engine),
+            order_without_clocks=True,
+            order_across_users=True,
+        )
         engine.dispose()
 
 
@@ -76,7 +82,9 @@ class TestInMemory(Conformance):
 
     @pytest.fixture(params=["sync", "async"])
     def subject(self, request: pytest.FixtureRequest) -> Any:
-        engine = SqliteMemoryDb()._policy.store._connector.engine
+        engine = SqliteMemoryDb()._policy.store._connector.engine  # type: ignore[attr-defined]
         cls = SqliteMemoryDb if request.param == "sync" else AsyncSqliteMemoryDb
-        yield Subject(open=lambda: cls(db_engine=engine))
+        yield Subject(
+            open=lambda: cls(db_engine=engine), order_without_clocks=True, order_across_users=True
+        )
         engine.dispose()

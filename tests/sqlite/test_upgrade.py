@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import shutil
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 
 from buddy.memory.errors import CorruptMemoryError, SchemaError
+from buddy.memory.storage.users import NOBODY
 from buddy.memory.v2.db.schema import MemoryRow, SummaryRow
 from buddy.memory.v2.db.sqlite import SqliteMemoryDb
 
@@ -49,10 +51,16 @@ def test_an_older_table_is_detected_and_not_changed(old: Any) -> None:
         for call in (
             db.read_memories,
             db.create,
+            db.count_memories,
+            db.list_users,
+            db.clear,
+            db.drop_table,
             lambda: db.read_memory("x"),
             lambda: db.upsert_memory(MemoryRow({})),
+            lambda: db.delete_memories(["x"], user_id="ann"),
+            lambda: db.delete_user("ann"),
         ):
-            with pytest.raises(SchemaError, match=r"older release.*upgrade\(\)"):
+            with pytest.raises(SchemaError, match=r"older software.*upgrade\(\)"):
                 call()
     assert file.read_bytes() == before
 
@@ -62,9 +70,11 @@ def test_an_upgrade_keeps_every_row(old: Any) -> None:
     file, table, expected = old
     before = times(file, table)
     with SqliteMemoryDb(table, db_file=file) as db:
+        assert db.table_exists()
         db.upgrade()
         db.upgrade()
         rows = {row.id: row for row in db.iter_memories()}
+        assert db.list_users() == sorted({row.user_id for row in rows.values() if row.user_id})
         assert len(rows) == len(expected) == len(before)
         for want in expected:
             row = rows[want["id"]]
@@ -93,22 +103,6 @@ def test_software_that_reads_json_can_still_read(old: Any) -> None:
     connection.close()
     for want in expected:
         assert json.loads(rows[want["id"]][2]) == want["memory"]
-
-
-def test_software_that_writes_json_can_still_write(old: Any) -> None:
-    """After upgrade() a row that older software inserts without times is a row like any other."""
-    file, table, _ = old
-    with SqliteMemoryDb(table, db_file=file) as db:
-        db.upgrade()
-        connection = sqlite3.connect(file)
-        with connection:
-            insert = f"INSERT INTO {table} (id, user_id, memory) VALUES ('theirs', 'ann', '{{}}')"  # noqa: S608
-            connection.execute(insert)
-        connection.close()
-        (row,) = db.read_memories(limit=1)
-        assert (row.id, row.user_id, row.memory, row.version) == ("theirs", "ann", {}, 1)
-        assert row.created_at is not None
-        assert db.upsert_memory(MemoryRow({"a": 1}, "theirs", "ann")).version == 2
 
 
 def test_two_upgrades_at_once_lose_nothing(old: Any) -> None:
@@ -162,3 +156,70 @@ def test_columns_of_others_stop_an_upgrade(tmp_path: Path) -> None:
     with SqliteMemoryDb(db_file=file) as db, pytest.raises(SchemaError, match="precious"):
         db.upgrade()
     assert file.read_bytes() == before
+
+
+def test_an_upgraded_table_is_as_a_new_one(old: Any) -> None:
+    """After upgrade() the database holds the tables and indexes of one that was just made."""
+    file, table, _ = old
+    with SqliteMemoryDb(table, db_file=file) as db:
+        db.upgrade()
+    with SqliteMemoryDb(table, db_file=file.with_name("new.db")) as db:
+        db.create()
+    assert schema(file) == schema(file.with_name("new.db"))
+
+
+def schema(file: Path) -> list[tuple[str, str]]:
+    """Return the definitions of a file, without the default of stamps: no two tables share it."""
+    connection = sqlite3.connect(file)
+    rows = connection.execute("SELECT name, sql FROM sqlite_master ORDER BY name").fetchall()
+    connection.close()
+    return [(name, re.sub("stamp BIGINT DEFAULT [0-9]+", "stamp", sql or "")) for name, sql in rows]
+
+
+def test_rows_that_are_there_twice_stop_an_upgrade(tmp_path: Path) -> None:
+    """A table in which a user has an id twice is refused and not changed; one in which two users
+    have it is upgraded."""
+    file = tmp_path / "old.db"
+    connection = sqlite3.connect(file, isolation_level=None)
+    connection.execute("CREATE TABLE memory (id, user_id, memory, created_at, updated_at)")
+    insert = "INSERT INTO memory VALUES ('a', ?, '{}', NULL, NULL)"
+    connection.executemany(insert, [("ann",), ("bob",), ("bob",)])
+    with SqliteMemoryDb(db_file=file) as db:
+        with pytest.raises(SchemaError, match="UNIQUE constraint failed"):
+            db.upgrade()
+        assert connection.execute("SELECT count(*) FROM memory").fetchone() == (3,)
+        connection.execute("DELETE FROM memory WHERE rowid = 3")
+        db.upgrade()
+        assert [(row.id, row.user_id) for row in db.read_memories(sort="asc")] == [
+            ("a", "ann"),
+            ("a", "bob"),
+        ]
+    connection.close()
+
+
+def test_users_of_every_form_are_kept(tmp_path: Path) -> None:
+    """Nobody, an empty user and one that begins with U+0001 are three users after upgrade(), and
+    each row has a stamp of its own."""
+    file = tmp_path / "old.db"
+    users = [None, "", "\x01", "\x01\x01", "ann"]
+    with sqlite3.connect(file) as connection:
+        connection.execute(
+            "CREATE TABLE memory (id VARCHAR PRIMARY KEY, user_id VARCHAR, memory VARCHAR,"
+            " created_at DATETIME, updated_at DATETIME)"
+        )
+        rows = [(str(n), user, '{"a": 1}') for n, user in enumerate(users)]
+        rows += [(f"torn {n}", user, '{"a"') for n, user in enumerate(users)]
+        connection.executemany("INSERT INTO memory VALUES (?, ?, ?, NULL, NULL)", rows)
+    connection.close()
+    with SqliteMemoryDb(db_file=file) as db:
+        db.upgrade()
+        read = {row.id: row.user_id for row in db.read_memories()}
+        assert read == {str(n): user for n, user in enumerate(users)}
+        assert db.list_users() == sorted(user for user in users if user is not None)
+        for n, user in enumerate(users):
+            with pytest.raises(CorruptMemoryError):
+                db.read_memory(f"torn {n}", user_id=NOBODY if user is None else user)
+    connection = sqlite3.connect(file)
+    stamps = {row[0] for row in connection.execute("SELECT stamp FROM memory")}
+    connection.close()
+    assert len(stamps) == 2 * len(users)

@@ -1,4 +1,4 @@
-"""What differs between SQL engines: types, the upsert construct, and what their errors mean."""
+"""What differs between SQL engines: types, keys, the upsert construct, and what errors mean."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from buddy.memory import payload
 from buddy.memory.errors import MemoryDbError
+from buddy.memory.storage.sql.connector import Query
 
 _UTC = "+00:00"
 
@@ -22,9 +23,9 @@ class Fault(Enum):
 
     NO_TABLE = "the table does not exist"
     NO_COLUMN = "the table has other columns"
-    NOT_TEXT = "a column holds bytes that are no text, or a time that Python has none for"
-    EXISTS = "somebody else made the table a moment ago"
-    REPEAT = "the work was undone because of somebody else's, and can be done again"
+    NOT_TEXT = "a column holds bytes that are not text, or a time outside of Python's range"
+    EXISTS = "another client made the table a moment ago"
+    SERIALIZATION = "transaction rolled back by a conflict; safe to retry"
 
 
 class SqlDialect(ABC):
@@ -45,11 +46,17 @@ class SqlDialect(ABC):
     bulk_rows: int = 200
     """Rows of one INSERT in a bulk write."""
 
+    bulk_keys: int = 1000
+    """Keys or ids of one SELECT."""
+
     max_bytes: int
     """The largest payload that the engine stores, in bytes."""
 
     id_type: sa.types.TypeEngine[Any] = sa.Text()
-    """The column type of ids and users; it must tell any two strings apart."""
+    """The column type of ids; it must tell any two strings apart."""
+
+    user_type: sa.types.TypeEngine[Any] = sa.Text()
+    """The column type of users; it must also compare by code point."""
 
     payload_type: sa.types.TypeEngine[Any] = sa.Text()
     """The column type of what ``dump`` returns."""
@@ -57,8 +64,11 @@ class SqlDialect(ABC):
     time_type: sa.types.TypeEngine[Any] = sa.DateTime()
     """The column type of what ``dump_time`` returns; it must keep microseconds."""
 
-    identity: tuple[str, ...] = ("id",)
-    """The columns by which rows are unique."""
+    vector_type: sa.types.TypeEngine[Any] = sa.LargeBinary()
+    """The column type of vectors, which the driver takes and returns as bytes."""
+
+    stamp_column: bool = True
+    """Whether tables have a column of stamps. Without one, ``Statements.stamp`` computes it."""
 
     max_name_bytes: int | None = None
     """The longest name of a table, or None when there is no limit."""
@@ -72,19 +82,33 @@ class SqlDialect(ABC):
     def translate(self, error: Exception) -> MemoryDbError | Fault | None:
         """Return what a driver's error means, or None when it is none of the driver's."""
 
+    @abstractmethod
+    def generation(self, table: sa.Table) -> Query:
+        """Return the query for a token that differs between a table and the one made after it was
+        dropped: the default of the column ``stamp``, drawn for each table, or the table's own id.
+        """
+
     def position(self) -> sa.Column[Any]:
         """Return the column of positions: counted up by the database, so that the order needs no
         clock (R3)."""
-        # A plain Integer is what makes the column the table's own key on SQLite.
+        # On SQLite a plain Integer with sqlite_autoincrement: no position is used twice.
         kind = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
         return sa.Column("seq", kind, primary_key=True, autoincrement=True)
 
     def keys(self, table_name: str) -> list[sa.schema.SchemaItem]:
-        """Return what keeps ``identity`` unique, and what serves "newest N of this user" and
-        "oldest N of this user" without sorting."""
+        """Return what keeps a user's ids unique, what lists a user's rows in order without sorting,
+        and what finds the rows that have an end."""
+        has_end = sa.text("expires_at IS NOT NULL")
         return [
-            sa.UniqueConstraint(*self.identity),
-            sa.Index(f"ix_{table_name}_user_seq", "user_id", "seq"),
+            # The id first: it also serves reads by id alone.
+            sa.UniqueConstraint("id", "user_id"),
+            sa.UniqueConstraint("user_id", "seq"),
+            sa.Index(
+                f"ix_{table_name}_expires_at",
+                "expires_at",
+                sqlite_where=has_end,
+                postgresql_where=has_end,
+            ),
         ]
 
     def as_read(self, column: sa.Column[Any]) -> Any:
@@ -95,8 +119,8 @@ class SqlDialect(ABC):
         """Return how it is selected after a row made the driver fail (``Fault.NOT_TEXT``)."""
         return sa.cast(column, sa.LargeBinary)
 
-    def older_key(self, table: sa.Table) -> Any:
-        """Return the column by which the rows of an older table are told apart, in their order."""
+    def legacy_key(self, table: sa.Table) -> Any:
+        """Return the column that orders and names the rows of a table of older software."""
         return table.c.id
 
     def dump(self, value: dict[str, Any]) -> Any:

@@ -4,26 +4,28 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
+from operator import itemgetter
 from typing import Any
 
-from buddy.memory.errors import (
-    ConflictError,
-    CorruptMemoryError,
-    OwnerMismatchError,
-    TooLargeError,
-)
-from buddy.memory.storage.record import TICK, Record, Write
-from buddy.memory.storage.sql.connect import Query, Work, answer
-from buddy.memory.storage.sql.guarded import GuardedStore
-from buddy.memory.storage.sql.statements import NEW_ROW, Statement
+from buddy.memory.errors import ConflictError, CorruptMemoryError, TooLargeError
+from buddy.memory.storage.record import TICK, Kind, Record, Write, new_stamp
+from buddy.memory.storage.sql.base import SqlStoreBase
+from buddy.memory.storage.sql.connector import EMPTY, Query, Work, execute
+from buddy.memory.storage.sql.reads import portions
+from buddy.memory.storage.sql.statement import Statement
+from buddy.memory.storage.sql.statements import NEW_ROW
+from buddy.memory.storage.users import encode_user
 
-NewRow = tuple[str, str | None, Any, Any, Any]
-"""Values in the order of NEW_ROW: id, user_id, payload, created_at, updated_at."""
-Stored = tuple[str, int, Any, Any]
-"""What a write returns: id and version, and created_at and updated_at of a row that was there."""
+NewRow = tuple[str, str, Any, Any, Any, Any, bytes | None, int]
+"""Values in the order of NEW_ROW: id, encoded user, payload, the three times, vector, stamp."""
+Stored = tuple[str, str, int, Any, Any]
+"""What a write returns: id, encoded user and version, and created_at and updated_at of a row that
+was there."""
+StoredKey = tuple[str, str]
+"""Id and encoded user: how both begin."""
 
 
-class WritingStore(GuardedStore):
+class WritingStore(SqlStoreBase):
     """The writes of a Store; a backend overrides how many rows go at once."""
 
     async def put(self, write: Write) -> Record:
@@ -41,90 +43,98 @@ class WritingStore(GuardedStore):
     async def put_many(self, writes: Sequence[Write]) -> list[Record]:
         new = self._new_rows(writes)
 
-        work: Work[dict[str, Stored]] = lambda cursor: self._put_all(cursor, writes, new)  # noqa: E731
-        return await self._put_in_transaction(writes, work)
+        def work(cursor: Any) -> dict[StoredKey, Stored]:
+            return self._put_all(cursor, writes, new)
+
+        return await self._put_in_transaction(writes, new, work)
 
     async def restore(self, writes: Sequence[Write]) -> list[Record]:
         new = self._new_rows(writes)
-        by_user = "user_id" in self._dialect.identity
-        set_version = self._statements[writes[0].record.kind].set_version(by_user)
+        set_version = self._statements[writes[0].record.kind].set_version()
 
-        def work(cursor: Any) -> dict[str, Stored]:
+        def work(cursor: Any) -> dict[StoredKey, Stored]:
             stored = self._put_all(cursor, writes, new)
             # A row is new here exactly when it came back with version 1.
-            moved = [w.record for w in writes if stored[w.record.id][1] == 1 != w.record.version]
-            values = [{"p_id": r.id, "p_user_id": r.user_id, "p_version": r.version} for r in moved]
+            kept = {
+                row[:2]: write.record.version
+                for write, row in zip(writes, new, strict=True)
+                if stored[row[:2]][2] == 1 != write.record.version
+            }
+            values = [{"p_id": i, "p_user_id": u, "p_version": v} for (i, u), v in kept.items()]
             if values:
                 cursor.executemany(set_version.sql, [set_version.bind(v) for v in values])
-            return {**stored, **{r.id: (r.id, r.version, None, None) for r in moved}}
+            return {**stored, **{(i, u): (i, u, v, None, None) for (i, u), v in kept.items()}}
 
-        return await self._put_in_transaction(writes, work)
+        return await self._put_in_transaction(writes, new, work)
 
     async def _put_in_transaction(
-        self, writes: Sequence[Write], work: Work[dict[str, Stored]]
+        self, writes: Sequence[Write], new: list[NewRow], work: Work[dict[StoredKey, Stored]]
     ) -> list[Record]:
         tries = itertools.count()
 
-        def careful(cursor: Any) -> dict[str, Stored]:
+        def retried(cursor: Any) -> dict[StoredKey, Stored]:
             if next(tries):
-                self._wait_for_others(cursor, writes)
+                self._lock_rows(cursor, writes[0].record.kind, new)
             return work(cursor)
 
-        rows: dict[str, Stored] = await self._write(self._connector.transaction, careful)
-        return [self._stored(write, rows[write.record.id]) for write in writes]
+        rows: dict[StoredKey, Stored] = await self._write(self._connector.transaction, retried)
+        return [self._stored(write, rows[row[:2]]) for write, row in zip(writes, new, strict=True)]
 
-    def _wait_for_others(self, cursor: Any, writes: Sequence[Write]) -> None:
-        """Keep a bulk write that was undone from being undone again; does nothing by default."""
+    def _lock_rows(self, cursor: Any, kind: Kind, new: list[NewRow]) -> None:
+        """Lock the rows that a bulk write is about to write again after it was rolled back by a
+        conflict, in the order in which all clients do; does nothing by default."""
 
     def _put_all(
         self, cursor: Any, writes: Sequence[Write], new: list[NewRow]
-    ) -> dict[str, Stored]:
-        """Upsert the rows as ``merge`` describes; return what ``_put`` returns by id."""
-        stored = {row[0]: row for row in self._put_rows(cursor, writes[0], new)}
-        if len(stored) < len(new):  # Some were refused, or the clock is behind.
+    ) -> dict[StoredKey, Stored]:
+        """Upsert the rows as ``merge`` describes; return what ``_put`` returns by key."""
+        stored: dict[StoredKey, Stored] = {
+            row[:2]: row for row in self._put_rows(cursor, writes[0], new)
+        }
+        if len(stored) < len(new):  # The clock is behind the time of some rows.
             for write, row in zip(writes, new, strict=True):
-                if write.record.id not in stored:
-                    stored[write.record.id] = self._put(cursor, write, row)
+                if row[:2] not in stored:
+                    stored[row[:2]] = self._put(cursor, write, row)
         return stored
 
     def _put_rows(self, cursor: Any, first: Write, new: list[NewRow]) -> Iterator[Stored]:
         """Upsert the rows, many with each statement; yield what comes back."""
-        size = self._dialect.bulk_rows
-        for start in range(0, len(new), size):
-            yield from answer(cursor, self._upsert_all(first, new[start : start + size])).rows
+        for rows in portions(new, self._dialect.bulk_rows):
+            yield from execute(cursor, self._upsert_all(first, rows)).rows
 
-    def _upsert_all(self, first: Write, rows: list[NewRow]) -> Query:
+    def _upsert_all(self, first: Write, rows: Sequence[NewRow]) -> Query:
         """Return one statement that upserts all of the rows; its time is that of ``first``."""
-        statement = self._statements[first.record.kind].upsert_rows(len(rows))
+        statements = self._statements[first.record.kind]
+        plain = all(row[5] is row[6] is None for row in rows)
+        statement = statements.upsert_rows(len(rows), plain)
+        places = [NEW_ROW.index(name) for name in statements.new_row(plain)]
+        values = itertools.chain.from_iterable(map(itemgetter(*places), rows))
         now = statement.bind({"p_now": self._dialect.dump_time(first.now)})
-        return Query(statement.sql, (*itertools.chain.from_iterable(rows), *now))
+        return Query(statement.sql, (*values, *now))
 
     def _put(self, cursor: Any, write: Write, new: NewRow) -> Stored:
         """Upsert one row as ``merge`` describes."""
         values = _values(write, new, self._dialect.dump_time(write.now))
         statement = self._upsert(write)
         while True:
-            rows = answer(cursor, statement.query(values)).rows
+            rows = execute(cursor, statement.query(values)).rows
             if rows:
                 stored: Stored = rows[0]
                 return stored
-            values["p_now"] = self._refused(cursor, write, values["p_now"])
+            values["p_now"] = self._next_time(cursor, write, values)
 
     def _upsert(self, write: Write) -> Statement:
         """Return the statement that upserts one row if its version allows it."""
-        statements = self._statements[write.record.kind]
+        statements, record = self._statements[write.record.kind], write.record
         if write.if_version is None:
-            return statements.upsert()
+            return statements.upsert(record.expires_at is None and record.vector is None)
         return statements.update_version() if write.if_version else statements.insert_only()
 
-    def _refused(self, cursor: Any, write: Write, now: Any) -> Any:
-        """Raise what kept the write from happening, or return the time to try again with."""
-        id, expected = write.record.id, write.if_version
-        state = self._statements[write.record.kind].state("user_id" in self._dialect.identity)
-        cursor.execute(state.sql, state.bind({"p_id": id, "p_user_id": write.record.user_id}))
-        user_id, version, updated_at = cursor.fetchone() or (write.record.user_id, 0, None)
-        if user_id != write.record.user_id:
-            raise OwnerMismatchError(id)
+    def _next_time(self, cursor: Any, write: Write, values: dict[str, Any]) -> Any:
+        """Raise what kept the row from being written, or return the time to write it with."""
+        id, expected, now = write.record.id, write.if_version, values["p_now"]
+        rows = execute(cursor, self._statements[write.record.kind].state().query(values)).rows
+        version, updated_at = rows[0] if rows else (0, None)
         if expected is not None and expected != version:
             raise ConflictError(id, expected, version)
         if version == 0:
@@ -135,6 +145,29 @@ class WritingStore(GuardedStore):
             raise CorruptMemoryError(id, f"updated_at: {error}") from None
         return self._dialect.dump_time(max(stored_at + TICK, write.now))
 
+    async def rewrite(
+        self,
+        kind: Kind,
+        user_id: str | None,
+        id: str,
+        if_stamp: int,
+        *,
+        payload: dict[str, Any],
+        vector: bytes | None,
+    ) -> bool:
+        values = {
+            "p_id": id,
+            "p_user_id": encode_user(user_id),
+            "p_if_stamp": if_stamp,
+            "p_payload": self._dump(payload),
+            "p_vector": vector,
+            "p_stamp": new_stamp(),
+        }
+        query = self._statements[kind].rewrite().query(values)
+        return bool((await self._unless_missing(self._connector.write, query, EMPTY)).affected)
+
+    # --- from and to records
+
     def _new_rows(self, writes: Sequence[Write]) -> list[NewRow]:
         """Return the values of NEW_ROW for each write."""
         dump, dump_time = self._dump, self._dialect.dump_time
@@ -143,12 +176,27 @@ class WritingStore(GuardedStore):
         return [
             (
                 id,
-                user_id,
+                encode_user(user_id),
                 dump(payload),
                 now if created is given else dump_time(created),
                 now if updated is given else dump_time(updated),
+                None if end is None else dump_time(end),
+                vector,
+                stamp or new_stamp(),
             )
-            for (_, id, user_id, payload, created, updated, _, _), _, _ in writes
+            for (
+                _,
+                user_id,
+                id,
+                payload,
+                created,
+                updated,
+                _,
+                end,
+                vector,
+                stamp,
+                _,
+            ), _, _ in writes
         ]
 
     def _dump(self, payload: dict[str, Any]) -> Any:
@@ -160,12 +208,16 @@ class WritingStore(GuardedStore):
         return dumped
 
     def _stored(self, write: Write, row: Stored) -> Record:
-        """Return the record of a write from what the statement returned."""
-        record, (_, version, created_at, updated_at) = write.record, row
-        if created_at is None:
+        """Return the record of a write from what it gave and what the statement returned."""
+        record, (_, _, version, created_at, updated_at) = write.record, row
+        if created_at is None and version == record.version and self._dialect.stamp_column:
             return record  # It is new, and as it was given.
-        created, updated = map(self._dialect.load_time, (created_at, updated_at))
-        return record._replace(version=version, created_at=created, updated_at=updated)
+        kind, user_id, id, payload, created, updated, _, end, vector, _, _ = record
+        if created_at is not None:
+            created, updated = map(self._dialect.load_time, (created_at, updated_at))
+        stamp = record.stamp if self._dialect.stamp_column else None
+        # Faster than _replace.
+        return Record(kind, user_id, id, payload, created, updated, version, end, vector, stamp)
 
 
 def _values(write: Write, new: NewRow, now: Any) -> dict[str, Any]:

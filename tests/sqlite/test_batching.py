@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -11,11 +12,11 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from buddy.memory.errors import ConfigError, OwnerMismatchError
+from buddy.memory.errors import ConfigError, TooLargeError
 from buddy.memory.storage.sql import SyncConnector
 from buddy.memory.v2.db.schema import MemoryRow
 from buddy.memory.v2.db.sqlite import AsyncSqliteMemoryDb
-from buddy_memory_sqlite.together import TogetherStore
+from buddy_memory_sqlite.async_store import AsyncSqliteStore
 
 Play = Callable[[Any], None]
 
@@ -42,13 +43,13 @@ def row(n: int, user: str = "ann", **payload: Any) -> MemoryRow:
 def sizes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many rows each shared statement had."""
     seen: list[int] = []
-    upsert_all = TogetherStore._upsert_all
+    upsert_all = AsyncSqliteStore._upsert_all
 
-    def watched(self: TogetherStore, first: Any, rows: list[Any]) -> Any:
+    def watched(self: AsyncSqliteStore, first: Any, rows: list[Any]) -> Any:
         seen.append(len(rows))
         return upsert_all(self, first, rows)
 
-    monkeypatch.setattr(TogetherStore, "_upsert_all", watched)
+    monkeypatch.setattr(AsyncSqliteStore, "_upsert_all", watched)
     return seen
 
 
@@ -66,24 +67,45 @@ def test_writes_share_statements(play: Play, sizes: list[int]) -> None:
                 (r.id, r.user_id, r.memory) for r in rows
             ]
             assert {w.version for w in written} == {version}
-            stored = {r.id: r for r in await db.read_memories()}
+            stored: dict[Any, Any] = {r.id: r for r in await db.read_memories()}
             assert [stored[r.id] for r in rows] == written
 
     play(act)
 
 
-def test_each_write_hears_its_own_reason(play: Play) -> None:
-    """Of writes that share a statement one is refused, and the others are stored."""
+def test_each_write_gets_its_own_error(play: Play, tmp_path: Path) -> None:
+    """Of writes that share a statement one is refused by the database; the others are stored."""
 
     async def act(db: AsyncSqliteMemoryDb) -> None:
-        await db.upsert_memory(row(5, "bob"))
+        await db.create()
+        with sqlite3.connect(tmp_path / "memory.db") as connection:
+            connection.execute(
+                "CREATE TRIGGER refuse BEFORE INSERT ON memory WHEN NEW.id = '005' "
+                "BEGIN SELECT RAISE(ABORT, 'string or blob too big'); END"
+            )
+        connection.close()
         calls = [db.upsert_memory(row(n)) for n in range(8)]
         outcomes = await asyncio.gather(*calls, return_exceptions=True)
-        assert [type(o).__name__ for o in outcomes if not isinstance(o, MemoryRow)] == [
-            OwnerMismatchError.__name__
-        ]
-        assert isinstance(outcomes[5], OwnerMismatchError)
+        assert [n for n, o in enumerate(outcomes) if not isinstance(o, MemoryRow)] == [5]
+        assert isinstance(outcomes[5], TooLargeError)
         assert await db.count_memories("ann") == 7
+
+    play(act)
+
+
+def test_users_may_share_an_id_in_one_statement(play: Play, sizes: list[int]) -> None:
+    """Writes of one id for many users, and for none, are rows of their own with their versions."""
+
+    async def act(db: AsyncSqliteMemoryDb) -> None:
+        users = [None, "", *(f"user-{n}" for n in range(20))]
+        for version in (1, 2):
+            rows = [MemoryRow({"of": user}, "same", user) for user in users]
+            written = await asyncio.gather(*map(db.upsert_memory, rows))
+            assert [(w.user_id, w.memory["of"], w.version) for w in written] == [
+                (user, user, version) for user in users
+            ]
+        assert max(sizes) == 21
+        assert await db.count_memories() == 22
 
     play(act)
 
@@ -94,7 +116,7 @@ def test_writes_of_one_row_all_count(play: Play) -> None:
     async def act(db: AsyncSqliteMemoryDb) -> None:
         written = await asyncio.gather(*[db.upsert_memory(row(1, turn=turn)) for turn in range(20)])
         assert sorted(w.version or 0 for w in written) == [*range(1, 21)]
-        stored = await db.read_memory("001")
+        stored = await db.read_memory("001", user_id="ann")
         assert stored == max(written, key=lambda w: w.version or 0)
 
     play(act)

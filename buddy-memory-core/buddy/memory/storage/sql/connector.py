@@ -1,4 +1,4 @@
-"""How work reaches the database: one pooled connection for one piece of work, then given back."""
+"""Connectors: run queries and pieces of work, each on one connection of a pool."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from buddy.memory.storage.run import run
 
 T = TypeVar("T")
 Work = Callable[[Any], T]
-"""Takes a DBAPI cursor. Called again when the work has to be repeated."""
+"""Takes a DBAPI cursor. Called again when the transaction has to be repeated."""
 
 
 class Query:
     """One statement, as the driver takes it.
 
-    ``returns`` tells whether there are rows to fetch. Drivers can be asked, which takes some of
-    them long.
+    ``returns`` tells whether there are rows to fetch; recorded here because some drivers answer
+    this slowly.
     """
 
     __slots__ = ("returns", "sql", "values")
@@ -29,8 +29,8 @@ class Query:
         self.sql, self.values, self.returns = sql, values, returns
 
 
-class Answer:
-    """All rows that a statement returned, and how many it concerned."""
+class Result:
+    """All rows that a statement returned, and the number of rows that it affected."""
 
     __slots__ = ("affected", "rows")
 
@@ -38,27 +38,27 @@ class Answer:
         self.rows, self.affected = rows, affected
 
 
-NOTHING = Answer([], 0)
+EMPTY = Result([], 0)
 
 
-def answer(cursor: Any, query: Query) -> Answer:
+def execute(cursor: Any, query: Query) -> Result:
     """Run a query on a DBAPI cursor."""
     cursor.execute(query.sql, query.values)
-    # All rows and not the first: an autocommit happens when the statement has ended, and what goes
-    # wrong then has to be raised here.
-    return Answer(cursor.fetchall() if query.returns else [], cursor.rowcount)
+    # All rows and not the first: the autocommit happens when the statement ends, and its errors
+    # have to be raised here.
+    return Result(cursor.fetchall() if query.returns else [], cursor.rowcount)
 
 
 class Connector(ABC):
-    """Runs queries, and synchronous pieces of work, on a synchronous or an asynchronous engine."""
+    """Runs queries and synchronous work on a synchronous or an asynchronous engine."""
 
-    async def read(self, query: Query) -> Answer:
+    async def read(self, query: Query) -> Result:
         """Run a query that changes nothing."""
-        return await self.run(lambda cursor: answer(cursor, query))
+        return await self.run(lambda cursor: execute(cursor, query))
 
-    async def write(self, query: Query) -> Answer:
+    async def write(self, query: Query) -> Result:
         """Run a query and commit."""
-        return await self.run(lambda cursor: answer(cursor, query))
+        return await self.run(lambda cursor: execute(cursor, query))
 
     @abstractmethod
     async def run(self, work: Work[T]) -> T:
@@ -69,20 +69,20 @@ class Connector(ABC):
         """Run ``work`` in one transaction: all of it, or nothing."""
 
     @abstractmethod
-    async def look(self, work: Callable[[sa.Connection], T]) -> T:
-        """Run an inspection of the catalog on SQLAlchemy's own Connection."""
+    async def inspect(self, work: Callable[[sa.Connection], T]) -> T:
+        """Run an inspection of the catalog on a SQLAlchemy Connection."""
 
     @abstractmethod
     async def define(self, work: Callable[[sa.Connection], T]) -> T:
-        """Run DDL on SQLAlchemy's own Connection, in one transaction."""
+        """Run DDL on a SQLAlchemy Connection, in one transaction."""
 
     @abstractmethod
     async def close(self) -> None:
-        """Give back the engine."""
+        """Release the engine."""
 
 
 class SyncConnector(Connector):
-    """On a SQLAlchemy Engine; ``release`` is what ``close`` calls when the engine is ours."""
+    """A Connector on a SQLAlchemy Engine; ``close`` calls ``release`` when the engine is ours."""
 
     def __init__(
         self, engine: sa.Engine, begin: str, release: Callable[[], None] | None = None
@@ -91,8 +91,8 @@ class SyncConnector(Connector):
         self._begin = begin
         self._release = release
 
-    async def read(self, query: Query) -> Answer:
-        return self._on_cursor(lambda cursor: answer(cursor, query), None)
+    async def read(self, query: Query) -> Result:
+        return self._on_cursor(lambda cursor: execute(cursor, query), None)
 
     async def run(self, work: Work[T]) -> T:
         return self._on_cursor(work, None)
@@ -108,7 +108,7 @@ class SyncConnector(Connector):
             if begin is not None and commits_itself is not False:
                 cursor.execute(begin)
             result = work(cursor)
-            # Some drivers do work even for a commit of nothing.
+            # Some drivers do work even for an empty commit.
             if begin is not None or commits_itself is not True:
                 connection.commit()
             return result
@@ -119,7 +119,7 @@ class SyncConnector(Connector):
             connection.close()
 
     def clean(self, connection: sa.PoolProxiedConnection, error: BaseException) -> None:
-        """Leave nothing behind in the pool: no broken connection, no open transaction."""
+        """Leave neither a broken connection nor an open transaction in the pool."""
         dialect = self.engine.dialect
         if not isinstance(error, Exception) or (
             isinstance(error, dialect.loaded_dbapi.Error)
@@ -132,7 +132,7 @@ class SyncConnector(Connector):
         except Exception as rollback_error:
             connection.invalidate(rollback_error)
 
-    async def look(self, work: Callable[[sa.Connection], T]) -> T:
+    async def inspect(self, work: Callable[[sa.Connection], T]) -> T:
         with self.engine.connect() as connection:
             return work(connection)
 
@@ -155,16 +155,16 @@ class SyncConnector(Connector):
 
 def _autocommit(connection: sa.PoolProxiedConnection) -> bool | None:
     """Tell whether each statement commits by itself; False: the driver begins a transaction before
-    the first one, whatever it is; None: it does not say."""
+    the first statement; None: unknown."""
     autocommit: Any = getattr(connection.dbapi_connection, "autocommit", None)
     return autocommit if isinstance(autocommit, bool) else None
 
 
 class AsyncConnector(Connector):
-    """The same on an asynchronous engine: a SyncConnector on its synchronous side, run where
-    SQLAlchemy turns each wait of the driver into an await.
+    """A Connector on an asynchronous engine: a SyncConnector on its synchronous side, run in the
+    greenlet in which SQLAlchemy turns each wait of the driver into an await.
 
-    ``here`` returns the connector of the running event loop; ``release`` gives back what is ours.
+    ``here`` returns the connector of the running event loop; ``close`` calls ``release``.
     """
 
     def __init__(
@@ -175,7 +175,7 @@ class AsyncConnector(Connector):
         self._here = here
         self._release = release
 
-    async def read(self, query: Query) -> Answer:
+    async def read(self, query: Query) -> Result:
         return await self._spawn(self._here().read(query))
 
     async def run(self, work: Work[T]) -> T:
@@ -184,8 +184,8 @@ class AsyncConnector(Connector):
     async def transaction(self, work: Work[T]) -> T:
         return await self._spawn(self._here().transaction(work))
 
-    async def look(self, work: Callable[[sa.Connection], T]) -> T:
-        return await self._spawn(self._here().look(work))
+    async def inspect(self, work: Callable[[sa.Connection], T]) -> T:
+        return await self._spawn(self._here().inspect(work))
 
     async def define(self, work: Callable[[sa.Connection], T]) -> T:
         return await self._spawn(self._here().define(work))

@@ -1,4 +1,4 @@
-"""From the constructor's arguments to an engine."""
+"""Engines: made, shared by the objects on one file, and released."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import sqlalchemy as sa
 from sqlalchemy import event, exc
 from sqlalchemy.pool import QueuePool
 
-from buddy.memory.config import redact_url
 from buddy.memory.errors import ConfigError
-from buddy.memory.storage.sql.engines import acquire, protect_from_fork
+from buddy.memory.storage.sql.engine_cache import acquire, protect_from_fork
+from buddy_memory_sqlite.url import is_in_memory, to_url
 
 BUSY_SECONDS = 30.0
 """How long a call waits for other writers before it raises UnavailableError; ``?timeout=`` in the
@@ -22,13 +22,10 @@ URL changes it."""
 POOL_SIZE = 8
 """The most connections to one file: readers at once, and one writer."""
 
-_PARAMETERS = {"timeout", "detect_types", "cached_statements", "uri"}
-_DRIVERS = ("sqlite", "sqlite+pysqlite", "sqlite+aiosqlite")
 
-
-class Opened:
-    """An engine; how to give it back (None: it is the caller's); its file, if it has one;
-    whether it is a database in memory."""
+class EngineHandle:
+    """An engine; how to release it (None: it is the caller's); its file, if it has one; whether it
+    is a database in memory."""
 
     def __init__(
         self,
@@ -42,67 +39,37 @@ class Opened:
 
 def open_engine(
     db_url: str | None, db_file: str | os.PathLike[str] | None, db_engine: sa.Engine | None
-) -> Opened:
+) -> EngineHandle:
     """Return the engine by the first given of ``db_engine``, ``db_url`` and ``db_file``, otherwise
     that of a fresh database in memory. Does no I/O. Raises ConfigError."""
     if db_engine is not None:
         return _callers(db_engine)
-    if db_url is not None:
-        return _from_url(_parse(db_url))
-    if db_file is not None:
-        path = Path(db_file).expanduser()
-        return _from_url(sa.URL.create("sqlite", database=str(path)))
-    return _from_url(sa.URL.create("sqlite"))
+    return _from_url(to_url(db_url, db_file))
 
 
-def _callers(engine: Any) -> Opened:
+def _callers(engine: Any) -> EngineHandle:
     if not isinstance(engine, sa.Engine):
         raise ConfigError(f"db_engine must be a SQLAlchemy Engine, not {type(engine).__name__}")
     if engine.dialect.name != "sqlite":
         raise ConfigError(f"db_engine speaks to {engine.dialect.name}, not to SQLite")
-    in_memory = _is_memory(engine.url)
+    in_memory = is_in_memory(engine.url)
     if not in_memory:
         protect_from_fork(engine)
-    return Opened(engine, None, None, in_memory)
+    return EngineHandle(engine, None, None, in_memory)
 
 
-def _parse(db_url: Any) -> sa.URL:
-    try:
-        url = sa.make_url(db_url)
-    except (exc.ArgumentError, ValueError, TypeError):
-        raise ConfigError(f"{redact_url(str(db_url))!r} is not a database URL") from None
-    if url.drivername not in _DRIVERS:
-        raise ConfigError(f"a SQLite URL begins with sqlite://, not with {url.drivername}://")
-    if url.host or url.username:
-        raise ConfigError(
-            "a SQLite URL has no host: sqlite:///relative/file.db or sqlite:////absolute/file.db"
-        )
-    _check_parameters(url)
-    return url.set(drivername="sqlite")
-
-
-def _check_parameters(url: sa.URL) -> None:
-    """Refuse what the driver would ignore, unless the whole query is for a ``file:`` URI."""
-    unknown = set(url.query) - _PARAMETERS
-    if unknown and "uri" not in url.query:
-        raise ConfigError(
-            f"a SQLite URL has no parameter {', '.join(sorted(unknown))}; the driver knows "
-            f"{', '.join(sorted(_PARAMETERS))}"
-        )
-
-
-def _from_url(url: sa.URL) -> Opened:
-    if _is_memory(url):
+def _from_url(url: sa.URL) -> EngineHandle:
+    if is_in_memory(url):
         # One connection that any thread may use, one at a time: one database for all of them.
         engine = _make(url, pool_size=1)
-        return Opened(engine, engine.dispose, None, True)
+        return EngineHandle(engine, engine.dispose, None, True)
     assert url.database is not None
     file = None
     if not url.database.startswith("file:"):
         file = Path(url.database).absolute()
         url = url.set(database=str(file))
     engine, release = acquire(url.render_as_string(), lambda: _make(url, pool_size=POOL_SIZE))
-    return Opened(engine, release, file, False)
+    return EngineHandle(engine, release, file, False)
 
 
 def _make(url: sa.URL, **pool: Any) -> sa.Engine:
@@ -129,10 +96,3 @@ def _set_up(connection: Any, record: Any) -> None:
     # What a bulk write may need to undo one of its statements is as much again as what it writes.
     # It is of no use after a crash, and otherwise goes to a file.
     connection.execute("PRAGMA temp_store = MEMORY")
-
-
-def _is_memory(url: sa.URL) -> bool:
-    database = url.database or ""
-    return (
-        database in ("", ":memory:") or ":memory:" in database or url.query.get("mode") == "memory"
-    )

@@ -1,4 +1,4 @@
-"""The ground of SqlStore: its tables, and what is done when a call fails."""
+"""Base of SqlStore: table creation and error translation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from buddy.memory.errors import (
     SchemaError,
     UnavailableError,
 )
-from buddy.memory.storage.sql.connect import NOTHING, Connector, Query
+from buddy.memory.storage.record import Kind
+from buddy.memory.storage.sql.connector import EMPTY, Connector, Query, Result
 from buddy.memory.storage.sql.dialect import Fault, SqlDialect
 from buddy.memory.storage.sql.statements import Statements
 from buddy.memory.storage.sql.tables import OfKind, Tables
@@ -23,8 +24,8 @@ T = TypeVar("T")
 W = TypeVar("W")
 
 
-# These three are handled below. They are of our tree all the same, for the rare call that is
-# interrupted twice: a table that is dropped again right after it was made, for one.
+# These three are handled below. They belong to our tree for the rare call that meets one twice:
+# when a table is dropped again right after it was made, for one.
 
 
 class NoTable(SchemaError):
@@ -37,19 +38,19 @@ class NoTable(SchemaError):
 
 
 class NotText(CorruptMemoryError):
-    """The driver could not decode some row of the answer."""
+    """The driver could not decode some row of the result."""
 
 
 class Exists(SchemaError):
-    """Somebody else made the table, or there is something else of its name."""
+    """Another client made the table, or there is something else of its name."""
 
 
 ATTEMPTS = 10
-"""How often work is done again that others keep undoing or overtaking."""
+"""How often work is retried that conflicts with other clients."""
 
 
-class GuardedStore(Store):
-    """Makes and drops the tables, and runs work of all kinds with its faults translated."""
+class SqlStoreBase(Store):
+    """Makes and drops the tables, and runs all work with its errors translated."""
 
     make_statements: type[Statements] = Statements
 
@@ -69,30 +70,47 @@ class GuardedStore(Store):
                 kind, self._tables.by_kind[kind], dialect, engine_dialect
             )
         )
+        self._checked: set[Kind] = set()
 
     # --- the tables
 
     async def create(self) -> None:
         for attempt in range(ATTEMPTS):
-            if await self._unless_missing(self._connector.look, self._tables.complete, False):
+            if await self._unless_missing(self._connector.inspect, self._tables.complete, False):
                 break
-            await self._before_making()
+            await self._before_creation()
             try:
                 await self._attempt(self._connector.define, self._tables.make)
             except Exists:
                 if attempt == ATTEMPTS - 1:
                     raise
 
-    async def _before_making(self) -> None:
-        """Do what has to be done once before the first table is made; nothing by default."""
+    async def _before_creation(self) -> None:
+        """Prepare the database before the first table is made; does nothing by default."""
 
     async def exists(self) -> bool:
-        return await self._unless_missing(self._connector.look, self._tables.exist, False)
+        return await self._unless_missing(self._connector.inspect, self._tables.exist, False)
 
     async def drop(self) -> None:
         await self._unless_missing(self._connector.define, self._tables.drop, None)
+        self._checked.clear()
 
-    # --- what can go wrong
+    async def _check_layout(self, kind: Kind) -> None:
+        """Raise SchemaError when the table cannot serve.
+
+        Needed once before a statement that names no column by which the database itself would
+        refuse it.
+        """
+        if kind in self._checked:
+            return
+        query = self._statements[kind].layout().query({})
+        try:
+            await self._attempt(self._connector.read, query)
+        except NoTable:
+            return  # It may be made with any layout.
+        self._checked.add(kind)
+
+    # --- errors
 
     async def _attempt(self, runner: Callable[[W], Awaitable[T]], work: W) -> T:
         """Run the work; translate what the driver raises. The only place that does (R7)."""
@@ -109,7 +127,7 @@ class GuardedStore(Store):
                     raise
                 if not isinstance(meaning, Fault):
                     raise meaning from error
-                if meaning is not Fault.REPEAT:
+                if meaning is not Fault.SERIALIZATION:
                     await self._raise(meaning, error)
                 if attempt == ATTEMPTS:
                     raise UnavailableError(self._dialect.name, str(error)) from error
@@ -122,20 +140,24 @@ class GuardedStore(Store):
             raise NotText("(one of these)", str(error)) from error
         if fault is Fault.EXISTS:
             raise Exists(f"Something that is no table is called {name!r}: {error}") from error
-        await self._attempt(self._connector.look, self._tables.complete)
+        await self._attempt(self._connector.inspect, self._tables.complete)
         raise SchemaError(f"The columns of {name!r} changed.") from error
 
     async def _unless_missing(self, runner: Callable[[W], Awaitable[T]], work: W, empty: T) -> T:
+        """Run the work; return ``empty`` where the table was never made (R5)."""
         try:
             return await self._attempt(runner, work)
         except NoTable:
             return empty
 
+    async def _query(self, query: Query) -> Result:
+        """Run a query that changes nothing."""
+        return await self._unless_missing(self._connector.read, query, EMPTY)
+
     async def _read(self, query: Callable[[bool], Query]) -> list[Any]:
-        """Read rows; when the driver cannot decode one, read them all in another way (R16), which
-        ``query(True)`` gives."""
+        """Read rows; when the driver cannot decode one, read them all by ``query(True)`` (R16)."""
         try:
-            found = await self._unless_missing(self._connector.read, query(False), NOTHING)
+            found = await self._query(query(False))
         except NotText:
             found = await self._attempt(self._connector.read, query(True))
         return found.rows

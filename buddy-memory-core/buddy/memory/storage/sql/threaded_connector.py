@@ -1,4 +1,4 @@
-"""A Connector for asyncio on a driver that blocks: each piece of work runs in a thread."""
+"""A Connector for asyncio on a blocking driver: each piece of work runs in a thread."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 
 from buddy.memory.storage.run import run
-from buddy.memory.storage.sql.connect import Answer, Connector, Query, Work
+from buddy.memory.storage.sql.connector import Connector, Query, Result, Work
 
 T = TypeVar("T")
 
 
-class ThreadsConnector(Connector):
-    """What ``blocking`` does, without blocking the event loop.
+class ThreadedConnector(Connector):
+    """Runs the work of ``blocking`` in threads, so that the event loop goes on.
 
     Cancelling an await does not undo a write under way.
     """
@@ -23,10 +23,10 @@ class ThreadsConnector(Connector):
     def __init__(self, blocking: Connector) -> None:
         self._blocking = blocking
 
-    async def read(self, query: Query) -> Answer:
+    async def read(self, query: Query) -> Result:
         return await _in_thread(self._blocking.read(query))
 
-    async def write(self, query: Query) -> Answer:
+    async def write(self, query: Query) -> Result:
         return await _in_thread(self._blocking.write(query))
 
     async def run(self, work: Work[T]) -> T:
@@ -35,8 +35,8 @@ class ThreadsConnector(Connector):
     async def transaction(self, work: Work[T]) -> T:
         return await _in_thread(self._blocking.transaction(work))
 
-    async def look(self, work: Callable[[sa.Connection], T]) -> T:
-        return await _in_thread(self._blocking.look(work))
+    async def inspect(self, work: Callable[[sa.Connection], T]) -> T:
+        return await _in_thread(self._blocking.inspect(work))
 
     async def define(self, work: Callable[[sa.Connection], T]) -> T:
         return await _in_thread(self._blocking.define(work))

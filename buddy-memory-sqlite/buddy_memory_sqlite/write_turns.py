@@ -1,8 +1,8 @@
 """Writers of one process take turns.
 
-SQLite lets one writer in at a time. The others ask again and again, and sleep longer each time, up
-to a tenth of a second: with 64 threads some wait half a second for a write of a millisecond. Those
-of one process can tell each other.
+SQLite admits one writer at a time. The others poll for the lock and sleep longer each time, up to
+a tenth of a second: with 64 threads some wait half a second for a write of a millisecond. Within
+one process a lock hands the turn over at once.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from weakref import WeakKeyDictionary
 import sqlalchemy as sa
 
 from buddy.memory.storage.sql import SyncConnector
-from buddy.memory.storage.sql.connect import Work
+from buddy.memory.storage.sql.connector import Work
 
 T = TypeVar("T")
 W = TypeVar("W")
 
 SECONDS = 30.0
-"""How long to wait for one's turn, before SQLite's own lock has to decide: another process may keep
-the writer in front waiting."""
+"""How long to wait for a turn before SQLite's own lock decides: another process may keep the writer
+in front waiting."""
 
 _turns: WeakKeyDictionary[sa.Engine, Lock] = WeakKeyDictionary()
 
@@ -36,7 +36,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
-class TurnsConnector(SyncConnector):
+class TurnTakingConnector(SyncConnector):
     """A SyncConnector whose writers wait for each other before they take a connection."""
 
     async def run(self, work: Work[T]) -> T:

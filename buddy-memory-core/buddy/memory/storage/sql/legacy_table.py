@@ -1,4 +1,4 @@
-"""A table of memories from before versions and positions: recognised and read, never changed."""
+"""A table of memories that older software made: recognised and read, never changed."""
 
 from __future__ import annotations
 
@@ -10,22 +10,18 @@ import sqlalchemy as sa
 from buddy.memory.storage import legacy
 from buddy.memory.storage.record import Corrupt, Record
 from buddy.memory.storage.sql.dialect import SqlDialect
+from buddy.memory.storage.sql.layouts import columns_of, is_legacy, refuse_earlier
 
 PAGE = 500
 """Rows read at a time."""
 
 
-def is_older(columns: set[str]) -> bool:
-    """Tell whether these are the columns of a memory table from before versions and positions."""
-    return columns >= {*legacy.FIELDS} and not columns >= {*legacy.FIELDS, "seq", "version"}
-
-
-class OlderTable:
+class LegacyTable:
     """Work for a Connector on one table."""
 
     def __init__(self, table: sa.Table, dialect: SqlDialect) -> None:
         self._table = table
-        self._key = dialect.older_key(table)
+        self._key = dialect.legacy_key(table)
         # In the form that does not fail for a row that the driver cannot decode.
         self._columns = [
             sa.type_coerce(dialect.as_read_damaged(table.c[name]), sa.types.NullType())
@@ -33,12 +29,16 @@ class OlderTable:
         ]
 
     def keys(self, connection: sa.Connection) -> list[Any]:
-        """Return the keys of all rows, oldest first; none when the table is not an older one."""
-        inspector, table = sa.inspect(connection), self._table
-        if not inspector.has_table(table.name, schema=table.schema):
+        """Return the keys of all rows, oldest first; none where there is no such table.
+
+        Raises SchemaError for a table in an earlier layout of ours.
+        """
+        table = self._table
+        if not sa.inspect(connection).has_table(table.name, schema=table.schema):
             return []
-        columns = {column["name"] for column in inspector.get_columns(table.name, table.schema)}
-        if not is_older(columns):
+        columns = columns_of(connection, table)
+        refuse_earlier(table, columns)
+        if not is_legacy(columns):
             return []
         query = sa.select(self._key).select_from(table).order_by(table.c.created_at, self._key)
         return [*connection.execute(query).scalars()]

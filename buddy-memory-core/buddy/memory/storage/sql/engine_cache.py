@@ -1,4 +1,4 @@
-"""The engines of this process: one for each URL, shared, counted, and safe after a fork."""
+"""Engines of this process: one for each URL, shared, reference-counted and safe after a fork."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _abandoned: list[Any] = []
 
 
 def acquire(key: Hashable, make: Callable[[], sa.Engine]) -> tuple[sa.Engine, Callable[[], None]]:
-    """Return the engine for ``key`` (see ``share``), and the function that gives it back.
+    """Return the engine for ``key`` (see ``share``), and the function that releases it.
 
-    The last one to give the engine back closes its connections.
+    The last release closes the connections of the engine.
     """
     engine, give_back = share(key, make)
     protect_from_fork(engine)

@@ -14,7 +14,7 @@ from buddy.memory.errors import UnavailableError
 from buddy.memory.storage.run import run
 from buddy.memory.v2.db.schema import MemoryRow
 from buddy.memory.v2.db.sqlite import SqliteMemoryDb
-from buddy_memory_sqlite import turns
+from buddy_memory_sqlite import write_turns
 
 
 def write(db: SqliteMemoryDb, name: str) -> None:
@@ -40,7 +40,7 @@ def test_another_process_that_holds_the_file_is_no_turn(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Who waits in vain for a turn asks SQLite, and hears from it."""
-    monkeypatch.setattr(turns, "SECONDS", 0.01)
+    monkeypatch.setattr(write_turns, "SECONDS", 0.01)
     file = tmp_path / "memory.db"
     entered, leave = Event(), Event()
     with SqliteMemoryDb(db_url=f"sqlite:///{file}?timeout=0") as db:
@@ -64,7 +64,7 @@ def test_a_child_does_not_wait_for_a_thread_of_its_parent(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A process that is forked while a thread has the turn can write."""
-    monkeypatch.setattr(turns, "SECONDS", 3600)
+    monkeypatch.setattr(write_turns, "SECONDS", 3600)
     entered, leave = Event(), Event()
     with SqliteMemoryDb(db_file=tmp_path / "memory.db") as db:
         db.create()

@@ -1,0 +1,197 @@
+"""The statements that read one table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import Enum
+from typing import Any
+
+import sqlalchemy as sa
+
+from buddy.memory.storage.record import Reach, Scope
+from buddy.memory.storage.sql.statement import StatementsBase, compiled, parameter
+from buddy.memory.storage.users import encode_user, prefix_range
+
+
+class Where(Enum):
+    """The conditions of a Scope: on nothing, on p_user_id, from p_low, or from p_low to p_high."""
+
+    EVERYBODY = "everybody"
+    USER = "user"
+    FROM = "from"
+    RANGE = "range"
+
+    @property
+    def is_range(self) -> bool:
+        """Whether rows of several users are meant, but not of all."""
+        return self in (Where.FROM, Where.RANGE)
+
+
+def where_of(scope: Scope) -> tuple[Where, dict[str, Any]]:
+    """Return the conditions of a scope, and the values of their parameters."""
+    if scope.reach is Reach.EVERYBODY:
+        return Where.EVERYBODY, {}
+    if scope.reach is Reach.USER:
+        return Where.USER, {"p_user_id": encode_user(scope.name)}
+    low, high = prefix_range(scope.name or "")
+    if high is None:
+        return Where.FROM, {"p_low": low}
+    return Where.RANGE, {"p_low": low, "p_high": high}
+
+
+KEY = ("p_id", "p_user_id")
+"""The parameters of one key of ``get_many``."""
+
+ID = ("p_id",)
+"""The parameter of one id of ``find``."""
+
+
+class ReadStatements(StatementsBase):
+    """What reads. Rows come back as seq, id, user_id, payload, created_at, updated_at, version,
+    expires_at, vector, stamp."""
+
+    def stamp(self) -> Any:
+        """Return how the stamp of a row is selected."""
+        return self._c.stamp
+
+    def _row(self, damaged: bool = False) -> list[Any]:
+        c = self._c
+        select = self._dialect.as_read_damaged if damaged else self._dialect.as_read
+        texts = (c.id, c.user_id, self._payload, c.created_at, c.updated_at)
+        return [
+            c.seq,
+            *map(select, texts),
+            c.version,
+            select(c.expires_at),
+            c.vector,
+            self.stamp(),
+        ]
+
+    # --- one row, or rows by their keys
+
+    @compiled
+    def get(self, damaged: bool = False) -> Any:
+        """Parameters: p_id, p_user_id."""
+        return sa.select(*self._row(damaged)).where(*self._is_key())
+
+    @compiled
+    def has(self) -> Any:
+        """As ``get``, with as little of the row as proves it."""
+        # A column that earlier layouts lack.
+        return sa.select(self._c.expires_at).where(*self._is_key())
+
+    @compiled
+    def state(self) -> Any:
+        """Version and time of the row with p_id and p_user_id."""
+        return sa.select(self._c.version, self._c.updated_at).where(*self._is_key())
+
+    @compiled
+    def get_many(self, damaged: bool = False) -> Any:
+        """Parameters: those of KEY, to be repeated."""
+        return self._with_keys(_values("wanted", KEY), damaged)
+
+    @compiled
+    def find_one(self, damaged: bool = False) -> Any:
+        """The rows of two users with p_id."""
+        return sa.select(*self._row(damaged)).where(self._c.id == parameter("p_id")).limit(2)
+
+    @compiled
+    def find(self, damaged: bool = False) -> Any:
+        """Of the rows with each id those of its first and its last user. Parameters: those of ID,
+        to be repeated."""
+        wanted, other = _values("wanted", ID), self._table.alias("other").c
+
+        def ends(end: Any) -> Any:
+            user = sa.select(end(other.user_id)).where(other.id == wanted.c.id)
+            return sa.select(wanted.c.id, user.scalar_subquery().label("user_id"))
+
+        found = sa.union(ends(sa.func.min), ends(sa.func.max)).cte("found")
+        return self._with_keys(found, damaged)
+
+    def _with_keys(self, keys: sa.CTE, damaged: bool) -> Any:
+        # Not as a condition with IN, for which SQLite would scan the table.
+        c = self._c
+        is_one = sa.and_(c.id == keys.c.id, c.user_id == keys.c.user_id)
+        return sa.select(*self._row(damaged)).select_from(keys.join(self._table, is_one))
+
+    # --- the rows of a scope
+
+    @compiled
+    def page(
+        self, where: Where, newest_first: bool, after: bool, limit: bool, damaged: bool = False
+    ) -> Any:
+        """Parameters: those of ``where``, p_after and p_limit, as asked for."""
+        seq = self._c.seq
+        conditions = self._in_scope(where)
+        if after:
+            behind = parameter("p_after")
+            conditions.append(seq < behind if newest_first else seq > behind)
+
+        def ordered(query: Any, position: Any) -> Any:
+            query = query.order_by(position.desc() if newest_first else position.asc())
+            return query.limit(parameter("p_limit")) if limit else query
+
+        if not where.is_range:
+            return ordered(sa.select(*self._row(damaged)).where(*conditions), seq)
+        # The users' part of the index (user_id, seq) is read and sorted: an expression keeps the
+        # planner from walking the table in its order, past the rows of all other users.
+        chosen = ordered(sa.select(seq).where(*conditions), seq + sa.literal_column("0"))
+        is_chosen = seq.in_(sa.select(chosen.cte("chosen").c.seq))
+        order = seq.desc() if newest_first else seq.asc()
+        return sa.select(*self._row(damaged)).where(is_chosen).order_by(order)
+
+    @compiled
+    def count(self, where: Where) -> Any:
+        """Parameters: those of ``where``."""
+        count = sa.func.count(sa.literal_column("*"))
+        return sa.select(count).select_from(self._table).where(*self._in_scope(where))
+
+    @compiled
+    def users(self, inclusive: bool, bounded: bool, limit: bool, damaged: bool = False) -> Any:
+        """Users from p_low (or behind it) to p_high, in order, p_limit of them: each is found by
+        one step in the index (a skip scan)."""
+        user, low = self._c.user_id, parameter("p_low")
+        below = [user < parameter("p_high")] if bounded else []
+        first = sa.select(sa.func.min(user).label("user_id"))
+        first = first.where(user >= low if inclusive else user > low, *below)
+        found = first.cte("found", recursive=True)
+        following = sa.select(sa.func.min(user)).where(user > found.c.user_id, *below)
+        steps = sa.select(following.correlate(found).scalar_subquery()).select_from(found)
+        found = found.union_all(steps.where(found.c.user_id.is_not(None)))
+        select = self._dialect.as_read_damaged if damaged else self._dialect.as_read
+        shown: Any = found.c.user_id
+        query = sa.select(select(shown)).where(shown.is_not(None))
+        return query.limit(parameter("p_limit")) if limit else query
+
+    @compiled
+    def mark(self) -> Any:
+        """Number of the rows of p_user_id and sum of their stamps."""
+        count = sa.func.count(sa.literal_column("*"))
+        query = sa.select(count, sa.func.sum(self.stamp())).select_from(self._table)
+        return query.where(*self._in_scope(Where.USER))
+
+    @compiled
+    def layout(self) -> Any:
+        """No row; fails where columns are missing."""
+        c = self._c
+        return sa.select(c.seq, self._payload, c.expires_at, c.vector).where(sa.false())
+
+    # --- conditions
+
+    def _is_key(self) -> list[Any]:
+        return [self._c.id == parameter("p_id"), self._c.user_id == parameter("p_user_id")]
+
+    def _in_scope(self, where: Where) -> list[Any]:
+        user = self._c.user_id
+        if where is Where.USER:
+            return [user == parameter("p_user_id")]
+        conditions = [user >= parameter("p_low")] if where.is_range else []
+        return [*conditions, user < parameter("p_high")] if where is Where.RANGE else conditions
+
+
+def _values(name: str, group: Sequence[str]) -> sa.CTE:
+    """Return a table of the parameters of ``group``, to be repeated."""
+    marks = ", ".join(f":{parameter}" for parameter in group)
+    columns: list[Any] = [sa.column(parameter.removeprefix("p_")) for parameter in group]
+    # Of the kinds of CTE the recursive one names its columns.
+    return sa.text(f"VALUES ({marks})").columns(*columns).cte(name, recursive=True)
