@@ -8,8 +8,9 @@ import sqlalchemy as sa
 
 from buddy.memory.errors import ConfigError
 from buddy.memory.storage.settings import Settings
-from buddy_memory_postgres.dialect import MAX_NAME_BYTES, PostgresDialect
-from buddy_memory_postgres.engine import POOL_SIZE, open_async, open_sync
+from buddy.memory.storage.sql.tables import check_name
+from buddy_memory_postgres.client import POOL_SIZE, open_async, open_sync
+from buddy_memory_postgres.schema import MAX_NAME_BYTES
 from buddy_memory_postgres.store import PostgresStore
 
 if TYPE_CHECKING:
@@ -31,8 +32,6 @@ class PostgresConstructor(Settings):
     - ``prepare``: whether the server keeps prepared statements. None asks each new connection
       whether it leads straight to a server, and only then prepares: behind PgBouncer in
       transaction mode the next statement may reach another server process.
-    - ``distributed_by_user``: makes ``user_id`` part of the primary key, which Citus demands of a
-      distribution column. Ids are then unique for each user only, and every row needs a user.
     """
 
     asynchronous: ClassVar[bool] = False
@@ -45,12 +44,10 @@ class PostgresConstructor(Settings):
         db_engine: sa.Engine | AsyncEngine | None = None,
         pool_size: int = POOL_SIZE,
         prepare: bool | None = None,
-        distributed_by_user: bool = False,
     ) -> None:
         _check_name("table_name", table_name)
         if schema is not None:
             _check_name("schema", schema)
-        dialect = PostgresDialect(distributed_by_user)
         open_ = open_async if self.asynchronous else open_sync
         opened = open_(db_url, db_engine, pool_size, prepare)
         settings = {
@@ -60,28 +57,23 @@ class PostgresConstructor(Settings):
             "db_engine": db_engine,
             "pool_size": pool_size,
             "prepare": prepare,
-            "distributed_by_user": distributed_by_user,
         }
         make = _asynchronous_store() if self.asynchronous else PostgresStore
-        super().__init__(make(*opened, dialect, table_name, schema), settings)
+        super().__init__(make(*opened, table_name, schema), settings)
 
 
 def _asynchronous_store() -> type[PostgresStore]:
-    from buddy_memory_postgres.together import TogetherStore
+    from buddy_memory_postgres.batching import BatchingStore
 
-    return TogetherStore
+    return BatchingStore
 
 
-def _check_name(what: str, name: object) -> None:
-    if not isinstance(name, str) or not name or "\0" in name:
-        raise ConfigError(f"{what} must be a string that is not empty, not {name!r:.80}")
-    try:
-        size = len(name.encode())
-    except UnicodeEncodeError:
-        raise ConfigError(f"{what} must be Unicode text, not {name!r:.80}") from None
+def _check_name(option: str, name: str) -> None:
+    check_name(option, name)
+    size = len(name.encode())
     if size > MAX_NAME_BYTES:
         # PostgreSQL would cut it, and two long names could become one table.
         raise ConfigError(
-            f"{what} may have {MAX_NAME_BYTES} bytes, the most that PostgreSQL keeps; "
+            f"{option} may have {MAX_NAME_BYTES} bytes, the most that PostgreSQL keeps; "
             f"{name!r:.80} has {size}"
         )

@@ -10,12 +10,9 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
 from buddy.memory.errors import MemoryDbError
-from buddy.memory.storage.sql import Fault, SqlDialect
-from buddy_memory_postgres import jsonb
-from buddy_memory_postgres.faults import MAX_BYTES, translate
-
-MAX_NAME_BYTES = 63
-"""NAMEDATALEN - 1: PostgreSQL silently cuts longer names."""
+from buddy.memory.storage.sql import Fault, Query, SqlDialect
+from buddy_memory_postgres import encoding, schema
+from buddy_memory_postgres.errors import MAX_BYTES, translate
 
 # With some room: what PostgreSQL holds (4713 BC to 294276) is more than what Python does.
 _FIRST, _LAST = sa.text("'0001-01-03 UTC'"), sa.text("'9999-12-29 UTC'")
@@ -26,30 +23,28 @@ class PostgresDialect(SqlDialect):
 
     name = "PostgreSQL"
     max_bytes = MAX_BYTES
-    max_name_bytes = MAX_NAME_BYTES
+    max_name_bytes = schema.MAX_NAME_BYTES
+    user_type = sa.Text(collation="C")
     payload_type = postgresql.JSONB()
     time_type = sa.DateTime(timezone=True)
-
-    def __init__(self, distributed_by_user: bool = False) -> None:
-        if distributed_by_user:
-            self.identity = ("user_id", "id")
+    vector_type = postgresql.BYTEA()
+    stamp_column = False
 
     @property
     def insert(self) -> Callable[[sa.Table], Any]:
         return postgresql.insert
+
+    def generation(self, table: sa.Table) -> Query:
+        # Positions go on after DELETE; only a new table starts again at 1.
+        query = "SELECT oid::text FROM pg_class WHERE oid = to_regclass(%s)"
+        return Query(query, (schema.quoted(table),))
 
     def position(self) -> sa.Column[Any]:
         # An identity and no serial: it needs no rights on a sequence besides those on the table.
         return sa.Column("seq", sa.BigInteger(), sa.Identity(), nullable=False)
 
     def keys(self, table_name: str) -> list[sa.schema.SchemaItem]:
-        # Constraints and no indexes, because PostgreSQL finds names for them that are free.
-        newest_of_all = [sa.UniqueConstraint("seq")] if "user_id" not in self.identity else []
-        return [
-            sa.PrimaryKeyConstraint(*self.identity),
-            *newest_of_all,
-            sa.UniqueConstraint("user_id", "seq"),
-        ]
+        return schema.keys(table_name)
 
     def as_read(self, column: sa.Column[Any]) -> Any:
         # As text, whatever the connection's driver would make of jsonb.
@@ -65,12 +60,12 @@ class PostgresDialect(SqlDialect):
         return translate(error)
 
     def dump(self, value: dict[str, Any]) -> str:
-        return jsonb.dump(value)
+        return encoding.dump(value)
 
     def load(self, value: Any) -> dict[str, Any]:
         if not isinstance(value, str):
             raise TypeError(f"a payload was expected, not {value!r}")
-        return jsonb.load(value)
+        return encoding.load(value)
 
     def dump_time(self, time: datetime) -> datetime:
         return time

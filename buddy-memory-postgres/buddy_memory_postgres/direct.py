@@ -14,8 +14,8 @@ from typing import Any
 from sqlalchemy import Engine, PoolProxiedConnection, __version__
 from sqlalchemy.util import greenlet_spawn
 
-from buddy.memory.storage.sql import Answer, AsyncConnector, Query
-from buddy_memory_postgres.fresh import MustWait, is_fresh
+from buddy.memory.storage.sql import AsyncConnector, Query, Result
+from buddy_memory_postgres.liveness import MustWait, is_fresh
 
 
 def is_possible(version: str = __version__) -> bool:
@@ -27,20 +27,20 @@ def is_possible(version: str = __version__) -> bool:
 class DirectConnector(AsyncConnector):
     """An AsyncConnector on engines of ours: autocommitting, and watched."""
 
-    async def read(self, query: Query) -> Answer:
-        return await self._answer(query)
+    async def read(self, query: Query) -> Result:
+        return await self._execute(query)
 
-    async def write(self, query: Query) -> Answer:
-        return await self._answer(query)
+    async def write(self, query: Query) -> Result:
+        return await self._execute(query)
 
-    async def _answer(self, query: Query) -> Answer:
+    async def _execute(self, query: Query) -> Result:
         here = self._here()
         connection = await _take(here.engine)
         try:
             driver_connection: Any = connection.driver_connection
             cursor = await driver_connection.execute(query.sql, query.values)
             rows = await cursor.fetchall() if query.returns else []
-            return Answer(rows, cursor.rowcount)
+            return Result(rows, cursor.rowcount)
         except BaseException as error:
             await greenlet_spawn(here.clean, connection, error)
             raise

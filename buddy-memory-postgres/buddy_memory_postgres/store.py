@@ -1,4 +1,4 @@
-"""A PostgreSQL database as a Store: its schema, writes of many rows, and older tables."""
+"""A Store on PostgreSQL: tables in a schema, many rows per statement, tables of older software."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from typing import Any, TypeVar
 
 from sqlalchemy.engine.interfaces import Dialect
 
-from buddy.memory.errors import AccessError, InvalidMemoryError
-from buddy.memory.storage.record import Kind, Write
+from buddy.memory.errors import AccessError
+from buddy.memory.storage.record import Corrupt, Key, Kind, Record, Write
 from buddy.memory.storage.sql import Connector, Query, SqlStore
-from buddy.memory.storage.sql.connect import NOTHING, answer
+from buddy.memory.storage.sql.connector import EMPTY, execute
 from buddy.memory.storage.sql.writes import NewRow, Stored
+from buddy.memory.storage.users import encode_user
 from buddy_memory_postgres.dialect import PostgresDialect
 from buddy_memory_postgres.statements import PostgresStatements, columns
 
@@ -20,7 +21,7 @@ W = TypeVar("W")
 
 PORTION_ROWS = 2_000
 PORTION_CHARACTERS = 8_000_000
-"""How much one statement of a bulk write carries; a transaction holds them together."""
+"""The most that one statement of a bulk write carries; one transaction holds them all."""
 
 
 class PostgresStore(SqlStore):
@@ -33,11 +34,10 @@ class PostgresStore(SqlStore):
         self,
         connector: Connector,
         engine_dialect: Dialect,
-        dialect: PostgresDialect,
         table_name: str,
         schema: str | None,
     ) -> None:
-        super().__init__(connector, dialect, engine_dialect, table_name, schema)
+        super().__init__(connector, PostgresDialect(), engine_dialect, table_name, schema)
 
     # --- the tables
 
@@ -45,9 +45,9 @@ class PostgresStore(SqlStore):
         try:
             await super().create()
         except AccessError as error:
-            from buddy_memory_postgres import ddl  # Few ever need it.
+            from buddy_memory_postgres.schema import creation_script
 
-            await self._refuse(error, lambda connection: ddl.create(connection, self._tables))
+            await self._refuse(error, lambda connection: creation_script(connection, self._tables))
 
     async def _write(self, runner: Callable[[W], Awaitable[T]], work: W) -> T:
         try:
@@ -59,62 +59,80 @@ class PostgresStore(SqlStore):
             raise
 
     async def upgrade(self) -> None:
-        from buddy_memory_postgres import ddl
+        from buddy_memory_postgres.upgrade import upgrade, upgrade_script
 
         try:
             await self._unless_missing(
-                self._connector.define, lambda c: ddl.upgrade(c, self._tables), None
+                self._connector.define, lambda connection: upgrade(connection, self._tables), None
             )
         except AccessError as error:
-            await self._refuse(error, lambda _: ddl.upgrade_script(self._tables))
+            await self._refuse(error, lambda connection: upgrade_script(connection, self._tables))
         if await self.exists():
             await self.create()
 
     async def _refuse(self, error: AccessError, write_script: Any) -> None:
-        """Raise the error with what somebody else has to run."""
+        """Raise the error with the statements for an administrator to run."""
         if not _lacks_rights(error):
             raise error
-        script: str = await self._attempt(self._connector.look, write_script)
+        script: str = await self._attempt(self._connector.inspect, write_script)
         raise AccessError(str(error), script) from error.__cause__
 
-    async def facts(self) -> dict[str, str]:
-        from buddy_memory_postgres import facts
+    async def server_info(self) -> dict[str, str]:
+        from buddy_memory_postgres.server_info import read_server_info
 
         name, schema = self._tables.name, self._tables.schema
-        return await self._attempt(self._connector.look, lambda c: facts.ask(c, name, schema))
+        return await self._attempt(
+            self._connector.inspect,
+            lambda connection: read_server_info(connection, name, schema),
+        )
 
-    def risks(self, facts: Mapping[str, str]) -> list[str]:
-        from buddy_memory_postgres.facts import risks
+    def durability_warnings(self, info: Mapping[str, str]) -> list[str]:
+        from buddy_memory_postgres.server_info import durability_warnings
 
-        return risks(facts)
+        return durability_warnings(info)
 
     # --- many rows
 
-    def _wait_for_others(self, cursor: Any, writes: Sequence[Write]) -> None:
-        # All writers that do this take the rows in one order, so that none can block another that
-        # blocks it. Not from the start, because it takes time and deadlocks are rare.
-        statement = self._statements[writes[0].record.kind].lock_ids()
-        ids = [write.record.id for write in writes]
-        cursor.execute(statement.sql, statement.bind({"p_ids": ids}))
-        cursor.fetchall()
+    def _lock_rows(self, cursor: Any, kind: Kind, new: list[NewRow]) -> None:
+        # All bulk writes that do this take the rows in one order, so that none can block another
+        # that blocks it. Not at the first attempt: it takes time, and deadlocks are rare.
+        values = {"p_ids": [row[0] for row in new], "p_user_ids": [row[1] for row in new]}
+        execute(cursor, self._statements[kind].lock_keys().query(values))
 
     def _put_rows(self, cursor: Any, first: Write, new: list[NewRow]) -> Iterator[Stored]:
         for rows in portions(new):
-            yield from answer(cursor, self._upsert_all(first, rows)).rows
+            yield from execute(cursor, self._upsert_all(first, rows)).rows
 
-    def _upsert_all(self, first: Write, rows: list[NewRow]) -> Query:
+    def _upsert_all(self, first: Write, rows: Sequence[NewRow]) -> Query:
         statement = self._statements[first.record.kind].upsert_columns()
         return statement.query(columns(rows, first.now))
 
-    async def delete_many(self, kind: Kind, ids: Sequence[str], user_id: str | None) -> int:
-        statement = self._statements[kind].delete_ids(user_id is not None)
-        query = statement.query({"p_ids": list(ids), "p_user_id": user_id})
-        return (await self._unless_missing(self._connector.write, query, NOTHING)).affected
+    async def get_many(self, kind: Kind, keys: Sequence[Key]) -> list[Record | Corrupt | None]:
+        values = key_arrays(keys)
+        statements = self._statements[kind]
+        rows = await self._read(lambda damaged: statements.get_keys(damaged).query(values))
+        found = {row[1:3]: row for row in rows}
+        # Decoded for each key: a caller may change what it gets.
+        names = zip(values["p_ids"], values["p_user_ids"], strict=True)
+        return [self._decode(kind, found[name]) if name in found else None for name in names]
 
-    def _new_rows(self, writes: Sequence[Write]) -> list[NewRow]:
-        if "user_id" in self._dialect.identity and any(w.record.user_id is None for w in writes):
-            raise InvalidMemoryError("a table that is distributed by user needs one", "user_id")
-        return super()._new_rows(writes)
+    async def find(self, kind: Kind, ids: Sequence[str]) -> list[Record | Corrupt]:
+        statements, values = self._statements[kind], {"p_ids": list(ids)}
+        rows = await self._read(lambda damaged: statements.find_ids(damaged).query(values))
+        return [self._decode(kind, row) for row in rows]
+
+    async def delete_many(self, kind: Kind, keys: Sequence[Key]) -> int:
+        await self._check_layout(kind)
+        query = self._statements[kind].delete_keys().query(key_arrays(keys))
+        return (await self._unless_missing(self._connector.write, query, EMPTY)).affected
+
+
+def key_arrays(keys: Sequence[Key]) -> dict[str, list[str]]:
+    """Return keys as the parameters of a statement."""
+    return {
+        "p_ids": [key.id for key in keys],
+        "p_user_ids": [encode_user(key.user_id) for key in keys],
+    }
 
 
 def _lacks_rights(error: AccessError) -> bool:
@@ -122,7 +140,7 @@ def _lacks_rights(error: AccessError) -> bool:
     return getattr(getattr(error.__cause__, "orig", error.__cause__), "sqlstate", None) == "42501"
 
 
-def portions(rows: list[NewRow]) -> Iterator[list[NewRow]]:
+def portions(rows: Sequence[NewRow]) -> Iterator[Sequence[NewRow]]:
     """Yield the rows in their order, as many at a time as one statement carries."""
     start = size = 0
     for end, row in enumerate(rows):

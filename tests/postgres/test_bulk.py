@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
+from random import Random
 from typing import Any
 
 import psycopg
 import pytest
 
-from buddy.memory.errors import OwnerMismatchError
+from buddy.memory.errors import TooLargeError
 from buddy.memory.testing.expect import at_once, clock
 from buddy.memory.v2.db.postgres import PostgresMemoryDb
 from buddy.memory.v2.db.schema import MemoryRow
@@ -41,7 +42,9 @@ def test_large_rows_are_spread_over_statements(
     """A statement carries rows up to a size, and at least one."""
     monkeypatch.setattr(store, "PORTION_CHARACTERS", 1000)
     texts = ["x" * size for size in (10, 2000, 10, 400, 400, 400, 3000)]
-    rows: list[Any] = [(str(n), None, text, None, None) for n, text in enumerate(texts)]
+    rows: list[Any] = [
+        (str(n), "", text, None, None, None, None, 0) for n, text in enumerate(texts)
+    ]
     assert [len(portion) for portion in store.portions(rows)] == [1, 1, 3, 1, 1]
     db.upsert_memories(MemoryRow({"s": text}, str(n)) for n, text in enumerate(texts))
     assert [row.memory["s"] for row in db.read_memories(sort="asc")] == texts
@@ -73,12 +76,13 @@ def test_given_times(db: PostgresMemoryDb) -> None:
 
 def test_all_or_nothing(db: PostgresMemoryDb) -> None:
     """When one row of thousands is refused, none is stored, and the error says so."""
-    db.upsert_memory(MemoryRow({}, "taken", "bob"))
+    long = "".join(Random(1).choices("abcdefghijklmnopqrstuvwxyz0123456789", k=20_000))  # noqa: S311
+    db.upsert_memory(MemoryRow({}, "kept", "bob"))
     rows = [MemoryRow({}, str(n), "ann") for n in range(store.PORTION_ROWS + 1)]
     for place in (0, 1000, len(rows)):
-        with pytest.raises(OwnerMismatchError) as caught:
-            db.upsert_memories([*rows[:place], MemoryRow({}, "taken", "ann"), *rows[place:]])
-        assert caught.value.stored_ids == ()
+        with pytest.raises(TooLargeError) as caught:
+            db.upsert_memories([*rows[:place], MemoryRow({}, long, "ann"), *rows[place:]])
+        assert caught.value.stored == ()
         assert db.count_memories() == 1
 
 

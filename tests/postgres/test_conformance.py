@@ -41,6 +41,8 @@ class OnServer(Conformance):
             unreachable=lambda: cls("notes", schema, closed),
             secret=SECRET,
             corrupt=corrupt,
+            order_without_clocks=True,
+            order_across_users=True,
             forks=True,
         )
 
@@ -66,5 +68,8 @@ class TestCallersEngine(Conformance):
     @pytest.fixture
     def subject(self, postgres_url: str, schema: str) -> Iterator[Subject]:
         engine = sa.create_engine(postgres_url.replace("postgresql://", "postgresql+psycopg://"))
-        yield Subject(open=lambda: PostgresMemoryDb("notes", schema, db_engine=engine))
+        yield Subject(
+            open=lambda: PostgresMemoryDb("notes", schema, db_engine=engine),
+            order_across_users=True,
+        )
         engine.dispose()

@@ -7,6 +7,7 @@ import gc
 from collections.abc import Coroutine, Iterator
 from contextlib import suppress
 from itertools import count
+from random import Random
 from time import monotonic
 from typing import Any
 
@@ -19,16 +20,19 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from buddy.memory.errors import (
     ConfigError,
     ConflictError,
-    OwnerMismatchError,
+    InvalidMemoryError,
     UnavailableError,
 )
 from buddy.memory.testing.expect import at_once
 from buddy.memory.v2.db.postgres import AsyncPostgresMemoryDb, PostgresMemoryDb
 from buddy.memory.v2.db.schema import MemoryRow
-from buddy_memory_postgres import fresh
+from buddy_memory_postgres import liveness
 from tests.servers.postgres import PostgresServer
 
 _numbers = count()
+
+LONG = "".join(Random(1).choices("abcdefghijklmnopqrstuvwxyz0123456789", k=20_000))  # noqa: S311
+"""An id that no index of PostgreSQL holds."""
 
 
 @pytest.fixture
@@ -105,15 +109,15 @@ def test_nothing_is_held_between_calls(
         calls: list[Any] = [
             lambda: db.upsert_memory(row),
             lambda: db.upsert_memories([row, MemoryRow({}, "b")]),
-            lambda: db.upsert_memory(MemoryRow({}, "a", "bob")),
-            lambda: db.upsert_memories([MemoryRow({}, "new"), MemoryRow({}, "a", "bob")]),
+            lambda: db.upsert_memory(MemoryRow({}, LONG)),
+            lambda: db.upsert_memories([MemoryRow({}, "new"), MemoryRow({}, LONG)]),
             lambda: db.upsert_memory(row, if_version=9),
             db.read_memories,
             lambda: next(db.iter_memories(page_size=1)),
             db.create,
         ]
         for call in calls:
-            with suppress(OwnerMismatchError, ConflictError):
+            with suppress(InvalidMemoryError, ConflictError):
                 call()
             assert sessions(admin, name, "idle") == sessions(admin, name) >= 1
         assert db.count_memories() == 2
@@ -227,7 +231,8 @@ def test_a_connection_idle_for_long_is_asked_before_use(
     """After a long time without use the server is asked first, and otherwise not."""
     asked: list[str] = []
     with PostgresMemoryDb("notes", schema, url) as db:
-        db.count_memories()
+        db.create()
+        db.count_memories()  # The first one also asks for the layout.
         engine = db._policy.store._connector.engine  # type: ignore[attr-defined]
         sa.event.listen(engine, "checkin", lambda *_: asked.append("returned"))
         statements: list[str] = []
@@ -240,7 +245,7 @@ def test_a_connection_idle_for_long_is_asked_before_use(
         monkeypatch.setattr(psycopg.Cursor, "execute", execute)
         db.count_memories()
         assert len(statements) == 1
-        monkeypatch.setattr(fresh, "IDLE_SECONDS", -1.0)
+        monkeypatch.setattr(liveness, "IDLE_SECONDS", -1.0)
         db.count_memories()
         assert statements[1:2] == ["SELECT 1"]
         assert len(statements) == 3

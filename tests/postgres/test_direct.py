@@ -15,7 +15,7 @@ from buddy.memory.errors import SchemaError, UnavailableError
 from buddy.memory.storage.sql import AsyncConnector
 from buddy.memory.v2.db.postgres import AsyncPostgresMemoryDb
 from buddy.memory.v2.db.schema import MemoryRow
-from buddy_memory_postgres import direct, fresh
+from buddy_memory_postgres import direct, liveness
 
 Act = Callable[[AsyncPostgresMemoryDb], Coroutine[Any, Any, None]]
 Play = Callable[[Act], None]
@@ -106,7 +106,7 @@ def test_an_idle_connection_is_asked_and_kept(
         engine = db._policy.store._connector._here().engine  # type: ignore[attr-defined]
         made: list[object] = []
         event.listen(engine, "connect", lambda *given: made.append(given))
-        monkeypatch.setattr(fresh, "IDLE_SECONDS", -1.0)
+        monkeypatch.setattr(liveness, "IDLE_SECONDS", -1.0)
         spawned.clear()
         await everything(db)
         assert set(spawned) == {"raw_connection"}

@@ -28,8 +28,8 @@ from buddy.memory.storage.sql import Fault
 from buddy.memory.testing.expect import logged
 from buddy.memory.v2.db.postgres import AsyncPostgresMemoryDb, PostgresMemoryDb
 from buddy.memory.v2.db.schema import MemoryRow, SummaryRow
-from buddy_memory_postgres.engine import parse
-from buddy_memory_postgres.faults import translate
+from buddy_memory_postgres.errors import translate
+from buddy_memory_postgres.url import parse
 from tests.servers.postgres import PASSWORD, free_port
 
 SECRET = "hunter2 is/secret"  # noqa: S105
@@ -264,8 +264,8 @@ MEANINGS: dict[str, type[MemoryDbError] | Fault] = {
     "28P01": AccessError,
     "3D000": ConfigError,
     "3F000": Fault.NO_TABLE,
-    "40001": Fault.REPEAT,
-    "40P01": Fault.REPEAT,
+    "40001": Fault.SERIALIZATION,
+    "40P01": Fault.SERIALIZATION,
     "42501": AccessError,
     "42601": SchemaError,
     "42703": Fault.NO_COLUMN,

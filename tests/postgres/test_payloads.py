@@ -15,7 +15,7 @@ from psycopg import sql
 
 from buddy.memory.v2.db.postgres import PostgresMemoryDb
 from buddy.memory.v2.db.schema import MemoryRow, SummaryRow
-from buddy_memory_postgres import jsonb
+from buddy_memory_postgres import encoding
 
 
 @pytest.fixture
@@ -36,13 +36,15 @@ def test_what_is_stored(db: PostgresMemoryDb, admin: psycopg.Connection, schema:
             "notes",
             '{"seq":1,"id":"id","user_id":"ann","memory":{"f": 0.5, "n": 1, "memory": "likes tea", '
             '"topics": ["a"]},"created_at":"2026-01-02T03:04:05.678901+00:00",'
-            '"updated_at":"2026-01-02T03:04:05.678901+00:00","version":1}',
+            '"updated_at":"2026-01-02T03:04:05.678901+00:00","version":1,'
+            '"expires_at":null,"vector":null}',
         ),
         (
             "notes_summaries",
-            '{"seq":1,"id":"session","user_id":null,"summary":{"s": "é"},'
+            '{"seq":1,"id":"session","user_id":"","summary":{"s": "é"},'
             '"created_at":"2026-01-02T03:04:05.678901+00:00",'
-            '"updated_at":"2026-01-02T03:04:05.678901+00:00","version":1}',
+            '"updated_at":"2026-01-02T03:04:05.678901+00:00","version":1,'
+            '"expires_at":null,"vector":null}',
         ),
     ):
         admin.execute("SET timezone = 'UTC'")
@@ -83,8 +85,8 @@ def test_sql_can_query_payloads(
 )
 def test_how_a_value_is_written(value: Any, text: str) -> None:
     """Only what jsonb would refuse or change is written in another way, and is read back."""
-    assert jsonb.dump({"v": value}) == f'{{"v":{text}}}'
-    back = jsonb.load(jsonb.dump({"v": value}))["v"]
+    assert encoding.dump({"v": value}) == f'{{"v":{text}}}'
+    back = encoding.load(encoding.dump({"v": value}))["v"]
     assert back == value
     assert type(back) is type(value)
 

@@ -39,6 +39,7 @@ class TestBehindBouncer(Conformance):
             open=lambda: PostgresMemoryDb("notes", schema, bouncer_url),
             neighbour=lambda: PostgresMemoryDb("notes2", schema, bouncer_url),
             named=lambda name: PostgresMemoryDb(name, schema, bouncer_url),
+            order_across_users=True,
         )
 
 
@@ -140,7 +141,7 @@ def test_tls_through_the_url(tls: tuple[str, Path], schema: str) -> None:
     verified = f"{url}?sslmode=verify-full&sslrootcert={certificate}"
     with PostgresMemoryDb("notes", schema, verified) as db:
         db.upsert_memory(MemoryRow({"a": 1}, "a"))
-        assert db.facts()["TLS"] == "on"
+        assert db.server_info()["TLS"] == "on"
 
     async def read() -> MemoryRow | None:
         async with AsyncPostgresMemoryDb("notes", schema, verified) as db:

@@ -1,4 +1,4 @@
-"""What a database tells of itself."""
+"""What ``server_info`` tells."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ def role(admin: psycopg.Connection, schema: str) -> Iterator[str]:
     admin.execute(sql.SQL("DROP ROLE {}").format(name))
 
 
-def test_facts(postgres_url: str, role: str) -> None:
+def test_info(postgres_url: str, role: str) -> None:
     """An ordinary role is told version, place, and the settings that decide what survives."""
     address = postgres_url.rpartition("@")[2]
     with PostgresMemoryDb("notes", "some schema", f"postgresql://{role}:secret@{address}") as db:
-        facts = db.facts()
+        info = db.server_info()
         assert not db.table_exists()
-    assert int(facts.pop("PostgreSQL").split(".")[0]) >= 12
-    assert facts.pop("fsync") in ("on", "off")
-    assert facts == {
+    assert int(info.pop("PostgreSQL").split(".")[0]) >= 12
+    assert info.pop("fsync") in ("on", "off")
+    assert info == {
         "database": "postgres",
         "table": "some schema.notes",
         "access": "read/write",
@@ -41,7 +41,7 @@ def test_facts(postgres_url: str, role: str) -> None:
     }
 
 
-def test_facts_are_of_these_sessions(postgres_url: str) -> None:
+def test_info_is_of_these_sessions(postgres_url: str) -> None:
     """Settings that the URL makes for its sessions are shown, and the schema that they find."""
     options = {
         "default_transaction_read_only": "on",
@@ -50,10 +50,10 @@ def test_facts_are_of_these_sessions(postgres_url: str) -> None:
     }
     given = "%20".join(f"-c%20{name}%3D{value}" for name, value in options.items())
     with PostgresMemoryDb("notes", None, f"{postgres_url}?options={given}") as db:
-        facts = db.facts()
-    assert facts["access"] == "read only"
-    assert facts["synchronous_commit"] == "off"
-    assert facts["table"] == "information_schema.notes"
+        info = db.server_info()
+    assert info["access"] == "read only"
+    assert info["synchronous_commit"] == "off"
+    assert info["table"] == "information_schema.notes"
 
 
 def test_a_standby() -> None:
@@ -64,7 +64,7 @@ def test_a_standby() -> None:
         server.halt()
         (server.data / "standby.signal").touch()
         server.start()
-        assert db.facts()["access"] == "read only, a standby"
+        assert db.server_info()["access"] == "read only, a standby"
         assert db.count_memories() == 1
         with pytest.raises(UnavailableError, match="read-only"):
             db.upsert_memory(MemoryRow({}, "a"))
@@ -72,9 +72,9 @@ def test_a_standby() -> None:
 
 
 def test_without_a_server() -> None:
-    """A database that does not answer has no facts to tell."""
+    """A database that does not answer has no info to tell."""
     with (
         PostgresMemoryDb("notes", "ai", f"postgresql://127.0.0.1:{free_port()}/x") as db,
         pytest.raises(UnavailableError),
     ):
-        db.facts()
+        db.server_info()

@@ -1,4 +1,4 @@
-"""What a database tells of itself: ``buddy-memory check`` shows it."""
+"""What ``buddy-memory check`` tells of a server: version, settings, what may lose writes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 # Engines that only speak the protocol lack some settings: those come back as NULL.
-_FACTS = """
+_SETTINGS = """
 SELECT current_setting('server_version'), current_database(), current_schema(),
     current_setting('transaction_isolation', true), current_setting('synchronous_commit', true),
     current_setting('fsync', true), current_setting('transaction_read_only', true) = 'on',
@@ -17,16 +17,18 @@ SELECT current_setting('server_version'), current_database(), current_schema(),
 """
 
 
-def ask(connection: sa.Connection, table_name: str, schema: str | None) -> dict[str, str]:
-    """Return the facts by name, asked for with one statement that every role may run.
+def read_server_info(
+    connection: sa.Connection, table_name: str, schema: str | None
+) -> dict[str, str]:
+    """Return the facts by name, read with one statement that every role may run.
 
     ``access`` tells whether this session may write, which a standby refuses (``in_hot_standby`` is
     of PostgreSQL 14). ``TLS`` is of the client's own connection.
     """
-    row = connection.exec_driver_sql(_FACTS).one()
+    row = connection.exec_driver_sql(_SETTINGS).one()
     server, database, default, isolation, commits, fsync, read_only, standby, behind, tls = row
     schema = schema or default
-    facts = {
+    info = {
         "PostgreSQL": server,
         "database": database,
         "table": f"{schema}.{table_name}" if schema else table_name,
@@ -36,15 +38,15 @@ def ask(connection: sa.Connection, table_name: str, schema: str | None) -> dict[
         "fsync": fsync,
         "TLS": _tls(connection.connection.driver_connection, behind, tls),
     }
-    return {name: value for name, value in facts.items() if value is not None}
+    return {name: value for name, value in info.items() if value is not None}
 
 
-def risks(facts: Mapping[str, str]) -> list[str]:
-    """Return how acknowledged writes may be lost with these facts, a clause each."""
+def durability_warnings(info: Mapping[str, str]) -> list[str]:
+    """Return how acknowledged writes may be lost where this is the info, a clause each."""
     found: list[str] = []
-    if facts.get("fsync") == "off":
+    if info.get("fsync") == "off":
         found.append("a crash of the machine may damage the database (fsync off)")
-    if facts.get("synchronous_commit") == "off":
+    if info.get("synchronous_commit") == "off":
         found.append("a crash of the server loses the last writes (synchronous_commit off)")
     return found
 

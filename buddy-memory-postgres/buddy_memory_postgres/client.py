@@ -1,4 +1,4 @@
-"""From the constructor's arguments to an engine."""
+"""Engines and their connections: made, shared by URL and options, closed."""
 
 from __future__ import annotations
 
@@ -9,35 +9,23 @@ from weakref import WeakSet
 
 import psycopg
 import sqlalchemy as sa
-from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import event
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.util import greenlet_spawn
 
-from buddy.memory.config import redact
 from buddy.memory.errors import ConfigError
 from buddy.memory.storage.clients import PerLoop, share
 from buddy.memory.storage.sql import AsyncConnector, Connector, SyncConnector
-from buddy.memory.storage.sql.engines import acquire, protect_from_fork
-from buddy_memory_postgres.fresh import watch
+from buddy.memory.storage.sql.engine_cache import acquire, protect_from_fork
+from buddy_memory_postgres.liveness import watch
+from buddy_memory_postgres.url import Options, read_options
 
 POOL_SIZE = 10
 BEGIN = "BEGIN"
 
 # Everything is passed beside it, so that no engine can show a password.
 _BLANK_URL = sa.URL.create("postgresql+psycopg")
-
-_SCHEMES = ("postgresql+psycopg", "postgresql", "postgres", "postgres+psycopg")
-_DEFAULTS = {
-    "connect_timeout": "10",
-    "client_encoding": "utf8",
-    "fallback_application_name": "buddy-memory",
-    # A host that vanished is noticed after a minute and not after the system's two hours.
-    "keepalives_idle": "30",
-    "keepalives_interval": "10",
-    "keepalives_count": "3",
-}
 
 Opened = tuple[Connector, Dialect]
 
@@ -51,7 +39,7 @@ def open_sync(db_url: str | None, db_engine: Any, pool_size: int, prepare: bool 
         _check_engine(db_engine, sa.Engine)
         protect_from_fork(db_engine)
         return SyncConnector(db_engine, BEGIN), db_engine.dialect
-    options = _options(db_url, pool_size, prepare)
+    options = read_options(db_url, pool_size, prepare)
     engine, release = acquire(("postgres", *options), partial(_make, sa.create_engine, *options))
     return SyncConnector(engine, BEGIN, release), engine.dialect
 
@@ -67,7 +55,7 @@ def open_async(db_url: str | None, db_engine: Any, pool_size: int, prepare: bool
         connector = SyncConnector(db_engine.sync_engine, BEGIN)
         protect_from_fork(connector.engine)
         return AsyncConnector(lambda: connector), db_engine.dialect
-    options = _options(db_url, pool_size, prepare)
+    options = read_options(db_url, pool_size, prepare)
     clients, give_back = share(("postgres async", *options), lambda: _per_loop(options))
 
     async def release() -> None:
@@ -92,45 +80,7 @@ def _dialect() -> Dialect:
     return _BLANK_URL.get_dialect()()
 
 
-# --- our own engines
-
-
-class Options(NamedTuple):
-    """What engines are shared by."""
-
-    parameters: tuple[tuple[str, Any], ...]
-    pool_size: int
-    prepare: bool | None
-
-
-def _options(db_url: Any, pool_size: Any, prepare: Any) -> Options:
-    if type(pool_size) is not int or pool_size < 1:
-        raise ConfigError(f"pool_size must be an int >= 1, not {pool_size!r:.80}")
-    if prepare not in (None, True, False):
-        raise ConfigError(f"prepare must be True, False or None, not {prepare!r:.80}")
-    return Options(tuple(sorted(parse(db_url).items())), pool_size, prepare)
-
-
-def parse(db_url: Any) -> dict[str, Any]:
-    """Return the parameters for libpq that a URL names, and our defaults. Raises ConfigError."""
-    if not isinstance(db_url, str):
-        raise ConfigError("give db_url, such as postgresql://user:password@host/db, or db_engine")
-    scheme, separator, rest = db_url.partition("://")
-    if scheme.lower() not in _SCHEMES:
-        found = f", not with {scheme}://" if separator else ""
-        raise ConfigError(
-            f"a PostgreSQL URL begins with postgresql:// or postgresql+psycopg://{found}"
-        )
-    try:
-        parameters = conninfo_to_dict(f"postgresql://{rest}")
-    except (psycopg.Error, ValueError) as error:
-        # The reason quotes a part of the query. What stands behind an @ is none: the password holds
-        # the ?.
-        query = f"?{rest.partition('?')[2]}"
-        is_harmless = query != "?" and "@" not in query and redact(query) == query
-        reason = f": {str(error).strip()}" if is_harmless else ""
-        raise ConfigError(f"{redact(db_url)!r} is not a PostgreSQL URL{reason}") from None
-    return {**_DEFAULTS, **parameters}
+# --- engines of our own
 
 
 def _make(create: Callable[..., Any], *options: Any) -> Any:

@@ -1,7 +1,7 @@
-"""Connections that still work: what is checked when one leaves the pool, at the price of a look.
+"""Liveness checks of pooled connections, mostly without a round trip.
 
-Asking the server before every call would double the time of the small ones. A session that the
-server ended has said so, or has closed its socket, and both can be seen without a round trip.
+Asking the server before every call would double the time of small ones. A session that the server
+ended has sent a notice, or closed its socket; both are seen by polling the socket.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from sqlalchemy import Engine, event, exc
 from sqlalchemy.util.concurrency import in_greenlet
 
 IDLE_SECONDS = 30.0
-"""After this long without use the server is asked: a firewall ends sessions without a word."""
+"""After this long without use the server is asked: a firewall drops sessions silently."""
 
 _USED_AT, _HAS_NEWS = "buddy_memory_used_at", "buddy_memory_has_news"
 
@@ -33,7 +33,7 @@ def watch(engine: Engine) -> None:
 
 def _connected(connection: Any, record: Any) -> None:
     record.info[_USED_AT] = monotonic()
-    record.info[_HAS_NEWS] = _look_at(record.driver_connection.pgconn.socket)
+    record.info[_HAS_NEWS] = _poll_of(record.driver_connection.pgconn.socket)
 
 
 def is_fresh(info: Any) -> bool:
@@ -74,7 +74,7 @@ def _check(connection: Any, record: Any, proxy: Any) -> None:
         raise exc.DisconnectionError from error  # The pool makes another one.
 
 
-def _look_at(socket: int) -> Callable[[], object]:
+def _poll_of(socket: int) -> Callable[[], object]:
     """Return what tells whether something arrived on a socket: the end, or only a notice."""
     if not hasattr(select, "poll"):  # Windows
         return lambda: select.select([socket], [], [], 0)[0]

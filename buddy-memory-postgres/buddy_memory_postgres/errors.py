@@ -1,5 +1,7 @@
-"""What the errors of PostgreSQL, PgBouncer and psycopg mean: by SQLSTATE, or by text for those
-that have none because no session came about."""
+"""Errors of PostgreSQL, PgBouncer and psycopg in ours; the only place that translates.
+
+By SQLSTATE, or by text for those that have none, because no session came about.
+"""
 
 from __future__ import annotations
 
@@ -113,9 +115,8 @@ _STATES: dict[str, Fault | Callable[[str], MemoryDbError]] = {
     "42P06": Fault.EXISTS,  # schema
     "42P07": Fault.EXISTS,  # table
     "42710": Fault.EXISTS,  # object
-    "40001": Fault.REPEAT,  # serialization failure
-    "40P01": Fault.REPEAT,  # deadlock
-    "CR000": Fault.REPEAT,  # CockroachDB
+    "40001": Fault.SERIALIZATION,  # serialization failure
+    "40P01": Fault.SERIALIZATION,  # deadlock
     "3D000": _wrong_config,  # no such database
     "42501": _no_access,
     "25006": _unavailable,  # a standby, which may become the primary
@@ -137,7 +138,7 @@ _CLASSES: dict[str, Callable[[str], MemoryDbError]] = {
     "22": _not_ours,  # data that the columns of our tables would take
     "23": _not_ours,  # constraints that our tables do not have
     "28": _no_access,
-    "2F": _not_ours,  # somebody's trigger
+    "2F": _not_ours,  # a trigger of other software
     "38": _not_ours,
     "39": _not_ours,
     "42": _not_ours,

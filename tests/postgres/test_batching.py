@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from random import Random
 from typing import Any
 
 import psycopg
@@ -13,14 +14,14 @@ from psycopg import sql
 from buddy.memory.errors import (
     ConflictError,
     CorruptMemoryError,
-    OwnerMismatchError,
     TooLargeError,
     UnavailableError,
 )
-from buddy.memory.storage.sql.together import CHARACTERS
+from buddy.memory.rows import StoredMemoryRow
+from buddy.memory.storage.sql.batching import MAX_CHARACTERS
 from buddy.memory.v2.db.postgres import AsyncPostgresMemoryDb
 from buddy.memory.v2.db.schema import MemoryRow
-from buddy_memory_postgres import together
+from buddy_memory_postgres import batching
 from buddy_memory_postgres.dialect import PostgresDialect
 from tests.servers.postgres import PostgresServer
 
@@ -40,6 +41,10 @@ def play(postgres_url: str, schema: str) -> Callable[[Any], None]:
     return play
 
 
+LONG = "".join(Random(1).choices("abcdefghijklmnopqrstuvwxyz0123456789", k=20_000))  # noqa: S311
+"""A user that no index of PostgreSQL holds."""
+
+
 def row(n: int, user: str = "ann", **payload: Any) -> MemoryRow:
     return MemoryRow({"n": n, **payload}, f"{n:03}", user)
 
@@ -53,9 +58,9 @@ def test_writes_share_statements(
 ) -> None:
     """Sixty-four new rows at once take few statements, and every task gets its own row back."""
     sizes: list[int] = []
-    upsert_all = together.TogetherStore._upsert_all
+    upsert_all = batching.BatchingStore._upsert_all
     monkeypatch.setattr(
-        together.TogetherStore,
+        batching.BatchingStore,
         "_upsert_all",
         lambda self, first, new: sizes.append(len(new)) or upsert_all(self, first, new),
     )
@@ -67,7 +72,7 @@ def test_writes_share_statements(
         ]
         assert sorted(sizes) == [31, 32]
         sizes.clear()
-        large = row(70, text="x" * CHARACTERS)
+        large = row(70, text="x" * MAX_CHARACTERS)
         await asyncio.gather(
             *[db.upsert_memory(one) for one in (row(0, "u0"), large, row(1, "u1"))]
         )
@@ -81,7 +86,8 @@ def test_writes_share_statements(
         stored = {r.id: r for r in await db.read_memories()}
         assert stored.pop("070").memory == large.memory
         assert [stored[r.id] for r in again] == again
-        found = await asyncio.gather(*[db.read_memory(f"{n:03}") for n in range(64)])
+        reads = [db.read_memory(f"{n:03}", user_id=f"u{n % 7}") for n in range(64)]
+        found = await asyncio.gather(*reads)
         assert found == again
 
     play(act)
@@ -90,24 +96,24 @@ def test_writes_share_statements(
 def test_reads_share_statements(play: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Reads by id at once share statements; what is not there, or another's, is None."""
     sizes: list[int] = []
-    get = together.TogetherStore._get_all_of
+    get = batching.BatchingStore._get_batch
 
-    async def spy(self: Any, kind: Any, ids: list[str]) -> Any:
-        sizes.append(len(ids))
-        return await get(self, kind, ids)
+    async def spy(self: Any, kind: Any, keys: list[Any]) -> Any:
+        sizes.append(len(keys))
+        return await get(self, kind, keys)
 
-    monkeypatch.setattr(together.TogetherStore, "_get_all_of", spy)
+    monkeypatch.setattr(batching.BatchingStore, "_get_batch", spy)
 
     async def act(db: AsyncPostgresMemoryDb) -> None:
         rows = await db.upsert_memories([row(n) for n in range(30)])
         found = await asyncio.gather(
-            *[db.read_memory(f"{n:03}") for n in range(40)],
+            *[db.read_memory(f"{n:03}", user_id="ann") for n in range(40)],
             *[db.read_memory(f"{n:03}", user_id="bob") for n in range(10)],
         )
         assert found == [*rows, *[None] * 20]
         assert sorted(sizes) == [1, 17, 32]
-        one, same = await asyncio.gather(db.read_memory("001"), db.read_memory("001"))
-        twice = await asyncio.gather(*[db.read_memory("001") for _ in range(3)])
+        one, same = await asyncio.gather(*[db.read_memory("001", user_id="ann") for _ in range(2)])
+        twice = await asyncio.gather(*[db.read_memory("001", user_id="ann") for _ in range(3)])
         assert one == same == twice[1] == twice[2]
         twice[1].memory["n"] = "changed"
         assert twice[2].memory == {"n": 1}
@@ -116,7 +122,7 @@ def test_reads_share_statements(play: Any, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_one_row_by_many(play: Any) -> None:
-    """Of sixty-four writes of one id at once, each counts."""
+    """Of sixty-four writes of one row at once, each counts."""
 
     async def act(db: AsyncPostgresMemoryDb) -> None:
         rows = await asyncio.gather(*[db.upsert_memory(row(1, k=k)) for k in range(64)])
@@ -134,13 +140,14 @@ def test_refusals_are_ones_own(play: Any, monkeypatch: pytest.MonkeyPatch) -> No
     async def act(db: AsyncPostgresMemoryDb) -> None:
         await db.upsert_memories([row(n) for n in range(20)])
         ended = await outcomes(
-            *[db.upsert_memory(row(n, "ann" if n % 2 else "bob")) for n in range(20)],
+            *[db.upsert_memory(row(n, text="x" * 200_000 * (n % 2))) for n in range(20)],
             db.upsert_memory(row(3), if_version=7),
-            db.upsert_memory(row(30, text="x" * 200_000)),
+            db.upsert_memory(row(30, LONG)),
             db.upsert_memory(row(31, text="x" * 20_000)),
         )
-        kinds = [OwnerMismatchError, MemoryRow] * 10
-        assert [type(one) for one in ended] == [*kinds, ConflictError, TooLargeError, MemoryRow]
+        kinds = [StoredMemoryRow, TooLargeError] * 10
+        last = [ConflictError, TooLargeError, StoredMemoryRow]
+        assert [type(one) for one in ended] == [*kinds, *last]
         assert await db.count_memories() == 21
 
     play(act)
@@ -202,18 +209,41 @@ def test_a_locked_row(play: Any, postgres_url: str, schema: str) -> None:
     play(act)
 
 
-def test_the_same_id_of_two_users(postgres_url: str, schema: str) -> None:
-    """Where ids are unique for each user only, each user's reads at once find the own row."""
+def test_one_id_of_many_users(play: Any) -> None:
+    """Writes and reads at once of one id by many users concern each user's own row."""
 
-    async def main() -> None:
-        url = f"{postgres_url}?distributed_by_user=true"
-        async with AsyncPostgresMemoryDb.from_url(url, table_name="notes", schema=schema) as db:
-            users = ["ann", "bob"] * 5
-            await asyncio.gather(*[db.upsert_memory(row(n // 2, u)) for n, u in enumerate(users)])
-            reads = [db.read_memory(f"{n // 2:03}", user_id=u) for n, u in enumerate(users)]
-            assert [found and found.user_id for found in await asyncio.gather(*reads)] == users
+    async def act(db: AsyncPostgresMemoryDb) -> None:
+        users = [None, *[f"u{n}" for n in range(9)]] * 3
+        rows = await asyncio.gather(
+            *[db.upsert_memory(MemoryRow({"k": k}, "same", user)) for k, user in enumerate(users)]
+        )
+        assert sorted(row.version for row in rows) == [1] * 10 + [2] * 10 + [3] * 10
+        named = users[1:10]
+        found = await asyncio.gather(*[db.read_memory("same", user_id=user) for user in named])
+        assert [row and (row.user_id, row.version) for row in found] == [(u, 3) for u in named]
+        assert await db.count_memories() == 10
 
-    asyncio.run(main())
+    play(act)
+
+
+def test_batches_of_the_same_rows(play: Any, admin: psycopg.Connection) -> None:
+    """Single and bulk writes of the same rows at once, in any order, neither fail nor get lost."""
+
+    async def act(db: AsyncPostgresMemoryDb) -> None:
+        keys = [(n, f"u{k}") for n in range(10) for k in range(3)]
+        calls: list[Any] = []
+        for turn in range(8):
+            order = keys if turn % 2 else keys[::-1]
+            calls += [db.upsert_memory(row(n, user)) for n, user in order]
+            calls.append(db.upsert_memories([row(n, user) for n, user in order]))
+        await asyncio.gather(*calls)
+        assert {one.version for one in await db.read_memories()} == {16}
+
+    admin.execute("ALTER SYSTEM SET deadlock_timeout = '10ms'")
+    admin.execute("SELECT pg_reload_conf()")
+    play(act)
+    admin.execute("ALTER SYSTEM RESET deadlock_timeout")
+    admin.execute("SELECT pg_reload_conf()")
 
 
 def test_what_may_have_been_stored_is_not_sent_again(
@@ -231,10 +261,10 @@ def test_what_may_have_been_stored_is_not_sent_again(
         return write.record
 
     async def act(db: AsyncPostgresMemoryDb) -> None:
-        monkeypatch.setattr(together.TogetherStore, "_write", interrupted)
-        monkeypatch.setattr(together.TogetherStore, "_put_new", put_new)
+        monkeypatch.setattr(batching.BatchingStore, "_write", interrupted)
+        monkeypatch.setattr(batching.BatchingStore, "_put_new", put_new)
         ended = await outcomes(*[db.upsert_memory(row(n)) for n in range(10)])
-        assert [type(one) for one in ended] == [MemoryRow, *[UnavailableError] * 9]
+        assert [type(one) for one in ended] == [StoredMemoryRow, *[UnavailableError] * 9]
         assert alone == ["000"]
         monkeypatch.undo()
 

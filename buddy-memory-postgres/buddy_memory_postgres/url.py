@@ -1,0 +1,61 @@
+"""From URL and options to what psycopg takes."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
+from buddy.memory.config import redact
+from buddy.memory.errors import ConfigError
+
+_SCHEMES = ("postgresql+psycopg", "postgresql", "postgres", "postgres+psycopg")
+_DEFAULTS = {
+    "connect_timeout": "10",
+    "client_encoding": "utf8",
+    "fallback_application_name": "buddy-memory",
+    # A host that vanished is noticed after a minute and not after the system's two hours.
+    "keepalives_idle": "30",
+    "keepalives_interval": "10",
+    "keepalives_count": "3",
+}
+
+
+class Options(NamedTuple):
+    """What engines are shared by: parameters of libpq, and how connections are kept."""
+
+    parameters: tuple[tuple[str, Any], ...]
+    pool_size: int
+    prepare: bool | None
+
+
+def read_options(db_url: Any, pool_size: Any, prepare: Any) -> Options:
+    """Return the options of an engine. Raises ConfigError."""
+    if type(pool_size) is not int or pool_size < 1:
+        raise ConfigError(f"pool_size must be an int >= 1, not {pool_size!r:.80}")
+    if prepare not in (None, True, False):
+        raise ConfigError(f"prepare must be True, False or None, not {prepare!r:.80}")
+    return Options(tuple(sorted(parse(db_url).items())), pool_size, prepare)
+
+
+def parse(db_url: Any) -> dict[str, Any]:
+    """Return the parameters for libpq that a URL names, and our defaults. Raises ConfigError."""
+    if not isinstance(db_url, str):
+        raise ConfigError("give db_url, such as postgresql://user:password@host/db, or db_engine")
+    scheme, separator, rest = db_url.partition("://")
+    if scheme.lower() not in _SCHEMES:
+        found = f", not with {scheme}://" if separator else ""
+        raise ConfigError(
+            f"a PostgreSQL URL begins with postgresql:// or postgresql+psycopg://{found}"
+        )
+    try:
+        parameters = conninfo_to_dict(f"postgresql://{rest}")
+    except (psycopg.Error, ValueError) as error:
+        # The reason quotes a part of the query. What stands behind an @ is none: the password holds
+        # the ?.
+        query = f"?{rest.partition('?')[2]}"
+        is_harmless = query != "?" and "@" not in query and redact(query) == query
+        reason = f": {str(error).strip()}" if is_harmless else ""
+        raise ConfigError(f"{redact(db_url)!r} is not a PostgreSQL URL{reason}") from None
+    return {**_DEFAULTS, **parameters}
