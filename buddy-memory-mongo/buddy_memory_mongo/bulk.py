@@ -1,154 +1,183 @@
-"""Many writes in as few commands as the driver makes of them."""
+"""Bulk writes and deletions: many rows in as few commands as the driver makes of them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from bson import ObjectId
 from pymongo import DeleteOne, UpdateOne
 
 from buddy.memory.errors import MemoryDbError
-from buddy.memory.storage.record import Kind, Record, Write
-from buddy_memory_mongo import documents
+from buddy.memory.storage.record import Key, Kind, Record, Scope
+from buddy_memory_mongo import encoding, updates
+from buddy_memory_mongo.database import Database
+from buddy_memory_mongo.encoding import Document
 from buddy_memory_mongo.errors import BulkRefused
-
-if TYPE_CHECKING:
-    from buddy_memory_mongo.store import MongoStore
-
-_PART = 1000
-"""Rows that are written, or asked for, at once. The driver's objects for one part are gone before
-those for the next are made: ten thousand rows of them cost the garbage collector more time than
-nine more round trips take."""
+from buddy_memory_mongo.lookups import PART, find_keys
+from buddy_memory_mongo.updates import Prepared
+from buddy_memory_mongo.writing import Writer
 
 
-class Bulk:
-    """The writes of one call, unordered: one that is refused does not keep others from being
-    stored. The order of the rows comes from their positions and not from that of the commands."""
+class BulkWrite:
+    """The writes of one call, of one kind and with distinct keys.
 
-    def __init__(self, store: MongoStore, writes: Sequence[Write], payloads: Sequence[Any]) -> None:
-        self._store, self._writes, self._payloads = store, writes, payloads
-        self._kind = writes[0].record.kind
-        self.stored: dict[str, Record] = {}
-        """What is stored so far, by id."""
+    Commands are unordered: one that is refused does not keep others from being stored. The order
+    of the rows comes from their positions and not from that of the commands.
+    """
+
+    def __init__(self, writer: Writer, writes: Sequence[Prepared]) -> None:
+        self._writer, self._writes = writer, writes
+        self._kind = writes[0].write.record.kind
+        self.stored: dict[Key, Record] = {}
+        """The rows that are stored so far."""
 
     async def run(self) -> list[Record]:
-        """Store all and return the records in order, or raise with ``stored_ids`` set."""
+        """Store all and return the records in order, or raise with ``stored`` set."""
         try:
-            pending = await self.send(range(len(self._writes)), plain=True)
-            # What the faster update refuses has met another owner, or a clock that is behind.
+            pending = await self.send(self._writes, plain=True)
+            # The plain update is refused where the stored time is not before that of the write.
             pending = await self.send(pending, plain=False)
         except MemoryDbError as error:
-            error.stored_ids = await self._found_stored()
+            error.stored = await self._found_stored()
             raise
         failure = await self._put_one_by_one(pending)
         if failure is not None:
-            failure.stored_ids = self._stored_ids()
+            failure.stored = tuple(one.key for one in self._writes if one.key in self.stored)
             raise failure
-        return [self.stored[write.record.id] for write in self._writes]
+        return [self.stored[one.key] for one in self._writes]
 
-    async def send(self, pending: Sequence[int], *, plain: bool) -> list[int]:
-        """Send the pending writes, which are places; return those that were refused."""
-        refused: list[int] = []
-        for start in range(0, len(pending), _PART):
-            refused += await self._send_some(pending[start : start + _PART], plain)
+    async def send(self, writes: Sequence[Prepared], *, plain: bool) -> list[Prepared]:
+        """Send these of the writes; return those that were refused."""
+        refused: list[Prepared] = []
+        for start in range(0, len(writes), PART):
+            refused += await self._send_part(writes[start : start + PART], plain)
         return refused
 
-    async def _send_some(self, pending: Sequence[int], plain: bool) -> list[int]:
-        positions = self._store.positions[self._kind].take(len(pending), self._writes[0].now)
+    async def _send_part(self, part: Sequence[Prepared], plain: bool) -> list[Prepared]:
+        positions = self._writer.positions[self._kind].take(len(part), part[0].write.now)
         commands = [
-            self._command(n, position, plain=plain)
-            for n, position in zip(pending, positions, strict=True)
+            _command(one, position, plain=plain)
+            for one, position in zip(part, positions, strict=True)
         ]
         refused: set[int] = set()
         try:
-            result = await self._store.server.io(
+            result = await self._writer.database.call(
                 self._kind, lambda c: c.bulk_write(commands, ordered=False)
             )
             inserted = set(result.upserted_ids)
         except BulkRefused as error:
             refused = set(error.errors)
             inserted = {found["index"] for found in error.result["upserted"]}
-        for place in inserted:
-            record = self._writes[pending[place]].record
-            self.stored[record.id] = record
-        updated = set(range(len(pending))) - refused - inserted
-        await self._read_updated([self._writes[pending[place]] for place in updated], plain)
-        return [pending[place] for place in sorted(refused)]
+        updated = []
+        for n, one in enumerate(part):
+            if n in inserted:
+                self.stored[one.key] = one.write.record._replace(
+                    stamp=int(one.stamp), position=str(positions[n])
+                )
+            elif n not in refused:
+                updated.append(one)
+        await self._read_updated(updated)
+        return [part[n] for n in sorted(refused)]
 
-    def _command(self, n: int, position: Any, *, plain: bool) -> UpdateOne:
-        write, payload = self._writes[n], self._payloads[n]
-        if plain and documents.is_plain(write):
-            return UpdateOne(*documents.plain_update(write, payload, position), upsert=True)
-        return UpdateOne(*documents.full_update(write, payload, position), upsert=True)
+    async def _read_updated(self, writes: list[Prepared]) -> None:
+        """Read the versions and times of the rows that were there before."""
+        states = await self._states(writes)
+        for one in writes:
+            state = states.get(one.key)
+            # Without a state, another client has deleted the row meanwhile; it was stored.
+            self.stored[one.key] = one.write.record if state is None else _as_left(one, state)
 
-    def _stored_ids(self) -> tuple[str, ...]:
-        ids = (write.record.id for write in self._writes)
-        return tuple(id for id in ids if id in self.stored)
+    async def _states(self, writes: Sequence[Prepared]) -> dict[Key, Document]:
+        return await find_keys(
+            self._writer.database,
+            self._kind,
+            [one.key for one in writes],
+            fields={**updates.STATE, "stamp": True},
+            primary=True,
+        )
 
-    async def _read_updated(self, writes: list[Write], plain: bool) -> None:
-        """Learn versions and times of the rows that were there before."""
-        by_id = {write.record.id: write for write in writes}
-        for state in await self._states(list(by_id)):
-            id = state[documents.ID[self._kind]]
-            self.stored[id] = _as_left(by_id.pop(id), state, plain)
-        for id, write in by_id.items():  # Deleted by others meanwhile; it was stored all the same.
-            self.stored[id] = write.record
-
-    async def _states(self, ids: list[str]) -> list[Any]:
-        field, found = documents.ID[self._kind], []
-        fields = {**documents.STATE, field: True}
-        for start in range(0, len(ids), _PART):
-            query: dict[str, Any] = {field: {"$in": ids[start : start + _PART]}}
-            query |= documents.of_user(self._kind, None)
-            found += await self._store.server.find(self._kind, query, fields, primary=True)
-        return found
-
-    async def _put_one_by_one(self, pending: list[int]) -> MemoryDbError | None:
-        """Write what was refused twice, to learn why; return the first error."""
+    async def _put_one_by_one(self, writes: Sequence[Prepared]) -> MemoryDbError | None:
+        """Write what was refused twice, which tells why; return the first error."""
         failure: MemoryDbError | None = None
-        for n in pending:
-            write = self._writes[n]
+        for one in writes:
             try:
-                record = await self._store.put_dumped(write, self._payloads[n])
+                self.stored[one.key] = await self._writer.put(one)
             except MemoryDbError as error:
                 failure = failure or error
-            else:
-                self.stored[record.id] = record
         return failure
 
-    async def _found_stored(self) -> tuple[str, ...]:
+    async def _found_stored(self) -> tuple[Key, ...]:
         """Return which rows an interrupted call left stored, as far as the server tells."""
-        writes = {write.record.id: write for write in self._writes}
         try:
-            states = await self._states(list(writes))
+            states = await self._states(self._writes)
         except MemoryDbError:
             return ()
-        found = [(writes[state[documents.ID[self._kind]]], state["updated_us"]) for state in states]
-        return tuple(write.record.id for write, us in found if _bears(write, us))
-
-    @staticmethod
-    async def delete(store: MongoStore, kind: Kind, ids: Sequence[str], user_id: str | None) -> int:
-        """Delete rows by their ids; return how many there were."""
-        # Not one deleteMany: only single deletions are retried by the driver after an interruption.
-        commands = [DeleteOne(documents.by_id(kind, id, user_id)) for id in ids]
-        try:
-            result = await store.server.io(kind, lambda c: c.bulk_write(commands, ordered=False))
-        except BulkRefused as error:
-            raise error.first() from error
-        return int(result.deleted_count)
+        return tuple(
+            one.key
+            for one in self._writes
+            if one.key in states and states[one.key].get("stamp") == one.stamp
+        )
 
 
-def _as_left(write: Write, state: documents.Document, plain: bool) -> Record:
+def _command(prepared: Prepared, position: ObjectId, *, plain: bool) -> UpdateOne:
+    if plain and prepared.is_plain:
+        return UpdateOne(*updates.plain_update(prepared, position), upsert=True)
+    return UpdateOne(*updates.full_update(prepared, position), upsert=True)
+
+
+def _as_left(prepared: Prepared, state: Document) -> Record:
     """Return an updated row as the write left it, given the state it has now."""
-    left = documents.stored(write.record, state)
-    if plain and documents.is_plain(write) and left.updated_at > write.now:
-        # Others have changed it since. It must not pass for theirs: with their version, the next
-        # conditional write would overwrite what they wrote.
-        left = left._replace(updated_at=write.now, version=left.version - 1)
-    return left
+    left = updates.stored(prepared, state)
+    if state.get("stamp") == prepared.stamp or left.updated_at == prepared.write.now:
+        return left
+    # Another client has written it since. With the version of that write, the next conditional
+    # write would overwrite it unseen.
+    return left._replace(updated_at=prepared.write.now, version=left.version - 1)
 
 
-def _bears(write: Write, updated_us: int) -> bool:
-    """Tell whether a row with that time is as the write made it, or as others changed it since."""
-    first = documents.to_us(write.record.updated_at)
-    return updated_us == first or updated_us >= documents.to_us(write.now)
+async def delete_keys(database: Database, kind: Kind, keys: Sequence[Key]) -> int:
+    """Delete the rows with these keys; return how many there were."""
+    deleted = 0
+    for start in range(0, len(keys), PART):
+        part = [encoding.ours_by_key(kind, *key) for key in keys[start : start + PART]]
+        deleted += await _delete_each(database, kind, part)
+    return deleted
+
+
+async def delete_scope(database: Database, kind: Kind, scope: Scope) -> int:
+    """Delete the rows of a scope; return how many there were.
+
+    In commands that each take a short time, and up to the row that is the newest after the first of
+    them, so that it ends while other clients write.
+    """
+    query, deleted = {**encoding.of_scope(scope), **encoding.mark(kind)}, 0
+    fields = {"_id": True, "user_id": True, encoding.ID[kind]: True}
+    while found := await database.find(
+        kind, query, fields, limit=PART, batch_size=PART, primary=True
+    ):
+        deleted += await _delete_each(database, kind, found)
+        if len(found) < PART:
+            break
+        if "_id" not in query:
+            newest = await _newest(database, kind, query, scope)
+            query["_id"] = {"$lte": newest}
+    return deleted
+
+
+async def _newest(
+    database: Database, kind: Kind, query: dict[str, Any], scope: Scope
+) -> ObjectId | None:
+    order = encoding.order_of(scope, newest_first=True)
+    found = await database.find(kind, query, {"_id": True}, sort=order, limit=1, primary=True)
+    return found[0]["_id"] if found else None
+
+
+async def _delete_each(database: Database, kind: Kind, documents: Sequence[dict[str, Any]]) -> int:
+    # Not one deleteMany: the driver repeats only single deletions after an interruption.
+    commands = [DeleteOne(document) for document in documents]
+    try:
+        result = await database.call(kind, lambda c: c.bulk_write(commands, ordered=False))
+    except BulkRefused as error:
+        raise error.first() from error
+    return int(result.deleted_count)

@@ -1,4 +1,4 @@
-"""The constructors: from the arguments to a store."""
+"""The constructors: from their arguments to a store."""
 
 from __future__ import annotations
 
@@ -7,17 +7,16 @@ from typing import Any
 from pymongo import AsyncMongoClient, MongoClient
 
 from buddy.memory.storage.settings import Settings
-from buddy_memory_mongo.connection import AsyncConnection, Connection, SyncConnection
-from buddy_memory_mongo.server import Server
-from buddy_memory_mongo.sharded import ShardedMongoStore
+from buddy_memory_mongo.client import AsyncDriver, Driver, SyncDriver
+from buddy_memory_mongo.database import Database
 from buddy_memory_mongo.store import MongoStore
-from buddy_memory_mongo.target import Target, check_client, check_names
+from buddy_memory_mongo.url import Target, check_client, check_names
 
 
 class _MongoSettings(Settings):
     def _open(
         self,
-        connect: type[Connection],
+        driver: type[Driver],
         client_class: type[Any],
         collection_name: str,
         **settings: Any,
@@ -27,9 +26,9 @@ class _MongoSettings(Settings):
         if client is not None:
             check_client(client, client_class)
         check_names(target.database, collection_name)
-        store = ShardedMongoStore if settings["sharded"] else self._store_class()
-        server = Server(connect(target, client), target.database, collection_name)
-        super().__init__(store(server), {"collection_name": collection_name, **settings})
+        database = Database(driver(target, client), target.database, collection_name)
+        store = self._store_class()(database)
+        super().__init__(store, {"collection_name": collection_name, **settings})
 
     @staticmethod
     def _store_class() -> type[MongoStore]:
@@ -37,14 +36,14 @@ class _MongoSettings(Settings):
 
 
 class MongoConstructor(_MongoSettings):
-    """Memories in MongoDB: through ``client``, a MongoClient of yours that stays yours, or else
-    through a client of its own for ``db_url`` (``mongodb://localhost`` unless given).
+    """Memories in MongoDB, by ``client``, a MongoClient that stays yours to close, or else by a
+    client of its own for ``db_url`` (``mongodb://localhost`` unless given).
 
     The database is the one in the URL's path, or else ``db_name``. Memories are kept in
     ``collection_name``, summaries in ``{collection_name}_summaries``; the first write makes both
-    with their indexes. ``sharded=True`` is for collections sharded by ``{user_id: "hashed"}``.
-    A server that cannot be reached is waited for 15 seconds, or as long as the URL's
-    ``serverSelectionTimeoutMS`` says. Raises ConfigError; does no I/O.
+    with their indexes. Each call waits up to 15 seconds for a server, and for a connection, unless
+    ``serverSelectionTimeoutMS`` and ``waitQueueTimeoutMS`` in the URL say otherwise. Raises
+    ConfigError; does no I/O.
     """
 
     def __init__(
@@ -53,17 +52,14 @@ class MongoConstructor(_MongoSettings):
         db_url: str | None = None,
         db_name: str = "buddy",
         client: MongoClient[Any] | None = None,
-        *,
-        sharded: bool = False,
     ) -> None:
         self._open(
-            SyncConnection,
+            SyncDriver,
             MongoClient,
             collection_name,
             db_url=db_url,
             db_name=db_name,
             client=client,
-            sharded=sharded,
         )
 
 
@@ -73,9 +69,9 @@ class AsyncMongoConstructor(_MongoSettings):
 
     @staticmethod
     def _store_class() -> type[MongoStore]:
-        from buddy_memory_mongo.together import TogetherStore
+        from buddy_memory_mongo.batched_store import BatchedMongoStore
 
-        return TogetherStore
+        return BatchedMongoStore
 
     def __init__(
         self,
@@ -83,15 +79,12 @@ class AsyncMongoConstructor(_MongoSettings):
         db_url: str | None = None,
         db_name: str = "buddy",
         client: AsyncMongoClient[Any] | None = None,
-        *,
-        sharded: bool = False,
     ) -> None:
         self._open(
-            AsyncConnection,
+            AsyncDriver,
             AsyncMongoClient,
             collection_name,
             db_url=db_url,
             db_name=db_name,
             client=client,
-            sharded=sharded,
         )

@@ -43,7 +43,7 @@ TRY_AGAIN = frozenset(
 )
 """Interrupted, stepped down, shutting down, timed out, or overtaken by another writer."""
 OTHER_SCHEMA = frozenset({26, 48, 67, 68, 72, 85, 86, 121, 166, 197})
-"""Indexes, views or validation rules of somebody else's."""
+"""Indexes, views or validation rules of other software."""
 TOO_LARGE = frozenset({10334, 17280, 17419, 17420})
 BAD_NAME = frozenset({73})
 DUPLICATE = 11000

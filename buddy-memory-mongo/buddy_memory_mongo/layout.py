@@ -1,4 +1,4 @@
-"""What a collection must have to be ours: its indexes, and no documents of anybody else's."""
+"""The layout of a collection: its indexes, and which documents are ours, earlier or foreign."""
 
 from __future__ import annotations
 
@@ -7,54 +7,89 @@ from typing import Any
 
 from pymongo import ASCENDING, IndexModel
 
-from buddy.memory.errors import MemoryDbError, SchemaError
+from buddy.memory.errors import SchemaError
 from buddy.memory.storage.record import Kind
-from buddy_memory_mongo.documents import ID, LAYOUT, MARK, Document
+from buddy_memory_mongo.encoding import EARLIER_LAYOUT, ID, LAYOUT, MARK, Document
 
-Keys = list[tuple[str, Any]]
+Keys = tuple[tuple[str, int], ...]
+Indexes = Mapping[Keys, Mapping[str, Any]]
+"""The options of each index, by its keys."""
 
 
 class Layout:
-    """The indexes of one collection. ``unique`` is False where ids are kept unique elsewhere."""
+    """What one collection must have."""
 
-    def __init__(self, kind: Kind, collection: str, *, unique: bool) -> None:
-        self.kind, self.collection, self.unique = kind, collection, unique
-        self.id_index: Keys = [(ID[kind], ASCENDING)]
-        # Serves "newest N of this user" and "oldest N of this user" without sorting.
-        self.user_index: Keys = [("user_id", ASCENDING), ("_id", ASCENDING)]
+    def __init__(self, kind: Kind, collection: str) -> None:
+        self.kind, self.collection = kind, collection
+        # Names a row. It is also the shard key, which keeps it unique on a sharded cluster.
+        self._key_index: Keys = (("user_id", ASCENDING), (ID[kind], ASCENDING))
+        self.id_index: Keys = ((ID[kind], ASCENDING),)
+        # Serves the newest or oldest rows of a user without sorting, and the list of users.
+        self._user_index: Keys = (("user_id", ASCENDING), ("_id", ASCENDING))
+
+    # --- indexes
 
     def indexes(self) -> list[IndexModel]:
         """Return the indexes to make."""
-        return [IndexModel(self.id_index, unique=self.unique), IndexModel(self.user_index)]
+        return [
+            IndexModel(self._key_index, unique=True),
+            IndexModel(self.id_index),
+            IndexModel(self._user_index),
+        ]
 
     def statement(self) -> str:
-        """Return what somebody with the rights has to run in mongosh."""
+        """Return what an administrator has to run in mongosh."""
         name = self.collection.replace("\\", "\\\\").replace('"', '\\"')
+        make, id = f'db.getCollection("{name}").createIndex', ID[self.kind]
         return (
-            f'db.getCollection("{name}").createIndex({{{ID[self.kind]}: 1}}, '
-            f"{{unique: {str(self.unique).lower()}}})\n"
-            f'db.getCollection("{name}").createIndex({{user_id: 1, _id: 1}})'
+            f"{make}({{user_id: 1, {id}: 1}}, {{unique: true}})\n"
+            f"{make}({{{id}: 1}})\n{make}({{user_id: 1, _id: 1}})"
         )
 
-    def is_complete(self, indexes: Mapping[str, Any]) -> bool:
-        """Tell whether both indexes are there, given the driver's ``index_information``."""
-        found = {tuple(index["key"]): index for index in indexes.values()}
-        by_id = found.get(tuple(self.id_index))
-        if by_id is None or tuple(self.user_index) not in found:
+    def is_complete(self, indexes: Indexes) -> bool:
+        """Tell whether all indexes are there.
+
+        Raises SchemaError for indexes with which a user and an id do not name a row.
+        """
+        if self.is_earlier(indexes):
+            raise self.earlier_layout()
+        if self.has_unique_ids(indexes):
+            raise self.legacy_layout()
+        if not indexes.keys() >= {self._key_index, self.id_index, self._user_index}:
             return False
-        if self.unique and not by_id.get("unique"):
+        by_key = indexes[self._key_index]
+        if not by_key.get("unique") or "collation" in by_key:
             raise SchemaError(
-                f"The index of the collection {self.collection!r} on its ids is not unique.",
-                "Drop it and call create(), or open a sharded collection with sharded=True.",
+                f"The index of the collection {self.collection!r} on user_id and "
+                f"{ID[self.kind]} is not unique, or has a collation.",
+                "Drop it and call create().",
             )
         return True
 
-    def strangers(self) -> dict[str, Any]:
+    def names_rows(self, indexes: Indexes) -> bool:
+        """Tell whether there is the index that names rows, which no earlier layout had."""
+        return self._key_index in indexes
+
+    def has_unique_ids(self, indexes: Indexes) -> bool:
+        """Tell whether ids are unique in the whole collection, as older software had them."""
+        return bool(indexes.get(self.id_index, {}).get("unique"))
+
+    def is_earlier(self, indexes: Indexes) -> bool:
+        """Tell whether the indexes are those of an earlier buddy-memory."""
+        return self.has_unique_ids(indexes) and self._user_index in indexes
+
+    # --- documents
+
+    def foreign(self) -> dict[str, Any]:
         """Return the filter for documents that are not ours as we write them."""
         return {MARK[self.kind]: {"$ne": LAYOUT}}
 
-    def older(self) -> dict[str, Any]:
-        """Return the filter for memories as they were written before versions and marks."""
+    def earlier(self) -> dict[str, Any]:
+        """Return the filter for documents of an earlier buddy-memory."""
+        return {MARK[self.kind]: EARLIER_LAYOUT}
+
+    def legacy(self) -> dict[str, Any]:
+        """Return the filter for memories of older software, which ``upgrade`` brings up."""
         return {
             MARK[Kind.MEMORY]: {"$exists": False},
             "_id": {"$type": "objectId"},
@@ -64,19 +99,36 @@ class Layout:
             "created_at": {"$not": {"$type": "date"}},
         }
 
-    def refusal(self, stranger: Document) -> MemoryDbError:
-        """Return why a collection with this document cannot serve."""
-        if self.kind is Kind.MEMORY and is_older(stranger):
-            wrong = f"The collection {self.collection!r} was written by an older release."
-            return SchemaError(wrong, "Call upgrade() to bring it up to date; no row is lost.")
+    # --- errors
+
+    def refusal(self, document: Document) -> SchemaError:
+        """Return why a collection with this foreign document cannot be used."""
+        mark = document.get(MARK[self.kind])
+        if not isinstance(mark, bool) and mark == EARLIER_LAYOUT:
+            return self.earlier_layout()
+        if self.kind is Kind.MEMORY and _is_legacy(document):
+            return self.legacy_layout()
         return SchemaError(
             f"The collection {self.collection!r} holds other documents than memories of this kind.",
             "Choose another collection_name; nothing was changed.",
         )
 
+    def earlier_layout(self) -> SchemaError:
+        """Return the error for the layout of an earlier buddy-memory."""
+        return SchemaError(
+            f"The collection {self.collection!r} has the layout of an earlier buddy-memory.",
+            "Export it with the release that wrote it, and import it here.",
+        )
 
-def is_older(document: Document) -> bool:
-    """Tell whether a document is a memory as it was written before versions and marks."""
+    def legacy_layout(self) -> SchemaError:
+        """Return the error for the layout of older software."""
+        return SchemaError(
+            f"The collection {self.collection!r} was written by older software.",
+            "Call upgrade() to bring it up to date; no row is lost.",
+        )
+
+
+def _is_legacy(document: Document) -> bool:
     return (
         MARK[Kind.MEMORY] not in document
         and isinstance(document.get("id"), str)

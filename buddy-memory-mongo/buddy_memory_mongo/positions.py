@@ -10,10 +10,11 @@ from __future__ import annotations
 import os
 from datetime import datetime
 from threading import Lock
+from typing import Any
 
 from bson import ObjectId
 
-from buddy_memory_mongo.documents import to_us
+from buddy_memory_mongo.encoding import to_us
 
 _MAX_TICK = 2**56 - 2**40
 _COUNTER_BYTES = 7
@@ -27,14 +28,17 @@ class Positions:
         self._begin()
 
     def _begin(self) -> None:
-        """Begin in this process: a forked child must not make the positions of its parent, and
-        another thread of the parent may have held the lock."""
+        """Draw what is this process's own: a forked child must not repeat the positions of its
+        parent, and another thread of the parent may have held the lock."""
         self._lock, self._tail = Lock(), os.urandom(5)
         self._pid = os.getpid()
 
-    def follow(self, stored: ObjectId | None) -> None:
-        """Let all positions from now on be greater than a stored one."""
-        self._count_up(0, _tick_of(stored) + 1)
+    def follow(self, stored: Any) -> None:
+        """Make all positions from now on greater than a stored one."""
+        if isinstance(stored, ObjectId):
+            tick = int.from_bytes(stored.binary[:_COUNTER_BYTES], "big")
+            if tick > self._last:  # Rarely: most rows are older than the last position given.
+                self._count_up(0, min(tick, _MAX_TICK) + 1)
 
     def take(self, count: int, now: datetime) -> list[ObjectId]:
         """Return ``count`` positions from ``now`` on."""
@@ -42,7 +46,7 @@ class Positions:
         return [_object_id(first + n, self._tail) for n in range(count)]
 
     def _count_up(self, count: int, least: int) -> int:
-        """Set ``count`` ticks aside that nobody else gets; return the first of them."""
+        """Reserve ``count`` ticks; return the first of them."""
         if self._pid != os.getpid():
             self._begin()
         with self._lock:
@@ -55,10 +59,6 @@ def _tick(now: datetime) -> int:
     # The seconds of an ObjectId end in 2106; from then on positions are counted without a clock.
     seconds, microseconds = divmod(int(to_us(now)), 1_000_000)
     return min(seconds << 24 | microseconds << 4, _MAX_TICK)
-
-
-def _tick_of(position: ObjectId | None) -> int:
-    return 0 if position is None else int.from_bytes(position.binary[:_COUNTER_BYTES], "big")
 
 
 def _object_id(tick: int, tail: bytes) -> ObjectId:

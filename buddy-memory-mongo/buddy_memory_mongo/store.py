@@ -1,244 +1,236 @@
 """A MongoDB database as a Store: one collection of memories, one of summaries.
 
-Read it from here: ``documents`` is what is stored, ``server`` how it is reached, ``setup`` what is
-made beforehand, ``bulk`` many writes at once, and ``sharded`` what differs on a sharded cluster.
+``encoding`` has the documents, ``database`` the calls of the driver, ``schema`` what is made
+beforehand, ``writing`` and ``bulk`` the writes, and ``lookups`` the reads that need more than one
+query.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from functools import partial
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Any
 
-from bson import ObjectId
-from pymongo import ReturnDocument
+from bson.int64 import Int64
 
-from buddy.memory.errors import (
-    ConflictError,
-    OwnerMismatchError,
-    SchemaError,
-    UnavailableError,
+from buddy.memory.errors import ConflictError
+from buddy.memory.storage.record import (
+    Corrupt,
+    Key,
+    Kind,
+    Reach,
+    Record,
+    Scope,
+    Write,
+    new_stamp,
 )
-from buddy.memory.storage.record import Corrupt, Kind, Record, Write
 from buddy.memory.storage.store import Store
-from buddy_memory_mongo import documents, facts
-from buddy_memory_mongo.bulk import Bulk
-from buddy_memory_mongo.errors import NAME, Duplicate
-from buddy_memory_mongo.facts import risks
-from buddy_memory_mongo.known import known_of
-from buddy_memory_mongo.server import Server
-from buddy_memory_mongo.setup import Setup
+from buddy.memory.storage.users import decode_user
+from buddy_memory_mongo import encoding, lookups, server_info, updates
+from buddy_memory_mongo.bulk import BulkWrite, delete_keys, delete_scope
+from buddy_memory_mongo.database import Database
+from buddy_memory_mongo.encoding import Document
+from buddy_memory_mongo.process_state import process_state
+from buddy_memory_mongo.schema import Schema
+from buddy_memory_mongo.writing import Writer
 
-ATTEMPTS = 100
-"""How often a write is tried that others overtake each time."""
+_MAX_LIMIT = 2**31 - 2
+"""The server takes 31 bits."""
 
 
 class MongoStore(Store):
     """Two collections of a database."""
 
-    unique_ids = True
-
-    def __init__(self, server: Server) -> None:
-        self.server = server
-        self._known = known_of(
-            server.place, server.database, *server.names.values(), self.unique_ids
-        )
-        self._setup = Setup(server, self._known.seen_complete, unique_ids=self.unique_ids)
-        self.positions = self._known.positions
-        self._follows: set[Kind] = set()  # Where positions follow what was stored before.
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.state = process_state(database.server, database.name, *database.collections.values())
+        self.schema = Schema(database, self.state.seen_complete)
+        self.writer = Writer(database, self.schema, self.state.positions)
 
     # --- the collections
 
     async def create(self) -> None:
-        await self._setup.create()
+        await self.schema.create()
 
     async def exists(self) -> bool:
-        return await self._setup.exists()
+        return await self.schema.exists()
 
     async def drop(self) -> None:
-        await self._setup.drop()
+        await self.schema.drop()
 
-    def older(self) -> AsyncIterator[list[Record | Corrupt]]:
-        from buddy_memory_mongo.upgrade import older  # Few stores have any.
+    async def ping(self) -> None:
+        await self.database.call_client(lambda c: c[self.database.name].command("ping"))
 
-        return older(self.server, self._setup.layouts[Kind.MEMORY])
-
-    async def upgrade(self) -> None:
-        await self._setup.upgrade()
+    async def close(self) -> None:
+        await self.database.close()
 
     # --- writing
 
     async def put(self, write: Write) -> Record:
-        return await self.put_dumped(write, documents.dump_payload(write.record))
-
-    async def put_dumped(self, write: Write, payload: Any) -> Record:
-        """Write until it is done or refused."""
-        await self.before_writing(write.record.kind)
-        plain = documents.is_plain(write)
-        for _ in range(ATTEMPTS):
-            try:
-                state = await self._upsert(write, payload, plain=plain)
-            except Duplicate as error:
-                self._check_index(write.record, error)
-                state = None
-            if state is not None:
-                return documents.stored(write.record, state)
-            await self._explain(write)
-            plain = False  # The stored time may be ahead of the clock.
-        raise UnavailableError(NAME, f"others kept writing {write.record.id!r} at the same time")
-
-    async def before_writing(self, kind: Kind) -> None:
-        """Make the collections at the first write (R5), and learn where the stored rows end."""
-        if not self._setup.is_ready(kind):
-            await self.server.together("create", self.create)
-        if kind not in self._follows:
-            last = await self.server.together(("last", kind), partial(self._last, kind))
-            self.positions[kind].follow(last)
-            self._follows.add(kind)
-
-    async def _last(self, kind: Kind) -> ObjectId | None:
-        found = await self.server.find(
-            kind, documents.mark(kind), {"_id": True}, sort=[("_id", -1)], limit=1, primary=True
-        )
-        return found[0]["_id"] if found else None
-
-    async def _upsert(self, write: Write, payload: Any, *, plain: bool, insert: bool = True) -> Any:
-        """Return the state that one atomic command left, or None when no document matched."""
-        kind = write.record.kind
-        (position,) = self.positions[kind].take(1, write.now)
-        make = documents.plain_update if plain else documents.full_update
-        filter, update = make(write, payload, position)
-        return await self.server.io(
-            kind,
-            lambda c: c.find_one_and_update(
-                filter,
-                update,
-                projection=documents.STATE,
-                upsert=insert and not write.if_version,
-                return_document=ReturnDocument.AFTER,
-            ),
-        )
-
-    def _check_index(self, record: Record, refusal: Duplicate) -> None:
-        index = refusal.index
-        if index is not None and set(index) - {documents.ID[record.kind], "_id"}:
-            raise SchemaError(
-                f"A unique index of the collection {self.server.names[record.kind]!r} on "
-                f"{', '.join(index)} refuses the row.",
-                "Drop that index: several rows may have the same value there.",
-            ) from refusal
-
-    async def _explain(self, write: Write) -> None:
-        """Raise what kept the write from happening; return when it may be tried again."""
-        kind, id, user_id = write.record.kind, write.record.id, write.record.user_id
-        query = {documents.ID[kind]: id}
-        found = await self.server.io(kind, lambda c: c.find_one(query), primary=True)
-        version = 0 if found is None else found.get("version")
-        if found is not None and not documents.is_ours(kind, found):
-            raise self._setup.layouts[kind].refusal(found)
-        if found is not None and found.get("user_id") != user_id:
-            raise OwnerMismatchError(id)
-        if write.if_version is not None and write.if_version != version:
-            raise ConflictError(id, write.if_version, int(version))
+        return await self.writer.put(updates.prepare(write))
 
     async def put_many(self, writes: Sequence[Write]) -> list[Record]:
-        bulk = Bulk(self, writes, [documents.dump_payload(write.record) for write in writes])
-        await self.before_writing(writes[0].record.kind)
-        return await bulk.run()
+        prepared = [updates.prepare(write) for write in writes]
+        await self.writer.before_writing(writes[0].record.kind)
+        return await BulkWrite(self.writer, prepared).run()
+
+    async def rewrite(
+        self,
+        kind: Kind,
+        user_id: str | None,
+        id: str,
+        if_stamp: int,
+        *,
+        payload: dict[str, Any],
+        vector: bytes | None,
+    ) -> bool:
+        content = {
+            encoding.PAYLOAD[kind]: updates.dump_payload(user_id, id, payload, vector),
+            "vector": vector,
+            "stamp": Int64(new_stamp()),
+        }
+        query = {**encoding.ours_by_key(kind, user_id, id), "stamp": if_stamp}
+        # Not updateOne: some servers make the collection by it.
+        found = await self.database.call(
+            kind, lambda c: c.find_one_and_update(query, {"$set": content}, {"_id": True})
+        )
+        return bool(await self._checked(kind, found is not None))
 
     # --- reading
 
-    async def get(self, kind: Kind, id: str, user_id: str | None) -> Record | Corrupt | None:
-        found = await self._find(kind, id, user_id, None)
-        return None if found is None else documents.decode(kind, found)
-
-    async def has(self, kind: Kind, id: str, user_id: str | None) -> bool:
-        return await self._find(kind, id, user_id, documents.OWNER[kind]) is not None
-
-    async def _find(self, kind: Kind, id: str, user_id: str | None, fields: Any) -> Any:
-        """Return the document with that id (of that user), or None."""
-        query = self._by_id(kind, id, user_id)
-        found = await self.server.find_ours(kind, query, projection=fields, limit=-1)
-        if not found:
-            await self._setup.check_nothing(kind)
+    async def get(self, kind: Kind, user_id: str | None, id: str) -> Record | Corrupt | None:
+        found = await self._find(kind, user_id, id, None)
+        if found is None:
             return None
-        # The owner is compared here: an index has the ids, and none has both.
-        return found[0] if user_id in (None, found[0].get("user_id")) else None
+        self._follow(kind, (found,))
+        return encoding.decode(kind, found)
 
-    def _by_id(self, kind: Kind, id: str, user_id: str | None) -> dict[str, Any]:
-        """Return the filter that leads to an id (of that user) by the fewest steps."""
-        return {documents.ID[kind]: id}
+    async def has(self, kind: Kind, user_id: str | None, id: str) -> bool:
+        fields = {"_id": False, encoding.MARK[kind]: True}
+        return await self._find(kind, user_id, id, fields) is not None
+
+    async def _find(
+        self, kind: Kind, user_id: str | None, id: str, fields: dict[str, bool] | None
+    ) -> Document | None:
+        query = encoding.by_key(kind, user_id, id)
+        found = await self.database.find(kind, query, fields, limit=-1)
+        if found and encoding.is_ours(kind, found[0]):
+            document: Document = found[0]
+            return document
+        await self.schema.check_empty(kind)
+        return None
+
+    async def get_many(self, kind: Kind, keys: Sequence[Key]) -> list[Record | Corrupt | None]:
+        found = await lookups.find_keys(self.database, kind, keys)
+        self._follow(kind, found.values())
+        by_key = {record.key: record for record in await self._decoded(kind, found.values())}
+        return [by_key.get(key) for key in keys]
+
+    async def find(self, kind: Kind, ids: Sequence[str]) -> list[Record | Corrupt]:
+        found = await lookups.find_ids(self.database, kind, ids)
+        self._follow(kind, found)
+        return await self._decoded(kind, found)
 
     async def page(
         self,
         kind: Kind,
-        user_id: str | None,
+        scope: Scope,
         *,
         newest_first: bool,
         after: Any,
         limit: int | None,
     ) -> list[Record | Corrupt]:
-        query: dict[str, Any] = {} if user_id is None else {"user_id": user_id}
+        query = encoding.of_scope(scope)
         if after is not None:
-            query["_id"] = {"$lt" if newest_first else "$gt": after}
-        # The server takes 31 bits, and returns all in one answer where that is possible.
-        limit = min(limit or 0, 2**31 - 2)
-        order = [("_id", -1 if newest_first else 1)]
-        found = await self.server.find_ours(kind, query, sort=order, limit=limit, batch_size=limit)
-        if not found:
-            await self._setup.check_nothing(kind)
-        return [documents.decode(kind, document) for document in found]
+            query["_id"] = {"$lt" if newest_first else "$gt": encoding.position_from(after)}
+        # 0 is no limit; all come in one answer where that is possible.
+        limit = min(limit or 0, _MAX_LIMIT)
+        found = await self.database.find_ours(
+            kind,
+            query,
+            sort=encoding.order_of(scope, newest_first=newest_first),
+            limit=limit,
+            batch_size=limit,
+            allow_disk_use=True if scope.reach is Reach.PREFIX else None,
+        )
+        self._follow(kind, found[:1] + found[-1:])
+        return await self._decoded(kind, found)
 
-    async def count(self, kind: Kind, user_id: str | None) -> int:
-        query = documents.of_user(kind, user_id)
-        found = await self.server.io(kind, lambda c: c.count_documents(query))
-        return await self._number(kind, found)
+    async def _decoded(self, kind: Kind, found: Iterable[Document]) -> list[Record | Corrupt]:
+        records = [encoding.decode(kind, document) for document in found]
+        await self._checked(kind, len(records))
+        return records
 
-    async def _number(self, kind: Kind, found: int) -> int:
-        """Return how many there were, after a look whether none may be said."""
-        if not found:
-            await self._setup.check_nothing(kind)
-        return int(found)
+    def _follow(self, kind: Kind, found: Iterable[Document]) -> None:
+        """Make rows that this process writes from now on come behind these, which it read (R3)."""
+        positions = self.state.positions[kind]
+        for document in found:
+            positions.follow(document["_id"])
+
+    async def count(self, kind: Kind, scope: Scope) -> int:
+        query = {**encoding.of_scope(scope), **encoding.mark(kind)}
+        count = await self.database.call(kind, lambda c: c.count_documents(query))
+        return await self._checked(kind, count)
+
+    async def users(
+        self, kind: Kind, *, prefix: str, after: str | None, limit: int | None
+    ) -> list[str]:
+        found = await lookups.find_users(self.database, kind, prefix, after, limit)
+        await self._checked(kind, len(found))
+        return [user for text in found if (user := decode_user(text)) is not None]
+
+    async def mark(self, kind: Kind, user_id: str | None) -> str:
+        mine = {**encoding.of_scope(Scope.of_user(user_id)), **encoding.mark(kind)}
+        sums = {"_id": None, "rows": {"$sum": 1}, "stamps": {"$sum": "$stamp"}}
+        pipeline = [{"$match": mine}, {"$group": sums}]
+        found = await self.database.aggregate(kind, pipeline)
+        rows, stamps = (found[0]["rows"], found[0]["stamps"]) if found else (0, 0)
+        await self._checked(kind, rows)
+        return f"{rows}:{int(stamps)}"
+
+    async def _checked(self, kind: Kind, count: int) -> int:
+        """Return a count, after a check of why it is 0, if it is."""
+        if not count:
+            await self.schema.check_empty(kind)
+        return int(count)
 
     # --- deleting
 
     async def delete(
-        self, kind: Kind, id: str, user_id: str | None, if_version: int | None
+        self, kind: Kind, user_id: str | None, id: str, if_version: int | None
     ) -> bool:
-        query = documents.by_id(kind, id, user_id)
+        query = encoding.ours_by_key(kind, user_id, id)
         exact = query if if_version is None else {**query, "version": if_version}
-        if await self._delete_one(kind, exact):
+        result = await self.database.call(kind, lambda c: c.delete_one(exact))
+        if result.deleted_count:
             return True
-        await self._setup.check_nothing(kind)
+        await self.schema.check_empty(kind)
         if if_version is not None:
-            found = await self.server.io(kind, lambda c: c.find_one(query), primary=True)
-            version = 0 if found is None else found["version"]
+            found = await self.database.call(kind, lambda c: c.find_one(query), primary=True)
+            version = 0 if found is None else int(found.get("version", 0))
             if version != if_version:
-                raise ConflictError(id, if_version, int(version))
+                raise ConflictError(id, if_version, version)
         return False
 
-    async def _delete_one(self, kind: Kind, query: dict[str, Any]) -> int:
-        result = await self.server.io(kind, lambda c: c.delete_one(query))
-        return int(result.deleted_count)
+    async def delete_many(self, kind: Kind, keys: Sequence[Key]) -> int:
+        return await self._checked(kind, await delete_keys(self.database, kind, keys))
 
-    async def delete_many(self, kind: Kind, ids: Sequence[str], user_id: str | None) -> int:
-        return await self._number(kind, await Bulk.delete(self, kind, ids, user_id))
+    async def delete_all(self, kind: Kind, scope: Scope) -> int:
+        return await self._checked(kind, await delete_scope(self.database, kind, scope))
 
-    async def delete_all(self, kind: Kind, user_id: str | None) -> int:
-        query = documents.of_user(kind, user_id)
-        result = await self.server.io(kind, lambda c: c.delete_many(query))
-        return await self._number(kind, result.deleted_count)
+    # --- the server, and what older software left
 
-    # --- the rest
+    async def server_info(self) -> dict[str, str]:
+        return await server_info.ask(self.database)
 
-    async def ping(self) -> None:
-        await self.server.run(lambda client: client[self.server.database].command("ping"))
+    def durability_warnings(self, info: Mapping[str, str]) -> list[str]:
+        return server_info.warnings(info)
 
-    async def facts(self) -> dict[str, str]:
-        return await facts.ask(self.server)
+    def legacy_records(self) -> AsyncIterator[list[Record | Corrupt]]:
+        from buddy_memory_mongo.upgrade import legacy_records  # Few stores have any.
 
-    def risks(self, facts: Mapping[str, str]) -> list[str]:
-        return risks(facts)
+        return legacy_records(self.database, self.schema)
 
-    async def close(self) -> None:
-        await self.server.close()
+    async def upgrade(self) -> None:
+        from buddy_memory_mongo.upgrade import upgrade
+
+        await upgrade(self.database, self.schema)

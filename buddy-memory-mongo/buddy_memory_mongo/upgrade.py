@@ -1,4 +1,4 @@
-"""Documents from before marks and versions: read, and brought up to date where they stand."""
+"""Memories of older software: read, and brought up to date where they are stored."""
 
 from __future__ import annotations
 
@@ -8,22 +8,26 @@ from typing import Any
 from bson.int64 import Int64
 from pymongo import UpdateOne
 
-from buddy.memory.errors import TooLargeError
+from buddy.memory.errors import MemoryDbError, TooLargeError
 from buddy.memory.storage import legacy
-from buddy.memory.storage.record import Corrupt, Kind, Record
-from buddy_memory_mongo import documents
+from buddy.memory.storage.record import Corrupt, Kind, Record, new_stamp
+from buddy.memory.storage.users import encode_user
+from buddy_memory_mongo import encoding
 from buddy_memory_mongo.bson_payload import dump
+from buddy_memory_mongo.database import Database
 from buddy_memory_mongo.errors import BulkRefused
-from buddy_memory_mongo.layout import Layout
-from buddy_memory_mongo.server import Server
+from buddy_memory_mongo.schema import Schema
 
 _BATCH = 500
 
 
-async def older(server: Server, layout: Layout) -> AsyncIterator[list[Record | Corrupt]]:
-    """Yield pages of the older memories in the order of their writing."""
-    query, after = layout.older(), dict[str, Any]()
-    while found := await server.find(
+async def legacy_records(
+    database: Database, schema: Schema
+) -> AsyncIterator[list[Record | Corrupt]]:
+    """Yield pages of the memories of older software, in the order of their writing."""
+    await schema.refuse_earlier(Kind.MEMORY)
+    query, after = schema.layouts[Kind.MEMORY].legacy(), dict[str, Any]()
+    while found := await database.find(
         Kind.MEMORY, {"$and": [query, after]}, sort=[("_id", 1)], limit=_BATCH, primary=True
     ):
         yield [_read(document) for document in found]
@@ -34,48 +38,82 @@ def _read(document: dict[str, Any]) -> Record | Corrupt:
     return legacy.read_row(map(document.get, legacy.FIELDS), document["_id"])
 
 
-async def upgrade(server: Server, layout: Layout) -> None:
-    """Give every older memory the fields of today.
+async def upgrade(database: Database, schema: Schema) -> None:
+    """Give every memory of older software the fields of today, and the collection its indexes.
 
-    Its id, owner, times and place in the order are kept: an ObjectId made by a driver grows with
-    time as ours do. Safe to repeat, to interrupt and to run twice at once: each document is changed
-    in one step, and only while it is as it was read. One that is unreadable is only marked as seen.
+    Ids, users, payloads, times and order are kept: an ObjectId made by a driver grows with time as
+    ours do. Safe to repeat, to interrupt and to run twice at once: each document is changed in one
+    step, and only while it is as it was read. One that cannot be decoded only gets the mark.
     """
-    kind, query = Kind.MEMORY, layout.older()
-    while older := await server.find(kind, query, limit=_BATCH, primary=True):
-        changes = [_change(query, document) for document in older]
-        await _send(server, changes)
+    for kind in Kind:
+        await schema.refuse_earlier(kind)
+    query = schema.layouts[Kind.MEMORY].legacy()
+    while found := await database.find(Kind.MEMORY, query, limit=_BATCH, primary=True):
+        await _send(database, [_change(query, document) for document in found])
+    await _drop_unique_ids(database, schema)
+    if await schema.exists():
+        await schema.create()
 
 
-async def _send(server: Server, changes: list[UpdateOne]) -> None:
+async def _send(database: Database, changes: list[UpdateOne]) -> None:
     try:
-        await server.io(Kind.MEMORY, lambda c: c.bulk_write(changes, ordered=False))
+        await database.call(Kind.MEMORY, lambda c: c.bulk_write(changes, ordered=False))
     except BulkRefused as error:
         raise error.first() from error
 
 
+async def _drop_unique_ids(database: Database, schema: Schema) -> None:
+    """Drop the index that refuses an id to a second user.
+
+    Before the others are made: an interrupted upgrade must not look like an earlier layout.
+    """
+    name = await _unique_ids(schema)
+    if name is None:
+        return
+    try:
+        await database.call(Kind.MEMORY, lambda c: c.drop_index(name))
+    except MemoryDbError:
+        if await _unique_ids(schema) is not None:  # Otherwise another client has just dropped it.
+            raise
+
+
+async def _unique_ids(schema: Schema) -> str | None:
+    """Return the name of the unique index of ids."""
+    layout, indexes = schema.layouts[Kind.MEMORY], await schema.indexes(Kind.MEMORY)
+    return indexes[layout.id_index]["name"] if layout.has_unique_ids(indexes) else None
+
+
 def _change(query: dict[str, Any], document: dict[str, Any]) -> UpdateOne:
     unchanged = {**query, "_id": document["_id"], "updated_at": document.get("updated_at")}
-    update: dict[str, Any] = {"$set": {documents.MARK[Kind.MEMORY]: documents.LAYOUT}}
-    try:
-        fields = _fields(_read(document))
-    except TooLargeError:  # Its keys would need escapes that it has no room for.
-        fields = {}
-    if fields:
-        update = {"$set": {**update["$set"], **fields}, "$unset": {"_version": ""}}
+    fields = {encoding.MARK[Kind.MEMORY]: encoding.LAYOUT, **_user(document.get("user_id"))}
+    update: dict[str, Any] = {"$set": fields}
+    row = _read(document)
+    if isinstance(row, Record):
+        try:
+            fields |= _fields(row)
+            update["$unset"] = {"_version": ""}
+        except TooLargeError:  # Its keys would need escapes that it has no room for.
+            pass
     return UpdateOne(unchanged, update)
 
 
-def _fields(row: Record | Corrupt) -> dict[str, Any]:
+def _user(user_id: Any) -> dict[str, Any]:
+    is_user = user_id is None or isinstance(user_id, str)
+    return {"user_id": encode_user(user_id)} if is_user else {}
+
+
+def _fields(row: Record) -> dict[str, Any]:
     """Return what a document of today has and an older one has not, or has in another form."""
-    if isinstance(row, Corrupt):
-        return {}
     return {
-        "user_id": row.user_id,
+        "user_id": encode_user(row.user_id),
         "memory": dump(row.payload, 0),
+        "vector": None,
         "created_at": row.created_at,
-        "created_us": documents.to_us(row.created_at),
+        "created_us": encoding.to_us(row.created_at),
         "updated_at": row.updated_at,
-        "updated_us": documents.to_us(row.updated_at),
+        "updated_us": encoding.to_us(row.updated_at),
+        "expires_at": None,
+        "expires_us": None,
+        "stamp": Int64(new_stamp()),
         "version": Int64(1),
     }

@@ -1,4 +1,4 @@
-"""MongoDB keeps every rule: v1, v2, async; by URL, on the caller's client, and sharded by user."""
+"""MongoDB keeps every rule: v1, v2 and async, by URL and on the caller's client."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ def damage(database: Database) -> Callable[[str], None]:
 
 class OnServer(Conformance):
     complete = True
-    lacks = frozenset({"expiring"})
+    lacks = frozenset({"expiring", "order_without_clocks"})
     cls: Any
-    options: dict[str, Any] = {}  # noqa: RUF012
 
     @pytest.fixture
     def subject(self, url: str, database: Database) -> Subject:
-        cls, options = self.cls, self.options
+        cls = self.cls
         return Subject(
-            open=lambda: cls("notes", url, **options),
-            neighbour=lambda: cls("notes2", url, **options),
-            named=lambda name: cls(name, url, **options),
-            unreachable=lambda: cls("notes", NOBODY_LISTENS, **options),
+            open=lambda: cls("notes", url),
+            neighbour=lambda: cls("notes2", url),
+            named=lambda name: cls(name, url),
+            unreachable=lambda: cls("notes", NOBODY_LISTENS),
             secret=SECRET,
             corrupt=damage(database),
+            order_across_users=True,
             forks=True,
         )
 
@@ -58,16 +58,24 @@ class TestAsync(OnServer):
     cls = AsyncMongoMemoryDb
 
 
-class TestSharded(OnServer):
-    cls = MongoMemoryDb
-    options = {"sharded": True}  # noqa: RUF012
-
-
 class TestCallersClient(Conformance):
     complete = True
-    lacks = frozenset({"expiring", "unreachable", "corrupt", "named", "neighbour", "forks"})
+    lacks = frozenset(
+        {
+            "expiring",
+            "unreachable",
+            "corrupt",
+            "named",
+            "neighbour",
+            "forks",
+            "order_without_clocks",
+        }
+    )
 
     @pytest.fixture
     def subject(self, server_url: str, database: Database) -> Iterator[Subject]:
         with MongoClient(server_url, tz_aware=True) as client:
-            yield Subject(open=lambda: MongoMemoryDb("notes", db_name=database.name, client=client))
+            yield Subject(
+                open=lambda: MongoMemoryDb("notes", db_name=database.name, client=client),
+                order_across_users=True,
+            )

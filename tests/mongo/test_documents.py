@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -13,6 +13,9 @@ from pymongo import MongoClient
 from pymongo.database import Database
 
 from buddy.memory.errors import CorruptMemoryError, TooLargeError
+from buddy.memory.storage.record import EVERYBODY, STAMP_BITS, Kind, Record, Write
+from buddy.memory.storage.run import run
+from buddy.memory.storage.users import encode_user
 from buddy.memory.testing.expect import clock
 from buddy.memory.v2.db.mongodb import MongoMemoryDb
 from buddy.memory.v2.db.schema import MemoryRow, SummaryRow
@@ -34,19 +37,49 @@ def test_a_memory_is_one_readable_document(db: MongoMemoryDb, database: Database
     position = stored.pop("_id")
     assert position.generation_time == MOMENT.replace(microsecond=0)
     date, us = datetime(2026, 11, 22, 20, 22, 24, 123000), 1795378944123456
+    assert 0 <= stored.pop("stamp") < 2**STAMP_BITS
     assert stored == {
-        "buddy_memory": 1,
+        "buddy_memory": 2,
         "id": "a",
         "user_id": "ann",
         "memory": {"text": "tea", "n": 1, "x": 1.0},
+        "vector": None,
         "created_at": date,
         "created_us": us,
         "updated_at": date,
         "updated_us": us,
+        "expires_at": None,
+        "expires_us": None,
         "version": 1,
     }
     assert type(stored["version"]) is Int64
     assert type(stored["memory"]["x"]) is float
+
+
+@pytest.mark.parametrize("plain", [True, False], ids=["plain", "with times given"])
+def test_an_end_and_a_vector_are_fields(db: MongoMemoryDb, database: Database, plain: bool) -> None:
+    """The end is a date that is never early, and exact beside it; the vector is binary."""
+    store, end = db._policy.store, MOMENT.replace(year=2027)
+    first = MOMENT if plain else MOMENT - timedelta(days=1)
+    record = Record(Kind.MEMORY, None, "a", {}, first, first, expires_at=end, vector=b"\0\xff")
+    written = run(store.put(Write(record, MOMENT)))
+    assert written == run(store.get(Kind.MEMORY, None, "a"))
+    assert (written.expires_at, written.vector) == (end, b"\0\xff")
+    stored = database["notes"].find_one()
+    assert stored["user_id"] == ""
+    assert stored["expires_at"] == datetime(2027, 11, 22, 20, 22, 24, 124000)
+    assert stored["expires_us"] == stored["created_us"] + (end - first) // timedelta(microseconds=1)
+    assert (type(stored["vector"]), type(stored["stamp"])) == (bytes, Int64)
+    db.upsert_memory(MemoryRow({}, "a"))
+    stored = database["notes"].find_one()
+    assert [stored[name] for name in ("expires_at", "expires_us", "vector")] == [None] * 3
+
+
+@pytest.mark.parametrize("user_id", [None, "", "\x01", "ann", "\U0010ffff"], ids=ascii)
+def test_a_user_is_never_null(db: MongoMemoryDb, database: Database, user_id: str | None) -> None:
+    """The shard key has a text for every user, nobody and the empty one included."""
+    db.upsert_memory(MemoryRow({}, "a", user_id))
+    assert database["notes"].find_one()["user_id"] == encode_user(user_id)
 
 
 def test_an_update_moves_the_date_too(db: MongoMemoryDb, database: Database) -> None:
@@ -65,7 +98,7 @@ def test_a_summary_has_a_shape_of_its_own(db: MongoMemoryDb, database: Database)
     stored = database["notes_summaries"].find_one()
     assert stored["session_id"] == "session"
     assert stored["summary"] == {"text": "tea"}
-    assert stored["buddy_summary"] == 1
+    assert stored["buddy_summary"] == 2
     assert not {"id", "memory", "buddy_memory"} & set(stored)
 
 
@@ -114,15 +147,18 @@ def test_a_payload_that_looks_like_a_reference_stays_a_dict(db: MongoMemoryDb) -
     assert type(row.memory["r"]) is dict
 
 
-def test_the_indexes_are_the_two_that_the_calls_need(db: MongoMemoryDb, database: Database) -> None:
-    """create() makes a unique index of the ids and one for the newest of a user."""
+def test_the_indexes_are_those_that_the_calls_need(db: MongoMemoryDb, database: Database) -> None:
+    """create() makes the unique index that may be the shard key, one of ids, and one of users."""
     db.create()
-    indexes = database["notes"].index_information()
-    assert {name: (i["key"], i.get("unique")) for name, i in indexes.items()} == {
-        "_id_": ([("_id", 1)], None),
-        "id_1": ([("id", 1)], True),
-        "user_id_1__id_1": ([("user_id", 1), ("_id", 1)], None),
-    }
+    for name, id in (("notes", "id"), ("notes_summaries", "session_id")):
+        indexes = database[name].index_information()
+        assert {name: (i["key"], i.get("unique")) for name, i in indexes.items()} == {
+            "_id_": ([("_id", 1)], None),
+            f"user_id_1_{id}_1": ([("user_id", 1), (id, 1)], True),
+            f"{id}_1": ([(id, 1)], None),
+            "user_id_1__id_1": ([("user_id", 1), ("_id", 1)], None),
+        }
+        assert all("expireAfterSeconds" not in index for index in indexes.values())
 
 
 def test_settings_of_the_callers_client_do_not_matter(server_url: str, database: Database) -> None:
@@ -164,6 +200,8 @@ DAMAGES: dict[str, dict[str, Any]] = {
     "not a number": {"$set": {"memory.nan": float("nan")}},
     "no payload": {"$unset": {"memory": ""}},
     "no version": {"$unset": {"version": ""}},
+    "no stamp": {"$unset": {"stamp": ""}},
+    "no vector": {"$set": {"vector": "text"}},
     "beyond all time": {"$set": {"created_us": 2**62}},
     "an odd user": {"$set": {"user_id": 7}},
 }
@@ -183,25 +221,28 @@ def test_what_is_no_record_is_corrupt_and_named(
     assert [row.id for row in db.read_memories()] == ["b"]
 
 
-@pytest.mark.parametrize("sharded", [False, True], ids=["plain", "sharded"])
-def test_restored_rows_keep_their_versions(url: str, database: Database, sharded: bool) -> None:
+def test_restored_rows_keep_their_versions(db: MongoMemoryDb, database: Database) -> None:
     """A row from another store keeps version and times where it is new, and counts on later."""
-    rows = [
-        MemoryRow({"n": n}, str(n), "ann", created_at=MOMENT, last_updated=MOMENT, version=n)
-        for n in range(1, 6)
+    store = db._policy.store
+    records = [
+        Record(Kind.MEMORY, "ann", str(n), {"n": n}, MOMENT, MOMENT, version=n) for n in range(1, 6)
     ]
-    with MongoMemoryDb("notes", url, sharded=sharded) as db:
-        db.upsert_memory(MemoryRow({"old": True}, "5", "ann"))
-        *new, updated = db.restore_memories(rows)
-        assert new == db.read_memories("ann", sort="asc")[1:] == rows[:4]
-        assert (updated.version, updated.memory) == (2, {"n": 5})
-        assert db.upsert_memory(MemoryRow({"n": 0}, "4", "ann"), if_version=4).version == 5
-        assert {type(found["version"]) for found in database["notes"].find()} == {Int64}
+    db.upsert_memory(MemoryRow({"old": True}, "5", "ann"))
+    now = datetime.now(timezone.utc)
+    *new, updated = run(store.restore([Write(record, now) for record in records]))
+    page = run(store.page(Kind.MEMORY, EVERYBODY, newest_first=False, after=None, limit=None))
+    assert new == page[1:]
+    assert [r._replace(stamp=None, position=None) for r in new] == records[:4]
+    assert (updated.version, updated.payload) == (2, {"n": 5})
+    assert db.upsert_memory(MemoryRow({"n": 0}, "4", "ann"), if_version=4).version == 5
+    assert {type(found["version"]) for found in database["notes"].find()} == {Int64}
 
 
-def test_a_restored_row_without_times_keeps_its_version(db: MongoMemoryDb) -> None:
+def test_a_restored_row_with_the_time_of_the_write_keeps_its_version(db: MongoMemoryDb) -> None:
     """A version is kept where the time is that of the write, too."""
-    assert db.restore_memories([MemoryRow({}, "a", version=7)])[0].version == 7
+    record = Record(Kind.MEMORY, None, "a", {}, MOMENT, MOMENT, version=7)
+    (stored,) = run(db._policy.store.restore([Write(record, MOMENT)]))
+    assert stored.version == 7
     assert [row.version for row in db.read_memories()] == [7]
 
 

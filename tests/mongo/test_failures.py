@@ -25,7 +25,7 @@ from buddy.memory.errors import (
 )
 from buddy.memory.v2.db.mongodb import AsyncMongoMemoryDb, MongoMemoryDb
 from buddy.memory.v2.db.schema import MemoryRow
-from buddy_memory_mongo import setup as store_setup
+from buddy_memory_mongo import schema
 from buddy_memory_mongo.errors import BulkRefused, Duplicate, meaning, translate
 from tests.servers.mongo import MongoServer
 
@@ -65,16 +65,10 @@ INTERRUPTIONS = {
 }
 
 
-@pytest.mark.parametrize("sharded", [False, True], ids=["plain", "sharded"])
 @pytest.mark.parametrize("how", INTERRUPTIONS.values(), ids=INTERRUPTIONS)
-def test_one_interruption_is_not_seen(
-    own_server: MongoServer, how: dict[str, Any], sharded: bool
-) -> None:
+def test_one_interruption_is_not_seen(own_server: MongoServer, how: dict[str, Any]) -> None:
     """Single and bulk writes, deletions and reads survive an interruption, each done once."""
-    with (
-        MongoClient(own_server.url) as client,
-        MongoMemoryDb("notes", watchful(own_server), sharded=sharded) as db,
-    ):
+    with MongoClient(own_server.url) as client, MongoMemoryDb("notes", watchful(own_server)) as db:
         db.create()
         for n in range(3):
             with failing(client, 1, WRITES, **how):
@@ -84,10 +78,12 @@ def test_one_interruption_is_not_seen(
         with failing(client, 1, READS, **how):
             assert [row.version for row in db.read_memories("ann", sort="asc")] == [3, *[1] * 5]
         with failing(client, 1, WRITES, **how):
-            assert db.delete_memory("a") is True
+            assert db.delete_memory("a", user_id="ann") is True
         with failing(client, 1, WRITES, **how):
-            assert db.delete_memories(["0", "1", "none"]) == 2
+            assert db.delete_memories(["0", "1", "none"], user_id="ann") == 2
         assert db.count_memories() == 3
+        with failing(client, 1, WRITES, **how):
+            assert db.delete_user("ann") == {"memories": 3, "summaries": 0}
 
 
 def test_an_interruption_that_goes_on_is_unavailable(own_server: MongoServer) -> None:
@@ -101,7 +97,7 @@ def test_an_interruption_that_goes_on_is_unavailable(own_server: MongoServer) ->
                 db.upsert_memories([MemoryRow({}, "b"), MemoryRow({}, "c")])
             with pytest.raises(UnavailableError):
                 db.read_memories()
-        assert raised.value.stored_ids == ()
+        assert raised.value.stored == ()
         assert db.read_memories() == []
 
 
@@ -109,27 +105,27 @@ def test_an_interrupted_bulk_tells_what_is_stored(own_server: MongoServer) -> No
     """A bulk write that was done but not acknowledged raises with the ids that are stored."""
     concern = {"code": 64, "errmsg": "waiting for replication timed out"}
     with MongoClient(own_server.url) as client, MongoMemoryDb("notes", own_server.url) as db:
-        db.upsert_memory(MemoryRow({}, "old"))
+        db.upsert_memory(MemoryRow({}, "old", "ann"))
         with failing(client, 1, ["update"], writeConcernError=concern):
             with pytest.raises(UnavailableError) as raised:
-                db.upsert_memories([MemoryRow({"n": 1}, "new"), MemoryRow({"n": 2}, "old")])
-        assert sorted(raised.value.stored_ids) == ["new", "old"]
+                db.upsert_memories(MemoryRow({}, id, "ann") for id in ("new", "old"))
+        assert sorted(raised.value.stored) == [("ann", "new"), ("ann", "old")]
         assert db.count_memories() == 2
 
 
 def test_an_interrupted_bulk_with_times_of_its_own_tells_what_is_stored(
     own_server: MongoServer,
 ) -> None:
-    """New rows are known by the times given, changed ones by a time of this call or a later one."""
+    """Rows with times given, new and changed ones, are known by their stamps."""
     concern = {"code": 64, "errmsg": "waiting for replication timed out"}
     past = datetime(2020, 1, 1, tzinfo=timezone.utc)
-    rows = [MemoryRow({"n": 1}, id, last_updated=past) for id in ("new", "old")]
+    rows = [MemoryRow({"n": 1}, id, "ann", last_updated=past) for id in ("new", "old")]
     with MongoClient(own_server.url) as client, MongoMemoryDb("notes", own_server.url) as db:
-        db.upsert_memory(MemoryRow({}, "old"))
+        db.upsert_memory(MemoryRow({}, "old", "ann"))
         with failing(client, 1, ["update"], writeConcernError=concern):
             with pytest.raises(UnavailableError) as raised:
                 db.upsert_memories(rows)
-        assert sorted(raised.value.stored_ids) == ["new", "old"]
+        assert sorted(raised.value.stored) == [("ann", "new"), ("ann", "old")]
         assert {row.version for row in db.read_memories()} == {1, 2}
 
 
@@ -137,11 +133,11 @@ def test_an_interrupted_bulk_does_not_claim_what_stood_before(own_server: MongoS
     """A row that an earlier call stored is not among the ids of one that stored nothing."""
     with MongoClient(own_server.url) as client, MongoMemoryDb("notes", own_server.url) as db:
         old = db.upsert_memory(MemoryRow({}, "old"))
-        client["buddy"]["notes"].insert_one({"id": "theirs"})
+        client["buddy"]["notes"].insert_one({"id": "theirs", "user_id": ""})
         with failing(client, 100, WRITES, closeConnection=True):
             with pytest.raises(UnavailableError) as raised:
                 db.upsert_memories(MemoryRow({}, id) for id in ("new", "old", "theirs"))
-        assert raised.value.stored_ids == ()
+        assert raised.value.stored == ()
         assert db.read_memories() == [old]
 
 
@@ -219,7 +215,7 @@ def test_wrong_credentials_and_missing_rights_are_told_apart(tmp_path: Path) -> 
             assert reader.read_memories() == []
             with pytest.raises(AccessError, match="createIndex") as raised:
                 reader.create()
-            assert "user_id: 1, _id: 1" in str(raised.value.statement)
+            assert "user_id: 1, id: 1}, {unique: true}" in str(raised.value.statement)
             with MongoMemoryDb("notes", f"mongodb://writer:{SECRET}@{host}") as writer:
                 row = writer.upsert_memory(MemoryRow({}, "a"))
             assert reader.read_memories() == [row]
@@ -238,7 +234,8 @@ def test_a_service_that_refuses_to_make_indexes_works_on_existing_ones(
         with failing(client, 100, ["createIndexes"], errorCode=13):
             with pytest.raises(AccessError, match="createIndex") as raised:
                 first.upsert_memory(MemoryRow({}, "a"))
-            assert 'db.getCollection("notes").createIndex({id: 1}' in str(raised.value.statement)
+            statement = str(raised.value.statement)
+            assert statement.count('db.getCollection("notes").createIndex(') == 3
             assert first.table_exists() is False
         first.create()
         with failing(client, 100, ["createIndexes"], errorCode=13):
@@ -268,12 +265,16 @@ def test_a_collection_of_other_documents_is_refused(
             db.drop_table,
             db.clear,
             lambda: db.delete_memory("a"),
+            lambda: db.delete_memory("a", user_id="ann"),
             lambda: db.read_memory("a"),
+            lambda: db.read_memory("a", user_id="ann"),
+            lambda: db.list_users(),
+            lambda: db.change_mark("ann"),
             lambda: db.delete_user("ann"),
             lambda: db.upsert_memory(MemoryRow({}, "a", "ann")),
             lambda: db.upsert_memories([MemoryRow({}, "a", "ann")]),
         ):
-            with pytest.raises(SchemaError, match=r"other|somebody"):
+            with pytest.raises(SchemaError, match="other"):
                 call()
     assert list(database["notes"].find()) == before
 
@@ -288,9 +289,11 @@ def test_documents_that_others_add_later_are_neither_shown_nor_touched(
         theirs = database["notes"].find_one({"id": "a"})
         assert db.read_memories() == db.read_memories("ann") == [row]
         assert (db.count_memories(), db.count_memories("ann")) == (1, 1)
-        assert db.read_memory("a") is None
-        assert db.delete_memory("a") is False
-        assert db.delete_memories(["a"]) == 0
+        for user_id in (None, "ann"):
+            assert db.read_memory("a", user_id=user_id) is None
+            assert db.read_memories_by_id(["a"], user_id=user_id) == [None]
+            assert db.delete_memory("a", user_id=user_id) is False
+            assert db.delete_memories(["a"], user_id=user_id) == 0
         for write in (
             lambda: db.upsert_memory(MemoryRow({"n": 1}, "a", "ann")),
             lambda: db.upsert_memories([MemoryRow({"n": 1}, "a", "ann")]),
@@ -303,24 +306,25 @@ def test_documents_that_others_add_later_are_neither_shown_nor_touched(
         assert list(database["notes"].find()) == [theirs]
 
 
-@pytest.mark.parametrize("marks", [[{}, {"buddy_memory": True}], [{"buddy_memory": True}, {}]])
 def test_a_document_of_others_with_the_same_id_does_not_hide_ours(
-    url: str, database: Database, marks: list[dict[str, Any]]
+    url: str, database: Database
 ) -> None:
-    """Where no index keeps ids unique, ours is found beside foreign documents with its id."""
-    theirs = [{"id": "a", "user_id": "ann", **mark} for mark in marks]
-    with MongoMemoryDb("notes", url, sharded=True) as db:
+    """Ours is found beside foreign documents with its id, and its user is listed."""
+    with MongoMemoryDb("notes", url) as db:
         db.create()
+        theirs = [{"id": "a", "user_id": f"user {n}"} for n in range(5)]
+        theirs += [{"id": "b", "user_id": "user 3"}, {"id": "c", "user_id": 7}]
         database["notes"].insert_many(theirs)
         assert db.read_memory("a") is None
-        assert db.memory_exists(MemoryRow({}, "a")) is False
-        row = db.upsert_memory(MemoryRow({}, "a", "ann"))
-        for user_id in (None, "ann"):
-            assert db.read_memory("a", user_id=user_id) == row
-            assert db.memory_exists(MemoryRow({}, "a", user_id)) is True
-            assert db.read_memories(user_id, limit=1, sort="asc") == [row]
-        assert db.read_memory("a", user_id="bob") is None
+        assert db.list_users() == db.list_users(limit=9) == []
+        rows = db.upsert_memories([MemoryRow({}, "a", "user 9"), MemoryRow({}, "c", "user 3")])
+        for user_id in (None, "user 9"):
+            assert db.read_memory("a", user_id=user_id) == rows[0]
+            assert db.read_memories_by_id(["a"], user_id=user_id) == rows[:1]
+        assert db.list_users() == db.list_users(limit=9) == ["user 3", "user 9"]
+        assert db.read_memories(user_prefix="user", sort="asc") == rows
         assert db.delete_memory("a") is True
+        assert db.delete_users(user_prefix="user") == {"memories": 1, "summaries": 0}
         assert list(database["notes"].find()) == theirs
 
 
@@ -355,7 +359,7 @@ def test_summaries_do_not_pass_for_memories(url: str) -> None:
 
 
 def test_an_index_of_others_that_refuses_a_row_is_named(url: str, database: Database) -> None:
-    """A unique index of somebody else's on another field is a SchemaError that names it."""
+    """A unique index of other software on another field is a SchemaError that names it."""
     with MongoMemoryDb("notes", url) as db:
         db.create()
         database["notes"].create_index("user_id", unique=True)
@@ -364,26 +368,28 @@ def test_an_index_of_others_that_refuses_a_row_is_named(url: str, database: Data
             db.upsert_memory(MemoryRow({}, "b", "ann"))
 
 
-def test_an_index_of_ids_that_is_not_unique_is_refused(url: str, database: Database) -> None:
-    """Indexes that do not keep ids unique are a SchemaError, except for a sharded store."""
-    database["notes"].create_index([("id", 1)])
+@pytest.mark.parametrize("options", [{}, {"unique": True, "collation": {"locale": "en"}}])
+def test_an_index_that_names_no_rows_is_refused(
+    url: str, database: Database, options: dict[str, Any]
+) -> None:
+    """An index of users and ids that is not unique, or has a collation, is a SchemaError."""
+    database["notes"].create_index([("user_id", 1), ("id", 1)], **options)
     database["notes"].create_index([("user_id", 1), ("_id", 1)])
-    with MongoMemoryDb("notes", url) as db, pytest.raises(SchemaError, match="sharded=True"):
+    database["notes"].create_index([("id", 1)])
+    with MongoMemoryDb("notes", url) as db, pytest.raises(SchemaError, match="collation"):
         db.upsert_memory(MemoryRow({}, "a"))
-    with MongoMemoryDb("notes", url, sharded=True) as db:
-        assert db.upsert_memory(MemoryRow({}, "a")).version == 1
 
 
 def test_a_collection_that_others_dropped_gets_its_indexes_again(
     url: str, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Indexes are looked at again after a while, so that ids stay unique."""
+    """Indexes are checked again after a while, so that rows stay unique."""
     with MongoMemoryDb("notes", url) as db:
         db.upsert_memory(MemoryRow({}, "a"))
         database["notes"].drop()
-        monkeypatch.setattr(store_setup, "LOOK_AGAIN_SECONDS", 0.0)
+        monkeypatch.setattr(schema, "CHECK_SECONDS", 0.0)
         db.upsert_memory(MemoryRow({}, "a"))
-        assert database["notes"].index_information()["id_1"]["unique"] is True
+        assert database["notes"].index_information()["user_id_1_id_1"]["unique"] is True
 
 
 def test_a_closed_client_of_the_caller_is_told(server_url: str, database: Database) -> None:

@@ -29,8 +29,8 @@ async def opened(
         yield AsyncMongoMemoryDb("notes", db_name=database.name, client=client)
 
 
-def test_tasks_look_together(server_url: str, database: Database) -> None:
-    """Tasks that write first make the indexes once and read the newest place once for all."""
+def test_tasks_prepare_once(server_url: str, database: Database) -> None:
+    """Tasks that write first make the indexes once and read the newest position once for all."""
     commands = Commands()
 
     async def main() -> None:
@@ -44,14 +44,14 @@ def test_tasks_look_together(server_url: str, database: Database) -> None:
     sent = Counter(name for name, _ in commands.sent)
     assert (sent["findAndModify"], sent["update"]) == (1, 1)
     assert sent["createIndexes"] == 2
-    places = [c for _, c in commands.sent if c.get("sort") == {"_id": -1}]
-    assert len(places) == 1
+    newest = [c for _, c in commands.sent if c.get("sort") == {"_id": -1}]
+    assert len(newest) == 1
     # Before and after the indexes of each kind are made.
     assert sent["listIndexes"] == 4
 
 
-def test_readers_look_together(server_url: str, database: Database) -> None:
-    """Tasks that find nothing at first look at the indexes once for all."""
+def test_readers_check_once(server_url: str, database: Database) -> None:
+    """Tasks that find nothing at first check the indexes once for all."""
     commands = Commands()
 
     async def main() -> None:
@@ -68,7 +68,7 @@ def test_readers_look_together(server_url: str, database: Database) -> None:
 
 
 def test_a_task_that_gives_up_leaves_the_others_alone(server_url: str, database: Database) -> None:
-    """A task that is cancelled while all wait for the first look does not cancel the look."""
+    """A task that is cancelled while all wait for the first check does not cancel the check."""
 
     async def main() -> None:
         async with opened(server_url, database, Commands()) as db:
@@ -85,7 +85,7 @@ def test_a_task_that_gives_up_leaves_the_others_alone(server_url: str, database:
 
 
 def test_all_learn_that_there_is_no_server() -> None:
-    """Every task that waits for a look raises what the look raises, and a later one looks anew."""
+    """Every task that waits for a check raises what it raises, and a later one checks again."""
 
     async def main() -> None:
         async with AsyncMongoMemoryDb("notes", NOBODY_LISTENS) as db:
@@ -100,9 +100,9 @@ def test_all_learn_that_there_is_no_server() -> None:
     asyncio.run(main())
 
 
-def test_what_a_look_found_is_not_kept(server_url: str, database: Database) -> None:
-    """After a look that failed, the next call looks anew."""
-    database["notes"].insert_one({"of": "somebody else"})
+def test_a_failed_check_is_repeated(server_url: str, database: Database) -> None:
+    """After a check that failed, the next call checks again."""
+    database["notes"].insert_one({"of": "other software"})
 
     async def main() -> None:
         async with opened(server_url, database, Commands()) as db:

@@ -9,8 +9,8 @@ from datetime import datetime, timezone
 from typing import Any
 
 import pytest
+from bson import ObjectId
 from pymongo import AsyncMongoClient, MongoClient
-from pymongo.database import Database
 from pymongo.errors import InvalidOperation
 from pymongo.write_concern import WriteConcern
 
@@ -21,7 +21,7 @@ from buddy.memory.testing.expect import at_once
 from buddy.memory.v2.db.mongodb import AsyncMongoMemoryDb, MongoMemoryDb
 from buddy.memory.v2.db.schema import MemoryRow
 from buddy_memory_mongo.positions import Positions
-from buddy_memory_mongo.target import SERVER_SELECTION_MS, Target
+from buddy_memory_mongo.url import WAIT_MS, Target
 
 SECRET = "hunter2-is-secret"  # noqa: S105
 MOMENT = datetime(2026, 11, 22, 20, 22, 24, 123456, timezone.utc)
@@ -36,24 +36,23 @@ def test_the_path_names_the_database() -> None:
     assert Target.parse(None, "buddy") == Target.parse("mongo://localhost", "buddy")
 
 
-def test_the_wait_for_a_server_is_bounded() -> None:
-    """The URL's serverSelectionTimeoutMS counts, otherwise our own bound."""
+def test_waits_are_bounded() -> None:
+    """The waits for a server and for a connection are those of the URL, otherwise our own."""
     ours = Target.parse("mongodb://h", "x").client_options
-    assert ours["serverSelectionTimeoutMS"] == SERVER_SELECTION_MS
-    theirs = Target.parse("mongodb://h/?serverselectiontimeoutms=5&appName=me", "x").client_options
-    assert theirs == {}
+    assert (ours["serverSelectionTimeoutMS"], ours["waitQueueTimeoutMS"]) == (WAIT_MS, WAIT_MS)
+    url = "mongodb://h/?serverselectiontimeoutms=5&waitQueueTimeoutMS=6&appName=me"
+    assert Target.parse(url, "x").client_options == {}
 
 
 @pytest.mark.parametrize("name", ["mongodb", "mongodb+srv", "mongo"])
 def test_every_name_opens_every_version(name: str) -> None:
     """The names and schemes of the backend open v1, v2 and the asynchronous class."""
-    url = f"{name}://h1.example/app?collection_name=notes&sharded=yes"
+    url = f"{name}://h1.example/app?collection_name=notes"
     assert type(open_memory_db(url, version=1)) is MongoMemoryDbV1
     assert type(open_async_memory_db(url)) is AsyncMongoMemoryDb
     db = open_memory_db(url)
     assert type(db) is MongoMemoryDb
     assert db.to_dict()["collection_name"] == "notes"
-    assert db.to_dict()["sharded"] is True
 
 
 def test_options_of_the_driver_stay_in_the_url() -> None:
@@ -78,7 +77,9 @@ def test_options_of_the_driver_stay_in_the_url() -> None:
         f"mongodb://ann:{SECRET}@h/app?w=0",
         f"mongodb://ann:{SECRET}@h/a%20b",
         "mongodb://h/app?colection_name=x",
-        "mongodb://h/app?sharded=perhaps",
+        "mongodb://h/app?sharded=yes",
+        "mongodb://h/app?collection_name=",
+        "mongodb://h/?db_name=",
     ],
 )
 def test_a_wrong_url_is_a_config_error(url: str) -> None:
@@ -95,6 +96,12 @@ def test_an_illegal_name_is_a_config_error(name: Any) -> None:
         MongoMemoryDb(name)
     with pytest.raises(ConfigError):
         MongoMemoryDb(db_name=name)
+
+
+def test_an_empty_url_is_a_config_error() -> None:
+    """An empty URL is not taken for the default one."""
+    with pytest.raises(ConfigError):
+        MongoMemoryDb(db_url="")
 
 
 def test_a_client_of_the_wrong_kind_is_a_config_error() -> None:
@@ -179,7 +186,7 @@ def test_an_object_that_was_refused_holds_no_client() -> None:
 
 
 def client_of(db: Any) -> Any:
-    return db._policy.store.server.client()
+    return db._policy.store.database.client()
 
 
 def test_a_forked_child_makes_other_positions() -> None:
@@ -210,34 +217,13 @@ def test_a_position_is_a_time_in_sixteenths_of_a_microsecond() -> None:
     assert far == sorted(set(far))
 
 
-def test_a_sharded_store_keeps_ids_unique_without_an_index(url: str, database: Database) -> None:
-    """With sharded=True each id has one entry beside the rows, which goes with its row."""
-    with MongoMemoryDb("notes", url, sharded=True) as db:
-        assert at_once(8, lambda n: _created(db, str(n))).count(True) == 1
-        db.upsert_memories([MemoryRow({}, str(n), "ann") for n in range(3)])
-        assert database["notes"].index_information()["id_1"].get("unique") is None
-        assert sorted(entry["_id"] for entry in database["notes_ids"].find()) == [
-            "0",
-            "1",
-            "2",
-            "x",
-        ]
-        db.delete_memory("0")
-        db.delete_memories(["1", "x"])
-        assert [entry["_id"] for entry in database["notes_ids"].find()] == ["2"]
-        assert db.upsert_memory(MemoryRow({}, "1", "bob")).version == 1
-        db.delete_user("ann")
-        assert [entry["_id"] for entry in database["notes_ids"].find()] == ["1"]
-        db.drop_table()
-        assert database.list_collection_names() == []
-
-
-def _created(db: MongoMemoryDb, user_id: str) -> bool:
-    """Tell whether this user was the one to make the row "x"."""
-    from buddy.memory.errors import OwnerMismatchError
-
-    try:
-        db.upsert_memory(MemoryRow({}, "x", user_id))
-    except OwnerMismatchError:
-        return False
-    return True
+def test_positions_follow_what_was_read() -> None:
+    """Positions are behind a stored one, whatever the clock says; one that cannot be is ignored."""
+    positions = Positions()
+    ahead = Positions().take(1, MOMENT.replace(year=2030))[0]
+    positions.follow(ahead)
+    positions.follow("no position")
+    (following,) = positions.take(1, MOMENT)
+    assert following > ahead
+    positions.follow(ObjectId("f" * 24))
+    assert len(set(positions.take(3, MOMENT))) == 3

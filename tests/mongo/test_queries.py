@@ -10,10 +10,12 @@ from pymongo import MongoClient
 from pymongo.database import Database
 from pymongo.monitoring import CommandListener
 
-from buddy.memory.errors import ConflictError, OwnerMismatchError
+from buddy.memory.errors import ConflictError, SchemaError
+from buddy.memory.storage.record import EVERYBODY, Key, Kind, Scope
+from buddy.memory.storage.run import run
 from buddy.memory.v2.db.mongodb import MongoMemoryDb
 from buddy.memory.v2.db.schema import MemoryRow
-from buddy_memory_mongo import bulk
+from buddy_memory_mongo import bulk, lookups
 
 ROWS = [MemoryRow({"n": n}, f"id-{n}", "ann") for n in range(30)]
 
@@ -49,56 +51,122 @@ def db(server_url: str, database: Database, commands: Commands) -> Iterator[Mong
         yield db
 
 
-def test_the_first_answer_needs_no_look_at_the_indexes(
+def test_the_first_answer_needs_no_check_of_the_indexes(
     server_url: str, database: Database, commands: Commands
 ) -> None:
     """A store that finds a row at its first call knows by it that the collection is ours."""
     calls: list[Callable[[MongoMemoryDb], object]] = [
         lambda db: db.read_memory("id-1"),
         lambda db: db.memory_exists(ROWS[1]),
+        lambda db: db.read_memory("id-1", user_id="ann"),
+        lambda db: db.read_memories_by_id(["id-1"], user_id="ann"),
         lambda db: db.read_memories("ann", limit=20),
+        lambda db: db.list_users(),
+        lambda db: db.list_users(limit=1),
         lambda db: db.count_memories("ann"),
         lambda db: db.delete_memory("id-1"),
         lambda db: db.delete_memories(["id-2", "id-3"]),
         lambda db: db.clear(),
     ]
-    with MongoClient(server_url, event_listeners=[commands]) as client:
-        for sharded in (False, True):
-            name = f"notes_{sharded}"
-            MongoMemoryDb(name, client=client, db_name=database.name).upsert_memories(ROWS)
-            commands.sent.clear()
-            for call in calls:
-                assert call(
-                    MongoMemoryDb(name, client=client, db_name=database.name, sharded=sharded)
-                )
-            looks = [command for name, command in commands.sent if name == "listIndexes"]
-            # clear() finds no summaries.
-            assert [command["listIndexes"] for command in looks] == [f"{name}_summaries"]
+    with MongoClient(server_url) as client:
+        MongoMemoryDb("notes", client=client, db_name=database.name).upsert_memories(ROWS)
+    for call in calls:
+        # A client of its own shares no state with others.
+        with MongoClient(server_url, event_listeners=[commands]) as client:
+            assert call(MongoMemoryDb("notes", client=client, db_name=database.name))
+    checks = {command["listIndexes"] for name, command in commands.sent if name == "listIndexes"}
+    assert checks == {"notes_summaries"}  # There are none.
 
 
-@pytest.mark.parametrize("user_id", [None, "ann"])
-def test_reads_by_id_ask_for_the_id_alone(
-    db: MongoMemoryDb, commands: Commands, user_id: str | None
+def test_reads_ask_for_what_the_indexes_have(db: MongoMemoryDb, commands: Commands) -> None:
+    """Reads by user and id, and by id alone, name the fields of one index and nothing else."""
+    assert db.read_memory("id-1", user_id="ann") is not None
+    assert db.memory_exists(ROWS[1]) is True
+    assert db.memory_exists(MemoryRow({}, "id-1")) is False
+    assert db.read_memory("id-1") is not None
+    assert [command["filter"] for _, command in commands.sent] == [
+        {"id": "id-1", "user_id": "ann"},
+        {"id": "id-1", "user_id": "ann"},
+        {"id": "id-1", "user_id": ""},
+        {"id": "id-1"},
+    ]
+    assert set(commands.sent[1][1]["projection"]) == {"_id", "buddy_memory"}
+    assert commands.sent[3][1]["limit"] == 2
+
+
+def test_many_keys_are_read_by_one_command(db: MongoMemoryDb, commands: Commands) -> None:
+    """Rows of one user, or of several, are read at once, and no other rows of theirs."""
+    db.upsert_memories(MemoryRow({}, f"id-{n}", "bob") for n in range(30))
+    commands.sent.clear()
+    store = db._policy.store
+    for keys in (
+        [Key("ann", f"id-{n}") for n in range(20)],
+        [Key("ann", "id-3"), Key("bob", "id-3")],
+        [Key("ann" if n % 2 else "bob", f"id-{n}") for n in range(20)],
+    ):
+        found = run(store.get_many(Kind.MEMORY, keys))
+        assert [row and row.key for row in found] == keys
+    assert [name for name, _ in commands.sent] == ["find", "find", "aggregate"]
+
+
+def test_ids_are_read_by_one_command(
+    db: MongoMemoryDb, commands: Commands, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The server finds the document by the index of the ids, and compares nothing else."""
-    assert db.read_memory("id-1", user_id=user_id) is not None
-    assert db.memory_exists(MemoryRow({}, "id-1", user_id)) is True
-    assert [command["filter"] for _, command in commands.sent] == [{"id": "id-1"}] * 2
-    assert set(commands.sent[1][1]["projection"]) == {"_id", "user_id", "buddy_memory"}
+    """Ids are read at once; where many users have one of them, the others are read after it."""
+    store = db._policy.store
+    assert len(run(store.find(Kind.MEMORY, [row.id for row in ROWS]))) == len(ROWS)
+    assert [name for name, _ in commands.sent] == ["find"]
+    db.upsert_memories(MemoryRow({}, "id-1", f"user {n}") for n in range(30))
+    found = run(store.find(Kind.MEMORY, ["id-0", "id-1", "id-2", "none"]))
+    assert sorted(row.id for row in found) == ["id-0", "id-1", "id-1", "id-2"]
+    monkeypatch.setattr(lookups, "PART", 10)
+    assert len(run(store.find(Kind.MEMORY, [row.id for row in ROWS]))) == len(ROWS) + 1
 
 
-def test_a_sharded_store_names_the_user(
-    server_url: str, database: Database, commands: Commands
+def test_users_are_skipped_from_one_to_the_next(
+    db: MongoMemoryDb, commands: Commands, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On a sharded cluster a read by id that knows the user reaches one shard."""
-    with MongoClient(server_url, event_listeners=[commands]) as client:
-        db = MongoMemoryDb("notes", db_name=database.name, client=client, sharded=True)
-        db.create()
-        commands.sent.clear()
-        db.read_memory("id-1", user_id="ann")
-        db.read_memory("id-1")
-        filters = [command["filter"] for _, command in commands.sent]
-    assert filters == [{"id": "id-1", "user_id": "ann"}, {"id": "id-1"}]
+    """A page of users reads a few entries for each of them; all users come by one command."""
+    db.upsert_memories(MemoryRow({}, f"{n}", f"u{n % 4}") for n in range(40))
+    store = db._policy.store
+    monkeypatch.setattr(lookups, "_KEYS", 5)
+    commands.sent.clear()
+    users = run(store.users(Kind.MEMORY, prefix="u", after="u0", limit=2))
+    assert users == ["u1", "u2"]
+    assert [command["limit"] for _, command in commands.sent] == [5, 5]
+    assert [command["filter"] for _, command in commands.sent] == [
+        {"user_id": {"$gt": "u0", "$lt": "v"}},
+        {"user_id": {"$gt": "u1", "$lt": "v"}},
+    ]
+    commands.sent.clear()
+    assert run(store.users(Kind.MEMORY, prefix="", after=None, limit=None)) == [
+        *("ann", "u0", "u1", "u2", "u3")
+    ]
+    assert [name for name, _ in commands.sent] == ["aggregate"]
+
+
+@pytest.mark.parametrize("scope", [EVERYBODY, Scope.of_user("ann"), Scope.of_prefix("an")])
+def test_a_scope_is_deleted_in_parts(
+    db: MongoMemoryDb, commands: Commands, monkeypatch: pytest.MonkeyPatch, scope: Scope
+) -> None:
+    """Many rows take many commands, and rows that are written meanwhile stay."""
+    monkeypatch.setattr(bulk, "PART", 7)
+    store, delete_each, written = db._policy.store, bulk._delete_each, 0
+
+    async def write_meanwhile(*arguments: Any) -> int:
+        nonlocal written
+        deleted = await delete_each(*arguments)
+        for _ in range(9):
+            written += 1
+            db.upsert_memory(MemoryRow({}, f"new {written}", "ann"))
+        return deleted
+
+    monkeypatch.setattr(bulk, "_delete_each", write_meanwhile)
+    deleted = run(store.delete_all(Kind.MEMORY, scope))
+    # What is written until the newest row is read may go, too.
+    assert 30 <= deleted <= 30 + 9
+    assert db.count_memories() == 30 + written - deleted
+    assert len([name for name, _ in commands.sent if name == "delete"]) < 10
 
 
 def test_listings_ask_for_the_user_alone(db: MongoMemoryDb, commands: Commands) -> None:
@@ -106,6 +174,17 @@ def test_listings_ask_for_the_user_alone(db: MongoMemoryDb, commands: Commands) 
     assert len(db.read_memories("ann", limit=20)) == 20
     assert [command["filter"] for _, command in commands.sent] == [{"user_id": "ann"}]
     assert list(commands.sent[0][1]["sort"].items()) == [("_id", -1)]
+
+
+def test_listings_of_a_prefix_do_not_go_through_everybody(
+    db: MongoMemoryDb, commands: Commands
+) -> None:
+    """The sort of a prefix is one that the index of places cannot answer."""
+    assert len(db.read_memories(user_prefix="an", limit=20)) == 20
+    assert [command["filter"] for _, command in commands.sent] == [
+        {"user_id": {"$gte": "an", "$lt": "ao"}}
+    ]
+    assert list(commands.sent[0][1]["sort"].items()) == [("_id", -1), ("user_id", 1)]
 
 
 def test_what_decides_a_write_is_read_from_the_primary(
@@ -128,17 +207,19 @@ def test_what_decides_a_write_is_read_from_the_primary(
 
 
 def test_a_bulk_goes_in_parts(
-    db: MongoMemoryDb, commands: Commands, monkeypatch: pytest.MonkeyPatch
+    db: MongoMemoryDb, database: Database, commands: Commands, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Many rows are many commands, which keep the order, refuse what they must and go on."""
-    monkeypatch.setattr(bulk, "_PART", 10)
+    monkeypatch.setattr(bulk, "PART", 10)
     rows = [MemoryRow({"n": n}, f"new-{n}", "bob") for n in range(25)]
     assert db.upsert_memories(rows) == db.read_memories("bob", sort="asc")
     assert [name for name, _ in commands.sent] == ["update"] * 3 + ["find"]
+    database["notes"].insert_many({"id": f"new-{n}", "user_id": "eve"} for n in (3, 24))
     again = [MemoryRow({"n": -n}, f"new-{n}", "eve" if n in (3, 24) else "bob") for n in range(25)]
-    with pytest.raises(OwnerMismatchError) as raised:
+    with pytest.raises(SchemaError) as raised:
         db.upsert_memories(again)
-    assert raised.value.stored_ids == tuple(f"new-{n}" for n in range(25) if n not in (3, 24))
+    stored = tuple(("bob", f"new-{n}") for n in range(25) if n not in (3, 24))
+    assert raised.value.stored == stored
     assert [row.version for row in db.read_memories("bob", sort="asc")].count(2) == 23
 
 

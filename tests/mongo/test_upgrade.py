@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import pytest
 from bson import ObjectId, json_util
+from pymongo.collection import Collection
 from pymongo.database import Database
+from pymongo.errors import AutoReconnect
 
-from buddy.memory.errors import SchemaError
+from buddy.memory.errors import SchemaError, UnavailableError
 from buddy.memory.testing.expect import at_once
 from buddy.memory.v2.db.mongodb import MongoMemoryDb
 from buddy.memory.v2.db.schema import MemoryRow
@@ -41,12 +44,15 @@ def test_an_older_collection_is_not_empty_but_old(db: MongoMemoryDb) -> None:
         db.count_memories,
         db.create,
         lambda: db.read_memory(DOCUMENTS[0]["id"]),
+        lambda: db.read_memory(DOCUMENTS[0]["id"], user_id=DOCUMENTS[0]["user_id"]),
+        db.list_users,
         lambda: db.delete_memory(DOCUMENTS[0]["id"]),
         lambda: db.upsert_memory(MemoryRow({}, "new")),
         lambda: db.upsert_memories([MemoryRow({}, "new")]),
     ):
         with pytest.raises(SchemaError, match=r"upgrade\(\)"):
             call()
+    assert db.table_exists()
 
 
 def test_upgrade_keeps_every_row_in_its_place(db: MongoMemoryDb, database: Database) -> None:
@@ -60,10 +66,14 @@ def test_upgrade_keeps_every_row_in_its_place(db: MongoMemoryDb, database: Datab
         assert row.last_updated == datetime.fromtimestamp(old["updated_at"], timezone.utc)
         assert row.version == 1
     assert database["memory"].count_documents({"_version": {"$exists": True}}) == 0
+    assert {index["name"] for index in database["memory"].list_indexes()} == {
+        *("_id_", "user_id_1_id_1", "id_1", "user_id_1__id_1", "created_at_1", "user_id_1")
+    }
     newest = db.upsert_memory(MemoryRow({}, "new", rows[0].user_id))
     assert db.read_memories(rows[0].user_id, limit=1) == [newest]
     again = db.upsert_memory(MemoryRow({"n": 2}, rows[0].id, rows[0].user_id))
     assert (again.version, again.created_at) == (2, rows[0].created_at)
+    assert db.upsert_memory(MemoryRow({}, str(rows[0].id), "another user")).version == 1
 
 
 def test_upgrade_may_be_repeated_and_run_at_once(db: MongoMemoryDb, url: str) -> None:
@@ -74,7 +84,7 @@ def test_upgrade_may_be_repeated_and_run_at_once(db: MongoMemoryDb, url: str) ->
     assert len(rows) == 200
     db.upsert_memory(MemoryRow({"n": 2}, rows[5].id, rows[5].user_id))
     db.upgrade()
-    found = db.read_memory(str(rows[5].id))
+    found = db.read_memory(str(rows[5].id), user_id=rows[5].user_id)
     assert found is not None
     assert (found.memory, found.version) == ({"n": 2}, 2)
     for other in others:
@@ -111,3 +121,38 @@ def test_upgrade_leaves_documents_of_others_alone(url: str, database: Database) 
     with MongoMemoryDb("memory", url) as db, pytest.raises(SchemaError, match="other documents"):
         db.upgrade()
     assert database["memory"].find_one({"id": "x"}) == stranger
+
+
+@pytest.mark.parametrize("step", ["bulk_write", "drop_index", "create_indexes"])
+def test_an_interrupted_upgrade_is_continued(
+    db: MongoMemoryDb, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """An upgrade whose connection is lost after any of its steps is completed by the next one."""
+    do, failed = getattr(Collection, step), []
+
+    def fail_once(*arguments: Any, **options: Any) -> Any:
+        result = do(*arguments, **options)
+        if not failed:
+            failed.append(step)
+            raise AutoReconnect("gone")
+        return result
+
+    monkeypatch.setattr(Collection, step, fail_once)
+    with suppress(UnavailableError):
+        db.upgrade()
+    db.upgrade()
+    assert failed == [step]
+    assert db.count_memories() == 200
+    user = DOCUMENTS[0]["user_id"]
+    assert db.upsert_memory(MemoryRow({}, DOCUMENTS[0]["id"], user)).version == 2
+
+
+def test_an_empty_collection_of_older_software_is_brought_up(url: str, database: Database) -> None:
+    """Where ids are unique and there are no rows, upgrade() makes the indexes of today."""
+    database["memory"].create_index("id", unique=True)
+    with MongoMemoryDb("memory", url) as db:
+        for call in (db.read_memories, lambda: db.upsert_memory(MemoryRow({}, "a"))):
+            with pytest.raises(SchemaError, match=r"upgrade\(\)"):
+                call()
+        db.upgrade()
+        db.upsert_memories([MemoryRow({}, "a", user) for user in ("ann", "bob")])

@@ -1,4 +1,4 @@
-"""From a URL to a database, checked without any I/O, and without ever showing a password."""
+"""URLs and names: parsed and checked without any I/O, and without ever showing a password."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from pymongo.uri_parser import parse_uri
 from buddy.memory.config import redact, redact_url
 from buddy.memory.errors import ConfigError
 
-SERVER_SELECTION_MS = 15_000
-"""How long a call looks for a server before it raises UnavailableError, unless the URL tells: the
-time of an election, and half of the driver's own, which is long when somebody waits."""
+WAIT_MS = 15_000
+"""Milliseconds that a call waits for a server, and for a connection, unless the URL sets them. An
+election takes up to 12 seconds; the driver's own defaults are 30 seconds and no limit."""
+
+_WAITS = ("serverSelectionTimeoutMS", "waitQueueTimeoutMS")
 
 _SCHEMES = ("mongodb", "mongodb+srv", "mongo")
 _DATABASE = re.compile(r'[^\s.$/\\"\0]{1,63}')
@@ -22,7 +24,7 @@ _SRV_OPTION = re.compile(r"(?<=[?&])srv[A-Za-z]+=[^&#]*&?", re.IGNORECASE)
 
 
 class Target(NamedTuple):
-    """Where to connect: the URL, the database, and what the client is told beyond the URL."""
+    """The URL to connect to, the database, and the client's options besides those of the URL."""
 
     url: str
     database: str
@@ -30,7 +32,7 @@ class Target(NamedTuple):
 
     @classmethod
     def parse(cls, db_url: Any, db_name: str) -> Target:
-        """Return the target of ``db_url``; ``db_name`` counts where its path names no database."""
+        """Return the target of ``db_url``; ``db_name`` is used where its path names no database."""
         if db_url is None:
             db_url = "mongodb://localhost"
         scheme, mark, rest = db_url.partition("://") if isinstance(db_url, str) else ("", "", "")
@@ -44,10 +46,10 @@ class Target(NamedTuple):
             raise ConfigError("the URL's path is a database; add ?collection_name=… to the URL")
         options = {name.lower(): value for name, value in parsed["options"].items()}
         if options.get("w") == 0:
-            raise ConfigError("w=0 is refused: a write that nobody acknowledges may be lost")
-        client_options: dict[str, Any] = {}
-        if "serverselectiontimeoutms" not in options:
-            client_options["serverSelectionTimeoutMS"] = SERVER_SELECTION_MS
+            raise ConfigError("w=0 is refused: unacknowledged writes may be lost")
+        client_options: dict[str, Any] = {
+            name: WAIT_MS for name in _WAITS if name.lower() not in options
+        }
         if "appname" not in options:
             client_options["appname"] = "buddy-memory"
         url = f"{'mongodb+srv' if srv else 'mongodb'}://{rest}"
@@ -63,7 +65,7 @@ def _parse(rest: str, srv: bool, shown: str) -> dict[str, Any]:
         # The driver quotes what it could not read, which may be a part of the password.
         reason = "" if "@" in rest else f": {error}"
         raise ConfigError(
-            f"{shown!r} is not a legal MongoDB URL{reason}. Its form is mongodb://user:password@"
+            f"{shown!r} is not a valid MongoDB URL{reason}. The form is mongodb://user:password@"
             "host:port/database?option=value, with user and password percent-encoded."
         ) from None
 
@@ -74,17 +76,17 @@ def check_client(client: Any, wanted: type) -> None:
         given = f"{type(client).__module__}.{type(client).__qualname__}"
         raise ConfigError(f"client must be a pymongo.{wanted.__name__}, not {given}")
     if not client.write_concern.acknowledged:  # type: ignore[attr-defined]
-        raise ConfigError("a client with w=0 is refused: a write that nobody acknowledges is lost")
+        raise ConfigError("a client with w=0 is refused: unacknowledged writes may be lost")
 
 
 def check_names(database: Any, collection: Any) -> None:
-    """Raise ConfigError unless both names are legal in MongoDB."""
-    for what, name, legal in (
+    """Raise ConfigError unless both names are valid in MongoDB."""
+    for what, name, valid in (
         ("database", database, _DATABASE),
         ("collection", collection, _COLLECTION),
     ):
-        if not isinstance(name, str) or not legal.fullmatch(name) or not _is_unicode(name):
-            raise ConfigError(f"{name!r:.80} is no legal name of a MongoDB {what}")
+        if not isinstance(name, str) or not valid.fullmatch(name) or not _is_unicode(name):
+            raise ConfigError(f"{name!r:.80} is not a valid MongoDB {what} name")
 
 
 def _is_unicode(name: str) -> bool:

@@ -1,7 +1,8 @@
-"""What the stores of one process know together of a pair of collections.
+"""State that the stores of one process share when they are on the same collections.
 
-Otherwise one would go on after another dropped the collections, and make them again without the
-indexes that keep ids unique; and rows would be in the order of the clock where several write.
+Without it, a store would not notice that another one of the process dropped the collections, and
+would make them again without their indexes; and the order of rows that several of them write would
+be that of the clock.
 """
 
 from __future__ import annotations
@@ -16,25 +17,24 @@ from buddy.memory.storage.record import Kind
 from buddy_memory_mongo.positions import Positions
 
 
-class Known:
+class ProcessState:
     """The positions that were given, and when the indexes of each kind were last seen."""
 
-    def __init__(self, of: Any = None) -> None:
-        """``of`` is kept as long as what is known of it: its identity may be a part of the key."""
-        self._of = of
+    def __init__(self, server: Any = None) -> None:
+        self._server = server  # Kept alive: its identity may be a part of the key.
         self.positions = {kind: Positions() for kind in Kind}
         self.seen_complete: dict[Kind, float] = {}
 
 
 _lock = Lock()
-_known: WeakValueDictionary[Hashable, Known] = WeakValueDictionary()
+_states: WeakValueDictionary[Hashable, ProcessState] = WeakValueDictionary()
 
 
-def known_of(server: Any, *key: Hashable) -> Known:
-    """Return what is known where ``server``, a client or a URL, and ``key`` are the same."""
+def process_state(server: Any, *key: Hashable) -> ProcessState:
+    """Return the state that is shared for this ``server`` (a client or a URL) and ``key``."""
     with _lock:
         full = server if isinstance(server, str) else id(server), *key
-        return _known.setdefault(full, Known(server))
+        return _states.setdefault(full, ProcessState(server))
 
 
 def _after_fork_in_child() -> None:

@@ -14,14 +14,15 @@ from pymongo.database import Database
 from buddy.memory.errors import (
     ConflictError,
     CorruptMemoryError,
-    OwnerMismatchError,
+    SchemaError,
     TooLargeError,
     UnavailableError,
 )
+from buddy.memory.rows import StoredMemoryRow
 from buddy.memory.v2.db.mongodb import AsyncMongoMemoryDb, MongoMemoryDb
 from buddy.memory.v2.db.schema import MemoryRow, SummaryRow
 from buddy_memory_mongo import bson_payload
-from buddy_memory_mongo.together import BYTES
+from buddy_memory_mongo.batched_store import BYTES
 from tests.mongo.test_failures import failing
 from tests.mongo.test_queries import Commands
 
@@ -92,22 +93,45 @@ def test_what_cannot_share_goes_alone(play: Play, commands: Commands) -> None:
 
 
 def test_reads_share_commands(play: Play, commands: Commands) -> None:
-    """Reads by id at once share commands; what is not there, or another's, is None."""
+    """Reads by user and id at once share commands; what is not there, or another's, is None."""
 
     async def act(db: AsyncMongoMemoryDb) -> None:
         rows = await db.upsert_memories([row(n) for n in range(30)])
         commands.sent.clear()
         found = await asyncio.gather(
-            *[db.read_memory(f"{n:03}") for n in range(40)],
+            *[db.read_memory(f"{n:03}", user_id="ann") for n in range(40)],
             *[db.read_memory(f"{n:03}", user_id="bob") for n in range(10)],
         )
         assert found == [*rows, *[None] * 20]
-        assert Counter(name for name, _ in commands.sent) == {"find": 2}
-        many = await asyncio.gather(*[db.read_memory("001") for _ in range(4)])
+        assert Counter(name for name, _ in commands.sent) == {"find": 1, "aggregate": 1}
+        many = await asyncio.gather(*[db.read_memory("001", user_id="ann") for _ in range(4)])
         assert many == [rows[1]] * 4
         assert many[2] is not None
         many[2].memory["n"] = "changed"
         assert many[3] == rows[1]
+
+    play(act)
+
+
+def test_users_with_the_same_ids_are_kept_apart(play: Play, commands: Commands) -> None:
+    """Rows of many users with one id at once are written, updated and read each for itself."""
+
+    async def act(db: AsyncMongoMemoryDb) -> None:
+        users = [f"u{n}" for n in range(20)]
+        for version in (1, 2):
+            rows = await asyncio.gather(
+                *[db.upsert_memory(row(n % 3, user, of=user)) for n, user in enumerate(users)]
+            )
+            assert [(r.user_id, r.memory["of"], r.version) for r in rows] == [
+                (user, user, version) for user in users
+            ]
+        commands.sent.clear()
+        found = await asyncio.gather(
+            *[db.read_memory(f"{n % 3:03}", user_id=user) for n, user in enumerate(users)]
+        )
+        assert found == rows
+        assert Counter(name for name, _ in commands.sent) == {"find": 1, "aggregate": 1}
+        assert await db.count_memories() == 21
 
     play(act)
 
@@ -119,26 +143,28 @@ def test_one_row_by_many(play: Play, commands: Commands) -> None:
         rows = await asyncio.gather(*[db.upsert_memory(row(1, k=k)) for k in range(AT_ONCE)])
         assert sorted(r.version for r in rows) == list(range(1, AT_ONCE + 1))
         assert "update" not in {name for name, _ in commands.sent}
-        assert await db.read_memory("001") == max(rows, key=lambda r: r.version)
+        assert await db.read_memory("001", user_id="ann") == max(rows, key=lambda r: r.version)
 
     play(act)
 
 
-def test_refusals_are_ones_own(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_refusals_are_ones_own(
+    play: Play, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What is refused to one task does not touch the others of its command."""
     monkeypatch.setattr(bson_payload, "MAX_BYTES", 100_000)
 
     async def act(db: AsyncMongoMemoryDb) -> None:
-        await db.upsert_memories([row(n) for n in range(20)])
+        database["notes"].insert_many({"id": f"{n:03}", "user_id": "bob"} for n in range(0, 20, 2))
         ended = await asyncio.gather(
             *[db.upsert_memory(row(n, "ann" if n % 2 else "bob")) for n in range(20)],
             db.upsert_memory(row(3), if_version=7),
             db.upsert_memory(row(30, text="x" * 200_000)),
             return_exceptions=True,
         )
-        kinds = [OwnerMismatchError, MemoryRow] * 10
+        kinds = [SchemaError, StoredMemoryRow] * 10
         assert [type(one) for one in ended] == [*kinds, ConflictError, TooLargeError]
-        assert await db.count_memories() == 21
+        assert await db.count_memories() == 11
 
     play(act)
 
@@ -150,9 +176,9 @@ def test_damage_is_ones_own(play: Play, database: Database) -> None:
         await db.upsert_memories([row(n) for n in range(4)])
         database["notes"].update_one({"id": "002"}, {"$set": {"memory": 7}})
         ended = await asyncio.gather(
-            *[db.read_memory(f"{n:03}") for n in range(4)], return_exceptions=True
+            *[db.read_memory(f"{n:03}", user_id="ann") for n in range(4)], return_exceptions=True
         )
-        kinds = [MemoryRow, MemoryRow, CorruptMemoryError, MemoryRow]
+        kinds = [StoredMemoryRow, StoredMemoryRow, CorruptMemoryError, StoredMemoryRow]
         assert [type(one) for one in ended] == kinds
 
     play(act)
@@ -188,21 +214,21 @@ def test_an_interruption_is_told_to_all(play: Play, client: MongoClient) -> None
 
 
 class Overtake(Commands):
-    """Has somebody else write each time before the client asks how its rows are now."""
+    """Has another client write each time before the client reads how its rows are now."""
 
     def __init__(self, write: Callable[[], object]) -> None:
         super().__init__()
         self.write = write
 
     def started(self, event: Any) -> None:
-        if event.command_name == "find" and "$in" in str(event.command):
+        if event.command_name == "find" and "stamp" in event.command.get("projection", ()):
             self.write()
 
 
-def test_a_row_that_others_overtook_does_not_pass_for_theirs(
+def test_the_version_of_a_later_write_is_not_returned(
     server_url: str, url: str, database: Database
 ) -> None:
-    """A bulk write does not return the version of what somebody else wrote after it."""
+    """A bulk write does not return the version of what another client wrote after it."""
     with MongoMemoryDb("notes", url) as other:
         other.upsert_memories([row(1), row(2)])
         overtake = Overtake(lambda: other.upsert_memory(row(1, theirs=True)))
@@ -218,10 +244,10 @@ def test_a_row_that_others_overtook_does_not_pass_for_theirs(
         assert found.memory == {"n": 1, "theirs": True}
 
 
-def test_a_row_that_others_deleted_was_stored_all_the_same(
+def test_a_row_deleted_right_after_is_returned(
     server_url: str, url: str, database: Database
 ) -> None:
-    """A bulk write returns each of its rows, also one that somebody deletes right after it."""
+    """A bulk write returns each of its rows, also one that another client deletes at once."""
     with MongoMemoryDb("notes", url) as other:
         other.upsert_memories([row(1), row(2)])
         overtake = Overtake(lambda: other.delete_memory("001"))

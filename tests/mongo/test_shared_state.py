@@ -1,17 +1,16 @@
-"""Several objects of one process on the same collections."""
+"""Objects of one process on the same collections share state."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-import pytest
 from pymongo import MongoClient
 from pymongo.database import Database
 
 from buddy.memory.db.mongodb import MongoMemoryDb as MongoMemoryDbV1
-from buddy.memory.errors import OwnerMismatchError
 from buddy.memory.row import MemoryRow as MemoryRowV1
 from buddy.memory.testing.expect import clock
 from buddy.memory.v2.db.mongodb import AsyncMongoMemoryDb, MongoMemoryDb
@@ -48,22 +47,41 @@ def test_a_process_whose_clock_is_behind(url: str) -> None:
         assert [row.id for row in ahead.read_memories(sort="asc")] == ["a", "b", "c"]
 
 
-@pytest.mark.parametrize("sharded", [False, True])
-def test_what_another_object_drops_is_made_anew(
-    url: str, database: Database, sharded: bool
-) -> None:
-    """Ids are unique also where another object dropped the collections a moment ago."""
+def test_rows_that_were_read_are_followed(url: str, server_url: str, database: Database) -> None:
+    """What a process writes comes behind every row that it has read, by whichever call."""
+    with MongoMemoryDb("notes", url) as db:
+        db.upsert_memory(MemoryRow({}, "first", "ann"))
+        calls: list[Callable[[], object]] = [
+            lambda: db.read_memory("x", user_id="ann"),
+            lambda: db.read_memory("x"),
+            lambda: db.read_memories_by_id(["none", "x"], user_id="ann"),
+            lambda: db.read_memories("ann"),
+            lambda: db.read_memories(sort="asc"),
+            lambda: db.page_memories(user_prefix="a"),
+        ]
+        for n, call in enumerate(calls):
+            # A client of its own has nothing in common with others, as another process.
+            with MongoClient(server_url) as client, clock(NOW + timedelta(days=n)):
+                other = MongoMemoryDb("notes", db_name=database.name, client=client)
+                other.delete_memory("x", user_id="ann")
+                other.upsert_memory(MemoryRow({}, "x", "ann"))
+            assert call()
+            with clock(NOW - timedelta(days=n)):
+                db.upsert_memory(MemoryRow({}, f"after {n}", "ann"))
+            assert [row.id for row in db.read_memories("ann", limit=2)] == [f"after {n}", "x"]
+
+
+def test_what_another_object_drops_is_made_again(url: str, database: Database) -> None:
+    """Rows are unique also where another object dropped the collections a moment ago."""
 
     async def main() -> None:
-        async with AsyncMongoMemoryDb("notes", url, sharded=sharded) as db:
-            with MongoMemoryDb("notes", url, sharded=sharded) as other:
+        async with AsyncMongoMemoryDb("notes", url) as db:
+            with MongoMemoryDb("notes", url) as other:
                 for _ in range(2):
                     await db.upsert_memory(MemoryRow({}, "a", "ann"))
                     await db.upsert_summary(SummaryRow({}, "a", "ann"))
-                    with pytest.raises(OwnerMismatchError):
-                        await db.upsert_memory(MemoryRow({}, "a", "bob"))
-                    with pytest.raises(OwnerMismatchError):
-                        await db.upsert_summaries([SummaryRow({}, "a", "bob")])
+                    for name in ("notes", "notes_summaries"):
+                        assert len(database[name].index_information()) == 4
                     other.drop_table()
         assert database.list_collection_names() == []
 
@@ -71,12 +89,12 @@ def test_what_another_object_drops_is_made_anew(
 
 
 def test_objects_on_one_client_of_the_caller(server_url: str, database: Database) -> None:
-    """What objects know together they also do on a client of the caller, and on no other one."""
+    """Objects share their state on one client of the caller, and not with another client's."""
     clients: list[Any] = [MongoClient(server_url) for _ in range(2)]
     dbs = [MongoMemoryDb("notes", db_name=database.name, client=clients[n // 2]) for n in range(4)]
-    known = [db._policy.store._known for db in dbs]
-    assert known[0] is known[1]
-    assert known[2] is known[3] is not known[0]
+    state = [db._policy.store.state for db in dbs]
+    assert state[0] is state[1]
+    assert state[2] is state[3] is not state[0]
     for client in clients:
         client.close()
 
