@@ -1,25 +1,16 @@
-"""Commands to the nodes of a cluster, each to the one that has its slot.
-
-redis-py's own pipelines would send a second time what was under way when a connection broke, though
-it may have been done; and they ask a node for the keys of each script, a round trip more.
-"""
+"""Commands to the nodes of a cluster, each to the one that has its slot."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from redis.exceptions import AskError, MovedError, TryAgainError
 
-from buddy_memory_redis.connections import (
-    Command,
-    Connections,
-    is_ready,
-    packed,
-    reply_of,
-    value_of,
-)
+from buddy_memory_redis.connections import Connections, is_ready, reply_of
 from buddy_memory_redis.errors import DRIVER_ERRORS
+from buddy_memory_redis.transport import Command, value_of
 
 _ELSEWHERE = (MovedError, AskError, TryAgainError)
 """Refusals of a node while a slot moves: the command was not done."""
@@ -29,17 +20,20 @@ _RAW = {"NEVER_DECODE": True}
 
 
 class Cluster:
-    """The nodes that a client of a cluster knows."""
+    """The nodes that a client of a cluster knows. Each command goes to the one with its slot."""
 
-    def __init__(self, client: Any, *, is_async: bool) -> None:
-        self._client, self._is_async = client, is_async
+    def __init__(self, client: Any, timeout: float | None, *, is_async: bool, own: bool) -> None:
+        self._client, self._timeout, self._is_async = client, timeout, is_async
+        self._own = own
         self._is_outdated = False
+        # Nodes come and go: the connections of those that went must not be held.
+        self._kept: WeakKeyDictionary[Any, Connections] = WeakKeyDictionary()
 
-    async def send(self, commands: Sequence[Command]) -> list[Any]:
+    async def exchange(self, commands: Sequence[Command], packed: Sequence[bytes]) -> list[Any]:
         """Return for each command its reply or its error. None is sent again that may have been
         done."""
         await self._learn()
-        replies = await self._exchange(commands)
+        replies = await self._exchange(commands, packed)
         for i, reply in enumerate(replies):
             if isinstance(reply, _ELSEWHERE):
                 replies[i] = await self._follow(commands[i])
@@ -56,11 +50,13 @@ class Cluster:
     async def _follow(self, command: Command) -> Any:
         """Let the client find out where a command has to go."""
         try:
-            return await value_of(self._client.execute_command(*command, **_RAW))
+            return await value_of(
+                self._client.execute_command(*command.words, *command.arguments, **_RAW)
+            )
         except DRIVER_ERRORS as error:
             return error
 
-    async def _exchange(self, commands: Sequence[Command]) -> list[Any]:
+    async def _exchange(self, commands: Sequence[Command], packed: Sequence[bytes]) -> list[Any]:
         """Send to all nodes, and then read from all."""
         batches: dict[Any, _Batch] = {}
         for i, command in enumerate(commands):
@@ -70,7 +66,7 @@ class Cluster:
             batches[node].numbers.append(i)
         try:
             for batch in batches.values():
-                await batch.send([commands[i] for i in batch.numbers])
+                await batch.send([packed[i] for i in batch.numbers])
             for batch in batches.values():
                 await batch.read()
         finally:
@@ -82,17 +78,20 @@ class Cluster:
         return [found[i] for i in range(len(commands))]
 
     def _node_of(self, command: Command) -> Any:
-        if command[0] in ("EVALSHA", "EVAL"):
-            return self._client.get_node_from_key(command[3])
-        if isinstance(command[1], bytes):
-            return self._client.get_node_from_key(command[1])
-        return self._client.get_default_node()  # INFO and CONFIG have no keys.
+        key = command.key
+        if key is None:
+            return self._client.get_default_node()
+        return self._client.get_node_from_key(key)
 
     def _connections(self, node: Any) -> Connections:
-        pool = _Node(node)
-        if not self._is_async:
-            pool = self._client.get_redis_connection(node).connection_pool
-        return Connections(pool, own=False)
+        if self._is_async:
+            return Connections(_AsyncNode(node), self._timeout, is_async=True, own=False)
+        pool = self._client.get_redis_connection(node).connection_pool
+        found = self._kept.get(pool)
+        if found is None:
+            found = Connections(pool, self._timeout, is_async=False, own=self._own)
+            self._kept[pool] = found
+        return found
 
 
 class _Batch:
@@ -105,10 +104,10 @@ class _Batch:
         self._connection: Any = None
         self._replies: list[Any] = []
 
-    async def send(self, commands: Sequence[Command]) -> None:
+    async def send(self, packed: Sequence[bytes]) -> None:
         try:
             self._connection = await self._connections.take()
-            await value_of(self._connection.send_packed_command([packed(commands)]))
+            await value_of(self._connection.send_packed_command([b"".join(packed)]))
         except DRIVER_ERRORS as error:
             self._fail(error)
 
@@ -134,14 +133,14 @@ class _Batch:
         if self.is_broken or self._is_unread():
             await self._connections.hang_up(self._connection)
         else:
-            await self._connections.give_back(self._connection)
+            await self._connections.keep(self._connection)
 
     def answers(self) -> Iterable[tuple[int, Any]]:
         """Return the replies, each with the number of its command."""
         return zip(self.numbers, self._replies, strict=True)
 
 
-class _Node:
+class _AsyncNode:
     """The pool of an asynchronous node, which does not look itself whether a connection is open."""
 
     def __init__(self, node: Any) -> None:

@@ -1,48 +1,101 @@
-"""Connections to one server, and what travels over them."""
+"""Connections of redis-py's pools, and the exchange of packed commands over them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import lru_cache
-from typing import Any, Protocol
+import asyncio
+from threading import Condition
+from time import monotonic, sleep
+from typing import Any
 
 import redis.asyncio
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import MaxConnectionsError, RedisError, ResponseError
 
-Command = tuple[Any, ...]
+from buddy_memory_redis.transport import value_of
+
+IN_FLIGHT = 32
+"""Exchanges of one client under way at once; more would not make it faster."""
+
+POLL = 0.005
+"""Seconds between two looks at a pool that has no connection left."""
 
 _PLAIN_POOLS = (redis.ConnectionPool, redis.asyncio.ConnectionPool)
 
 
-class Pool(Protocol):
-    """Where connections come from; what these return may have to be awaited."""
+class ThreadGate:
+    """Lets a bounded number of exchanges through at once; others wait up to ``timeout`` seconds.
 
-    def get_connection(self) -> Any:
-        """Return a connection that is open."""
-        ...
+    A semaphore whose usual case needs no lock, and so costs a tenth of one of Python's.
+    """
 
-    def release(self, connection: Any) -> Any:
-        """Take a connection back."""
-        ...
+    def __init__(self, limit: int, timeout: float | None) -> None:
+        self._free, self._timeout = [None] * limit, timeout
+        self._freed, self._waiting = Condition(), 0
+
+    async def enter(self) -> None:
+        """Wait for a place. Raises TimeoutError."""
+        try:
+            self._free.pop()
+        except IndexError:
+            self._wait()
+
+    def _wait(self) -> None:
+        with self._freed:
+            # Counted before the last look: who leaves either is seen here, or sees the count.
+            self._waiting += 1
+            try:
+                if not self._freed.wait_for(self._try, self._timeout):
+                    raise TimeoutError("no connection became free")
+            finally:
+                self._waiting -= 1
+
+    def _try(self) -> bool:
+        try:
+            self._free.pop()
+        except IndexError:
+            return False
+        return True
+
+    def leave(self) -> None:
+        """Give the place back."""
+        self._free.append(None)
+        if self._waiting:
+            with self._freed:
+                self._freed.notify()
+
+
+class TaskGate:
+    """The same for the tasks of an event loop."""
+
+    def __init__(self, limit: int, timeout: float | None) -> None:
+        self._free, self._timeout = asyncio.Semaphore(limit), timeout
+
+    async def enter(self) -> None:
+        """Wait for a place. Raises TimeoutError."""
+        if self._free.locked():
+            await asyncio.wait_for(self._free.acquire(), self._timeout)
+        else:
+            await self._free.acquire()
+
+    def leave(self) -> None:
+        """Give the place back."""
+        self._free.release()
 
 
 class Connections:
     """The connections of one pool; ``own`` when nobody else uses it.
 
-    redis-py's pool locks, counts and announces each connection that it gives out and takes back,
-    and that is a tenth of what a write costs, and a fifth of a read. So what was once taken from
-    a pool of ours is kept, and looked at as the pool does before it is used again.
+    What was once taken from a pool of ours is kept, and looked at as the pool does before it is
+    used again: redis-py's pool locks, counts and announces each connection that it gives out.
     """
 
-    def __init__(self, pool: Pool, *, own: bool) -> None:
-        self._pool = pool
+    def __init__(self, pool: Any, timeout: float | None, *, is_async: bool, own: bool) -> None:
+        self._pool, self._timeout, self._is_async = pool, timeout, is_async
         # The pool of Sentinels learns from what comes back that there is another primary.
         self._keeps = own and type(pool) in _PLAIN_POOLS
         self._idle: list[Any] = []
 
     async def exchange(self, packed: bytes, count: int) -> list[Any]:
-        """Send so many packed commands and return their replies, of which each may be an error:
-        what a pipeline does, at half its cost."""
+        """Send so many packed commands and return their replies, of which each may be an error."""
         connection = await self.take()
         try:
             await value_of(connection.send_packed_command([packed]))
@@ -50,25 +103,50 @@ class Connections:
         except BaseException:
             await self.hang_up(connection)
             raise
-        if self._keeps:
-            self._idle.append(connection)
-        else:
-            await value_of(self._pool.release(connection))
+        await self.keep(connection)
         return replies
 
     async def take(self) -> Any:
-        """Return a connection that is open, to be given back or hung up."""
+        """Return a connection that is open, to be kept, given back or hung up.
+
+        Waits for one where the pool has none left: others may use it, too.
+        """
+        end = None if self._timeout is None else monotonic() + self._timeout
+        while True:
+            if self._idle:
+                connection = await self._take_idle()
+                if connection is not None:
+                    return connection
+            try:
+                return await value_of(self._pool.get_connection())
+            except MaxConnectionsError:
+                if end is not None and monotonic() > end:
+                    raise
+            if self._is_async:
+                await asyncio.sleep(POLL)
+            else:
+                sleep(POLL)  # noqa: ASYNC251  (a synchronous client has no loop)
+
+    async def _take_idle(self) -> Any:
+        """Return a connection that was kept and is open; None where there is none."""
         try:
             connection = self._idle.pop()
-        except IndexError:
-            return await value_of(self._pool.get_connection())
+        except IndexError:  # Another thread was quicker.
+            return None
         if await is_ready(connection):
             return connection
         await self.give_back(connection)
-        return await value_of(self._pool.get_connection())
+        return None
+
+    async def keep(self, connection: Any) -> None:
+        """Take back a connection of which all replies were read."""
+        if self._keeps:
+            self._idle.append(connection)
+        else:
+            await self.give_back(connection)
 
     async def give_back(self, connection: Any) -> None:
-        """Give a connection back of which all replies were read."""
+        """Give a connection back to the pool."""
         await value_of(self._pool.release(connection))
 
     async def hang_up(self, connection: Any) -> None:
@@ -98,27 +176,3 @@ async def reply_of(connection: Any) -> Any:
         return await value_of(connection.read_response(disable_decoding=True))
     except ResponseError as error:
         return error
-
-
-def packed(commands: Sequence[Command]) -> bytes:
-    """Return commands as they travel (RESP)."""
-    parts: list[bytes] = []
-    for name, *arguments in commands:
-        words = [*name.split(), *arguments]  # "CONFIG GET", as redis-py writes it, is two words.
-        texts: list[int | bytes] = []
-        for word in words:
-            text = word if isinstance(word, bytes) else str(word).encode()
-            texts += (len(text), text)
-        parts.append(_form(len(words)) % tuple(texts))
-    return b"".join(parts)
-
-
-@lru_cache(64)
-def _form(words: int) -> bytes:
-    return b"*%d\r\n" % words + b"$%d\r\n%b\r\n" * words
-
-
-async def value_of(result: Any) -> Any:
-    """Return what a call of a synchronous or an asynchronous client comes to."""
-    # Not inspect.isawaitable, which asks an abstract class and costs as much as packing a command.
-    return await result if hasattr(result, "__await__") else result

@@ -6,10 +6,11 @@ from typing import Any
 
 from buddy.memory.errors import ConfigError
 from buddy.memory.storage.settings import Settings
-from buddy_memory_redis.address import Address
-from buddy_memory_redis.clients import open_clients
-from buddy_memory_redis.link import Link
+from buddy_memory_redis.client import open_clients
+from buddy_memory_redis.schema import MAX_SHARDS
 from buddy_memory_redis.store import RedisStore
+from buddy_memory_redis.transport import Transport
+from buddy_memory_redis.url import Address
 
 MAX_EXPIRE = 10_000_000_000
 """Seconds (some 300 years) that ``expire`` may be at most."""
@@ -21,7 +22,9 @@ class RedisConstructor(Settings):
     ``prefix`` names the store. ``expire`` is the number of seconds after which a row that is not
     written again vanishes; None: never. ``client`` is a ready client (a single server's, one from a
     Sentinel, or a RedisCluster); it is used and never closed. ``db_url`` is as in the README.
-    ``timeout`` is how many seconds a connection or an answer may take; None: for ever.
+    ``shards`` is the number of hash slots that a new store is spread over (None: 16 in a cluster,
+    else 1), and has to be that of the store where there is one. ``timeout`` is how many seconds the
+    wait for a connection or for an answer may take; None: no limit.
     Raises ConfigError; does no I/O.
     """
 
@@ -40,6 +43,7 @@ class RedisConstructor(Settings):
         username: str | None = None,
         db_url: str | None = None,
         client: Any = None,
+        shards: int | None = None,
         timeout: float | None = 10.0,
     ) -> None:
         settings = {
@@ -53,6 +57,7 @@ class RedisConstructor(Settings):
             "username": username,
             "db_url": db_url,
             "client": client,
+            "shards": _check_shards(shards),
             "timeout": timeout,
         }
         if db_url is None:
@@ -61,7 +66,7 @@ class RedisConstructor(Settings):
             address = Address.parse(db_url)
         address = address.with_user(username, password)
         clients = open_clients(client, address, timeout, self._asynchronous)
-        super().__init__(RedisStore(Link(clients), prefix, expire), settings)
+        super().__init__(RedisStore(Transport(clients), prefix, expire, shards), settings)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the class name and the settings, without secrets and live objects."""
@@ -86,3 +91,9 @@ def _check_expire(expire: Any) -> int | None:
     if expire is not None and (type(expire) is not int or not 0 < expire <= MAX_EXPIRE):
         raise ConfigError(f"expire must be a number of seconds >= 1 or None, not {expire!r:.80}")
     return expire
+
+
+def _check_shards(shards: Any) -> int | None:
+    if shards is not None and (type(shards) is not int or not 0 < shards <= MAX_SHARDS):
+        raise ConfigError(f"shards must be a number from 1 to {MAX_SHARDS}, not {shards!r:.80}")
+    return shards

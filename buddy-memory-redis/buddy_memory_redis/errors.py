@@ -40,12 +40,6 @@ def translate(error: BaseException) -> MemoryDbError:
     return ours
 
 
-def crosses_slots(reply: object) -> bool:
-    """Tell whether a reply is the error of a cluster for a command with keys of two slots."""
-    cause = reply.__cause__ if isinstance(reply, MemoryDbError) else None
-    return isinstance(cause, driver.ClusterCrossSlotError)
-
-
 def _unavailable(text: str) -> MemoryDbError:
     return UnavailableError("Redis", text or "no answer")
 

@@ -1,219 +1,261 @@
-"""Redis and Valkey as a Store. The layout is in ``keys``, the protocol in ``directory``."""
+"""Redis and Valkey as a Store. The layout is in ``schema`` and ``scripts/lib.lua``."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
-from buddy.memory.errors import AccessError, MemoryDbError
-from buddy.memory.storage.record import Corrupt, Kind, Record, Write
+from buddy.memory.errors import ConflictError
+from buddy.memory.storage.record import (
+    Corrupt,
+    Key,
+    Kind,
+    Reach,
+    Record,
+    Scope,
+    Write,
+    new_stamp,
+)
 from buddy.memory.storage.store import Store
-from buddy_memory_redis import facts
-from buddy_memory_redis.advice import risks, warn_about_losses
-from buddy_memory_redis.batches import BYTES, bounded, itself
-from buddy_memory_redis.deleting import Deleting
-from buddy_memory_redis.directory import Directory, Entry, owner_in
-from buddy_memory_redis.keys import Keys
-from buddy_memory_redis.link import Link
-from buddy_memory_redis.mending import verify
-from buddy_memory_redis.owners import Owners
-from buddy_memory_redis.rows import dump, load
-from buddy_memory_redis.shelf import Shelves
-from buddy_memory_redis.together import Together
-from buddy_memory_redis.writing import Claimed, Writing
-
-ROWS = 1000
-"""Rows in one reply at most."""
-
-WINDOW = 10_000
-"""Rows of a bulk write under way at once."""
-
-MANY = 100
-"""Ids that may lack a row: more than these are settled when rows are counted."""
-
-SETTLED_AFTER = 1_000_000
-"""µs after which a missing row is taken for a leftover and not for one that is just coming."""
+from buddy.memory.storage.users import decode_user, encode_user, prefix_range
+from buddy_memory_redis import server_info, upgrade
+from buddy_memory_redis.bulk import BulkWrite
+from buddy_memory_redis.encoding import (
+    Put,
+    dump,
+    dump_body,
+    dump_time,
+    dump_user,
+    field,
+    load,
+    written,
+)
+from buddy_memory_redis.pages import read_page, user_range
+from buddy_memory_redis.reading import find, read_many, read_text
+from buddy_memory_redis.schema import Layout, Schema
+from buddy_memory_redis.shards import ROWS, Shards, by_shard
+from buddy_memory_redis.transport import Command, Transport
 
 
 class RedisStore(Store):
-    """Rows on the shelves of their users, and a directory of all ids."""
+    """Rows in shards: everything of one user is in one, and one script does each operation."""
 
-    def __init__(self, link: Link, prefix: str, expire: int | None) -> None:
-        self._link, self._prefix = link, prefix
+    def __init__(
+        self, transport: Transport, prefix: str, expire: int | None, shards: int | None
+    ) -> None:
+        self._transport, self._prefix = transport, prefix
         self._ttl = 1000 * (expire or 0)
-        self._keys = Keys(prefix)
-        self._directory = Directory(link, self._keys)
-        self._shelves = Shelves(link, self._keys)
-        self._together = Together(link, self._keys, self._directory)
+        self._schema = Schema(transport, prefix, shards)
+        self._shards = Shards(transport, self._schema)
+        self._floor = 0
         self._warned = False
-        self._owners = Owners()
-        self._deleting = Deleting(
-            link, self._directory, self._shelves, self._together, self._owners
-        )
 
-    # --- the store as a whole
+    # --- the place
 
     async def create(self) -> None:
-        await self._link.one(("SET", self._keys.meta, 0, "NX"))
+        self._shards.forget()
+        await self._shards.made()
         if not self._warned:
             self._warned = True
-            await warn_about_losses(self._link, self._prefix)
+            await server_info.warn_about_losses(self._transport, self._prefix)
 
     async def exists(self) -> bool:
-        return bool(await self._link.one(("EXISTS", self._keys.meta)))
+        return await self._schema.look() is not None
 
     async def drop(self) -> None:
-        for kind in Kind:
-            await self.delete_all(kind, None)
-        await self._link.one(("UNLINK", *{k for kind in Kind for k in self._keys.directory(kind)}))
+        self._shards.forget()
+        await self._schema.drop()
 
     async def ping(self) -> None:
         await self.exists()
 
     async def close(self) -> None:
-        await self._link.close()
+        await self._transport.close()
 
-    async def older(self) -> AsyncIterator[list[Record | Corrupt]]:
-        from buddy_memory_redis.legacy import older  # Few stores have any.
+    async def generation(self, kind: Kind) -> str:
+        layout = await self._schema.look()
+        return "" if layout is None else layout.generation.decode()
 
-        async for page in older(self._link, self._prefix):
+    async def server_info(self) -> dict[str, str]:
+        layout = await self._schema.look()
+        shards = "none yet" if layout is None else str(layout.shards)
+        return {**await server_info.ask(self._transport, self._prefix), "shards": shards}
+
+    def durability_warnings(self, info: Mapping[str, str]) -> list[str]:
+        return server_info.durability_warnings(info)
+
+    async def legacy_records(self) -> AsyncIterator[list[Record | Corrupt]]:
+        async for page in upgrade.legacy_rows(self._transport, self._prefix):
             yield [old.row for old in page]
 
-    async def facts(self) -> dict[str, str]:
-        return await facts.ask(self._link, self._prefix)
-
-    def risks(self, facts: Mapping[str, str]) -> list[str]:
-        return risks(facts)
-
     async def upgrade(self) -> None:
-        from buddy_memory_redis.legacy import upgrade
+        await self.ping()
+        await upgrade.upgrade(self, self._transport, self._prefix)
 
-        await upgrade(self, self._link, self._prefix)
+    async def delete_legacy(self, user_id: str | None) -> int:
+        return await upgrade.delete_legacy(self._transport, self._prefix, user_id)
 
     # --- writing
 
-    def writing(self, ttl: int | None = None) -> Writing:
-        """Return an upsert to be done; ``ttl`` in ms overrides the store's."""
-        used = self._ttl if ttl is None else ttl
-        return Writing(self._link, self._directory, self._shelves, self._together, used)
-
     async def put(self, write: Write) -> Record:
-        writing, put = self.writing(), dump(write)
-        record = write.record
-        claimed: Sequence[Claimed] = ()
-        known = self._owners.get(record.kind, record.id) == (record.user_id,)
-        # Where both can be done in one step, only a row that was seen is looked for by itself.
-        if not self._ttl and (known or not self._together.is_likely):
-            claimed = await writing.try_update(put, claim=not known)
-        if not writing.done:
-            await writing.apply([put], claimed)
-        self._owners.keep(record.kind, record.id, record.user_id)
-        return writing.done[record.id]
+        return await self.put_for(write, self._ttl)
+
+    async def put_for(self, write: Write, ttl: int) -> Record:
+        """Apply a write of a row that expires in ``ttl`` ms; 0: never."""
+        put, record = dump(write), write.record
+        arguments = partial(self._put_arguments, put, ttl)
+        reply = await self._shards.write("put", record.kind, dump_user(record.user_id), arguments)
+        if reply.startswith(b"conflict"):
+            raise _conflict(record.id, write.if_version or 0, reply)
+        stored = written(put, reply)
+        self._floor = max(self._floor, stored.position)
+        return stored
+
+    def _put_arguments(self, put: Put, ttl: int, layout: Layout, shard: int) -> Sequence[Any]:
+        write = put.write
+        expected = "" if write.if_version is None else write.if_version
+        where = (layout.shards, shard, self._floor)
+        return (dump_time(write.now), expected, ttl, *where, *put.arguments())
 
     async def put_many(self, writes: Sequence[Write]) -> list[Record]:
-        writing = self.writing()
-        try:
-            for some in bounded([dump(write) for write in writes], WINDOW, 16 * BYTES, itself):
-                await writing.apply(some)
-            await self._directory.tell(writes[0].record.kind)
-        except MemoryDbError as error:
-            error.stored_ids = tuple(writing.done)
-            raise
-        return [writing.done[write.record.id] for write in writes]
+        if any(w.if_version is not None or w.now != writes[0].now for w in writes):
+            return await super().put_many(writes)
+        bulk = BulkWrite(self._shards, writes[0].record.kind, self._ttl, self._floor)
+        records = await bulk.apply(writes)
+        self._floor = max(self._floor, *(record.position for record in records))
+        return records
+
+    async def rewrite(
+        self,
+        kind: Kind,
+        user_id: str | None,
+        id: str,
+        if_stamp: int,
+        *,
+        payload: dict[str, Any],
+        vector: bytes | None,
+    ) -> bool:
+        user, size = dump_user(user_id), "-" if vector is None else len(vector)
+        body = dump_body(payload, vector)
+        arguments = (user, id, if_stamp, new_stamp(), size, body)
+        reply: int | None = await self._shards.run("rewrite", kind, user, *arguments)
+        return reply == 1
 
     # --- reading
 
-    async def get(self, kind: Kind, id: str, user_id: str | None) -> Record | Corrupt | None:
-        owner, text = await self._find(kind, id, user_id)
-        return None if text is None else load(kind, id, owner, 0, text)
+    async def get(self, kind: Kind, user_id: str | None, id: str) -> Record | Corrupt | None:
+        text = await self._text(kind, user_id, id)
+        return None if text is None else load(kind, user_id, id, text)
 
-    async def has(self, kind: Kind, id: str, user_id: str | None) -> bool:
-        return (await self._find(kind, id, user_id))[1] is not None
+    async def has(self, kind: Kind, user_id: str | None, id: str) -> bool:
+        return await self._text(kind, user_id, id) is not None
 
-    async def _find(
-        self, kind: Kind, id: str, user_id: str | None
-    ) -> tuple[str | None, bytes | None]:
-        """Return the owner of an id and the stored text, which is None where there is no row.
+    def _text(self, kind: Kind, user_id: str | None, id: str) -> Awaitable[bytes | None]:
+        return read_text(self._shards, kind, user_id, id, expiring=self._ttl > 0)
 
-        One round trip where the user is given or was seen before; else two, and three when the id
-        is another's by now.
-        """
-        expiring = self._ttl > 0
-        guess = self._owners.get(kind, id) if user_id is None else (user_id,)
-        if guess is not None:
-            # A row is on the shelf of no other user than its owner's.
-            text = await self._shelves.get(kind, guess[0], id, at_once=expiring)
-            if text is not None or user_id is not None:
-                return guess[0], text
-        owner = owner_in(await self._link.one(self._directory.look(kind, id)))
-        if owner is None or owner == guess:
-            return None, None
-        self._owners.keep(kind, id, owner[0])
-        return owner[0], await self._shelves.get(kind, owner[0], id, at_once=True)
+    async def get_many(self, kind: Kind, keys: Sequence[Key]) -> list[Record | Corrupt | None]:
+        places = [(None, field(*key)) for key in keys]
+
+        async def operation(layout: Layout) -> list[Record | Corrupt | None]:
+            return await read_many(self._shards, layout, kind, places)
+
+        return await self._shards.read(operation, [None] * len(keys))
+
+    async def find(self, kind: Kind, ids: Sequence[str]) -> list[Record | Corrupt]:
+        return await find(self._shards, kind, ids)
 
     async def page(
         self,
         kind: Kind,
-        user_id: str | None,
+        scope: Scope,
         *,
         newest_first: bool,
         after: Any,
         limit: int | None,
     ) -> list[Record | Corrupt]:
-        found: list[Record | Corrupt] = []
-        while limit is None or len(found) < limit:
-            wanted = ROWS if limit is None else min(ROWS, limit - len(found))
-            if user_id is None:
-                rows, after = await self._page_of_all(kind, newest_first, after, wanted)
-            else:
-                rows = await self._shelves.page(kind, user_id, newest_first, after, wanted)
-                after = rows[-1].position if len(rows) == wanted else None
-            found += rows
-            if after is None:
-                break
-        return found
+        return await read_page(self._shards, kind, scope, newest_first, after, limit)
 
-    async def _page_of_all(
-        self, kind: Kind, newest_first: bool, after: Any, limit: int
-    ) -> tuple[list[Record | Corrupt], Any]:
-        """Return rows of all users, and the position to go on from (None: there are no more)."""
-        now, entries = await self._directory.scan(kind, newest_first, after, limit)
-        rows = await self._shelves.fetch(kind, entries)
-        ghosts = [entry for entry, row in zip(entries, rows, strict=True) if row is None]
-        leftovers = [entry for entry in ghosts if now - int(entry.token) > SETTLED_AFTER]
-        if leftovers:
-            await self._heal(kind, leftovers)
-        last = entries[-1].position if len(entries) == limit else None
-        return [row for row in rows if row is not None], last
+    async def count(self, kind: Kind, scope: Scope) -> int:
+        if scope.reach is Reach.EVERYBODY:
+            return sum(reply[0] for reply in await self._shards.on_all("count", kind))
+        low, high = user_range(scope)
 
-    async def _heal(self, kind: Kind, entries: Sequence[Entry]) -> list[Entry]:
-        """Settle what others left; return the entries that have a row."""
-        try:
-            return await verify(self._directory, self._shelves, kind, entries)
-        except AccessError:  # Who may only read gets an answer all the same.
-            return await verify(self._directory, self._shelves, kind, entries, fence=False)
+        def first(reply: Any) -> tuple[Any, ...]:
+            return (low, high, reply[1] if reply else low)
 
-    async def count(self, kind: Kind, user_id: str | None) -> int:
-        if user_id is not None:
-            return await self._shelves.count(kind, user_id)
-        count, pending = await self._directory.tally(kind)
-        if len(pending) <= MANY:
-            there = await verify(self._directory, self._shelves, kind, pending, fence=False)
-        else:
-            there = await self._heal(kind, pending)
-        return count - (len(pending) - len(there))
+        replies = await self._shards.walk(
+            "count", kind, _user_of(scope), first, lambda reply: not reply[1]
+        )
+        return sum(reply[0] for reply in replies)
+
+    async def users(
+        self, kind: Kind, *, prefix: str, after: str | None, limit: int | None
+    ) -> list[str]:
+        low, high = prefix_range(prefix)
+        begin = f"[{low}"
+        if after is not None and encode_user(after) >= low:
+            begin = f"[{encode_user(after)}\1"
+        end, count = "+" if high is None else f"({high}", limit or ROWS
+
+        def arguments(reply: Any) -> tuple[Any, ...]:
+            return (reply[0] if reply else begin, end, count)
+
+        def is_at_end(reply: Any) -> bool:
+            return not reply[0] or len(reply) - 1 == limit
+
+        replies = await self._shards.walk("users", kind, None, arguments, is_at_end)
+        found = sorted(decode_user(name.decode()) or "" for reply in replies for name in reply[1:])
+        return found[:limit]
+
+    async def mark(self, kind: Kind, user_id: str | None) -> str:
+        user = dump_user(user_id)
+        reply = await self._shards.run("mark", kind, user, user)
+        return "0:0" if reply is None else str(reply.decode())
 
     # --- deleting
 
     async def delete(
-        self, kind: Kind, id: str, user_id: str | None, if_version: int | None
+        self, kind: Kind, user_id: str | None, id: str, if_version: int | None
     ) -> bool:
-        return await self._deleting.one(kind, id, user_id, if_version)
+        user, expected = dump_user(user_id), "" if if_version is None else if_version
+        reply = await self._shards.run("delete", kind, user, expected, user, id)
+        if reply is None and if_version:
+            raise ConflictError(id, if_version, 0)
+        if isinstance(reply, bytes):
+            raise _conflict(id, if_version or 0, reply)
+        return bool(reply)
 
-    async def delete_many(self, kind: Kind, ids: Sequence[str], user_id: str | None) -> int:
-        return await self._deleting.many(kind, ids, user_id)
+    async def delete_many(self, kind: Kind, keys: Sequence[Key]) -> int:
+        users = [dump_user(key.user_id) for key in keys]
 
-    async def delete_all(self, kind: Kind, user_id: str | None) -> int:
-        if user_id is None:
-            return await self._deleting.all(kind)
-        return await self._deleting.user(kind, user_id)
+        async def operation(layout: Layout) -> int:
+            calls: list[Command] = []
+            for shard, numbers in by_shard(layout, users):
+                pairs = [name for n in numbers for name in (users[n], keys[n].id)]
+                calls.append(self._shards.call(layout, "delete", kind, shard, "", *pairs))
+            return sum(reply or 0 for reply in await self._shards.all(layout, calls))
+
+        return await self._shards.read(operation, 0)
+
+    async def delete_all(self, kind: Kind, scope: Scope) -> int:
+        if scope.reach is Reach.EVERYBODY:
+            return sum(await self._shards.on_all("clear", kind))
+        low, high = user_range(scope)
+
+        def arguments(reply: Any) -> tuple[Any, ...]:
+            return (reply[2], high, reply[1]) if reply else (low, high, "")
+
+        replies = await self._shards.walk(
+            "delete_range", kind, _user_of(scope), arguments, lambda reply: not reply[2]
+        )
+        return sum(reply[0] for reply in replies)
+
+
+def _conflict(id: str, expected: int, reply: bytes) -> ConflictError:
+    return ConflictError(id, expected, int(reply.split()[1]))
+
+
+def _user_of(scope: Scope) -> bytes | None:
+    """Return the user of a scope, whose shard alone is concerned; None: all shards are."""
+    return dump_user(scope.name) if scope.reach is Reach.USER else None

@@ -12,8 +12,8 @@ from typing import Any
 from buddy.memory.errors import UnavailableError
 from buddy.memory.v2.db.redis import RedisMemoryDb
 from buddy.memory.v2.db.schema import MemoryRow
-from buddy_memory_redis.connections import value_of
-from tests.redis.test_crashes import assert_sound
+from buddy_memory_redis.transport import value_of
+from tests.redis.stored import assert_sound
 
 SECONDS = 60
 

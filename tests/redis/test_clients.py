@@ -20,8 +20,8 @@ from buddy.memory import open_async_memory_db, open_memory_db
 from buddy.memory.errors import ConfigError
 from buddy.memory.v2.db.redis import AsyncRedisMemoryDb, RedisMemoryDb
 from buddy.memory.v2.db.schema import MemoryRow
-from buddy_memory_redis.address import Address
-from tests.redis.test_crashes import assert_sound
+from buddy_memory_redis.url import Address
+from tests.redis.stored import assert_sound
 from tests.servers import redis as servers
 
 
@@ -35,9 +35,11 @@ def use(db: RedisMemoryDb) -> None:
         assert db.read_memories(sort="asc") == stored
         assert db.upsert_memory(MemoryRow({"n": 1}, "0", "user 0")).version == 2
         assert db.upsert_memory(MemoryRow({"n": 1}, "new", None)).version == 1
+        assert db.upsert_memory(MemoryRow({"n": 1}, "0", "user 1")).version == 1
         assert db.read_memory("new", user_id=None) is not None
+        assert db.list_users() == [f"user {n}" for n in range(7)]
         assert db.delete_memory("7") is True
-        assert db.delete_user("user 1") == {"memories": 7, "summaries": 0}
+        assert db.delete_user("user 1") == {"memories": 8, "summaries": 0}
         assert db.count_memories() == 43
         db.drop_table()
         assert db.count_memories() == 0
@@ -127,9 +129,15 @@ def test_settings_show_no_password() -> None:
 
 @pytest.mark.parametrize("prefix", ["", None, 7, "\ud800"])
 def test_a_wrong_prefix(prefix: Any) -> None:
-    """A prefix is a string that can be stored."""
+    """A prefix is a string that can be stored, and not an empty one."""
     with pytest.raises(ConfigError, match="prefix"):
         RedisMemoryDb(prefix)
+
+
+def test_an_empty_prefix_in_a_url() -> None:
+    """So it is in a URL."""
+    with pytest.raises(ConfigError, match="prefix"):
+        open_memory_db("redis://h?prefix=")
 
 
 @pytest.mark.parametrize("decode", [False, True])
@@ -148,7 +156,7 @@ def test_a_damaged_row_seen_by_a_client_that_decodes(
     """Bytes that are no text spoil one row, and not the listing."""
     with valkey.client(decode_responses=True) as client, RedisMemoryDb(prefix, client=client) as db:
         good, _ = db.upsert_memories(MemoryRow({"n": n}, f"{n}", "ann") for n in range(2))
-        client.hset(f"buddy-memory/{{{prefix}/=ann}}/memory/rows", "1", b"\xff\x00")
+        client.hset(f"buddy-memory/{{{prefix}/0}}/memory/rows", "ann\x001", b"\xff\x00")
         assert db.read_memories("ann") == db.read_memories() == [good]
         assert db.upsert_memory(MemoryRow({"n": 2}, "1", "ann")).version == 1
         assert [row.id for row in db.read_memories("ann", sort="asc")] == ["0", "1"]
@@ -245,9 +253,9 @@ def test_an_interrupted_call_does_not_spoil_the_connection(
     pool = redis.ConnectionPool(Interrupted, port=valkey.port, max_connections=1)
     with redis.Redis.from_pool(pool) as client, RedisMemoryDb(prefix, client=client) as db:
         rows = db.upsert_memories(MemoryRow({"n": n}, f"{n}", f"{n}") for n in range(2))
-        left[0] = 3  # The directory's reply is the first.
+        left[0] = 2  # A row is read by two commands.
         with pytest.raises(KeyboardInterrupt):
-            db.read_memories()
+            db.read_memory("0", user_id="0")
         assert db.read_memory("1", user_id="1") == rows[1]
         db.drop_table()
 
@@ -282,10 +290,11 @@ def test_a_unix_socket() -> None:
 
 
 def test_through_a_proxy_that_hides_the_cluster(proxy_url: str, prefix: str) -> None:
-    """A plain client of a proxy works, since every command stays in the slot of its first key."""
-    with RedisMemoryDb.from_url(proxy_url, prefix=prefix) as db:
-        db.create()
-        use(db)
+    """A plain client of a proxy works, since every command stays in one slot."""
+    for shards in (1, 16):
+        with RedisMemoryDb.from_url(proxy_url, prefix=prefix, shards=shards) as db:
+            db.create()
+            use(db)
 
 
 def test_importing_is_light() -> None:

@@ -1,4 +1,4 @@
-"""Redis keeps every rule: Valkey 9, Redis 7.4, a cluster and a proxy; in one step and in two."""
+"""Redis keeps every rule: Valkey 9 and Redis 7.4, a cluster, a proxy; one shard and several."""
 
 from __future__ import annotations
 
@@ -11,26 +11,22 @@ from buddy.memory.storage.record import Kind
 from buddy.memory.testing import Subject
 from buddy.memory.testing.pytest_face import Conformance
 from buddy.memory.v2.db.redis import AsyncRedisMemoryDb, RedisMemoryDb
-from buddy_memory_redis.keys import Keys
-from tests.redis.wires import assume_one_server
+from tests.redis.stored import rows_of
 from tests.servers.redis import RedisCluster, RedisServer
 
 SECRET = "hunter2-is-secret"  # noqa: S105  (made up)
 
 
-def make_subject(cls: Any, url: str, prefix: str, *, one_step: bool = False) -> Subject:
+def make_subject(cls: Any, url: str, prefix: str, **more: Any) -> Subject:
     def open_store(name: str = prefix, **options: Any) -> Any:
-        db = cls.from_url(url, prefix=name, **options)
-        if one_step:
-            assume_one_server(db)
-        return db
+        return cls.from_url(url, prefix=name, **{**more, **options})
 
     def damage(id: str) -> None:
         with RedisMemoryDb.from_url(url, prefix=prefix) as db:
-            client = db._policy.store._link.line().client
-            rows = Keys(prefix).shelf(Kind.MEMORY, "ann")[0]
-            head, _, body = client.hget(rows, id).partition(b"\n")
-            client.hset(rows, id, head + b"\n" + body[:-3])
+            client = db._policy.store._transport.line().client
+            rows, field = rows_of(client, prefix, Kind.MEMORY, "ann"), f"ann\0{id}"
+            head, _, body = client.hget(rows, field).partition(b"\n")
+            client.hset(rows, field, head + b"\n" + body[:-3])
 
     return Subject(
         open=open_store,
@@ -41,6 +37,8 @@ def make_subject(cls: Any, url: str, prefix: str, *, one_step: bool = False) -> 
         corrupt=damage,
         expiring=lambda seconds: open_store(expire=seconds),
         wait_expired=_wait_a_second,
+        order_without_clocks=True,
+        order_across_users=True,
         forks=True,
     )
 
@@ -60,14 +58,14 @@ class TestValkey(Conformance):
         return make_subject(request.param, valkey_url, prefix)
 
 
-class TestOneStep(Conformance):
-    """Rows are written in one step from the first: elsewhere only after one in two steps."""
+class TestShards(Conformance):
+    """A single server, with rows spread over several shards."""
 
     complete = True
 
     @pytest.fixture(params=[RedisMemoryDb, AsyncRedisMemoryDb], ids=["sync", "async"])
     def subject(self, request: pytest.FixtureRequest, valkey_url: str, prefix: str) -> Subject:
-        return make_subject(request.param, valkey_url, prefix, one_step=True)
+        return make_subject(request.param, valkey_url, prefix, shards=7)
 
 
 class TestProxy(Conformance):
@@ -75,7 +73,7 @@ class TestProxy(Conformance):
 
     @pytest.fixture
     def subject(self, proxy_url: str, prefix: str) -> Subject:
-        return make_subject(RedisMemoryDb, proxy_url, prefix)
+        return make_subject(RedisMemoryDb, proxy_url, prefix, shards=16)
 
 
 class TestRedis7(Conformance):

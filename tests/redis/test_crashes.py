@@ -1,4 +1,4 @@
-"""A client that dies between any two commands leaves nothing visible, and the next call repairs."""
+"""A client that dies between any two commands leaves nothing half-done."""
 
 from __future__ import annotations
 
@@ -8,47 +8,22 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from itertools import count
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
-from buddy.memory.errors import ConflictError, OwnerMismatchError
-from buddy.memory.testing.expect import at_once
+from buddy.memory.errors import ConflictError
 from buddy.memory.v2.db.redis import RedisMemoryDb
 from buddy.memory.v2.db.schema import MemoryRow
-from tests.redis.wires import Killed, assume_one_server, split_commands, wired
+from tests.redis.stored import assert_sound, dangling_entries
+from tests.redis.wires import Killed, split_commands, wired
 from tests.servers.redis import RedisServer
 
-
-def assert_sound(db: RedisMemoryDb, users: tuple[str, ...] = ("ann", "bob")) -> list[str]:
-    """See that all views agree, also in the order, and return the ids that there are."""
-    rows = db.read_memories(sort="asc")
-    ids = [str(row.id) for row in rows]
-    assert db.count_memories() == len(ids) == len(set(ids))
-    of_users = [row for user in users for row in db.read_memories(user, sort="asc")]
-    assert of_users == [row for user in users for row in rows if row.user_id == user]
-    assert sum(db.count_memories(user) for user in users) == len(of_users) == len(ids)
-    for row in of_users:
-        assert db.read_memory(str(row.id)) == row
-    return ids
+SHARDS = pytest.mark.parametrize("shards", [1, 4])
+EXPIRE = pytest.mark.parametrize("expire", [None, 1000], ids=["lasting", "expiring"])
 
 
-class Way(NamedTuple):
-    """Where a store is, and whether a client writes there in one step from the start."""
-
-    url: str
-    one_step: bool
-
-
-@pytest.fixture(params=["one step", "two steps beside one", "two steps"])
-def way(request: pytest.FixtureRequest) -> Way:
-    """A server of which the client knows, or does not know yet, that it is a single one; there
-    the others write in one step. And a proxy, where all write in two."""
-    url = "proxy_url" if request.param == "two steps" else "valkey_url"
-    return Way(request.getfixturevalue(url), request.param == "one step")
-
-
-def dying(way: Way, prefix: str, **options: Any) -> Iterator[Callable[[Any], bool]]:
+def dying(url: str, prefix: str, **options: Any) -> Iterator[Callable[[Any], bool]]:
     """Yield a function that runs an operation in a client that dies before its first command, then
     one that dies before its second, and so on; it tells whether the operation came to its end."""
     for commands in count():
@@ -60,7 +35,7 @@ def dying(way: Way, prefix: str, **options: Any) -> Iterator[Callable[[Any], boo
             return b"".join(parts)
 
         def attempt(operation: Any, cut: Any = cut) -> bool:
-            with wired(way.url, prefix, cut, one_step=way.one_step, **options) as db:
+            with wired(url, prefix, cut, **options) as db:
                 try:
                     operation(db)
                 except Killed:
@@ -70,37 +45,42 @@ def dying(way: Way, prefix: str, **options: Any) -> Iterator[Callable[[Any], boo
         yield attempt
 
 
-def refused(db: RedisMemoryDb) -> None:
-    with pytest.raises(OwnerMismatchError):
-        db.upsert_memory(MemoryRow({}, "other", "ann"))
-
+ROWS = [("new", "ann"), ("old", "ann"), ("b", "bob"), ("other", "bob")]
 
 OPERATIONS: dict[str, Callable[[RedisMemoryDb], Any]] = {
     "insert": lambda db: db.upsert_memory(MemoryRow({"n": 1}, "new", "ann")),
     "insert, expected": lambda db: db.upsert_memory(MemoryRow({}, "new", "ann"), if_version=0),
     "update": lambda db: db.upsert_memory(MemoryRow({"n": 2}, "old", "ann")),
-    "bulk": lambda db: db.upsert_memories(MemoryRow({}, id, "ann") for id in ("new", "old", "b")),
+    "bulk": lambda db: db.upsert_memories(MemoryRow({}, id, user) for id, user in ROWS),
     "delete": lambda db: db.delete_memory("old"),
     "delete of a user": lambda db: db.delete_memory("old", user_id="ann"),
     "delete many": lambda db: db.delete_memories(["old", "other"]),
     "delete user": lambda db: db.delete_user("ann"),
-    "refused": refused,
+    "clear": lambda db: db.clear(),
+    "drop": lambda db: db.drop_table(),
 }
 
 
-@pytest.mark.parametrize("expire", [None, 1000], ids=["lasting", "expiring"])
+@SHARDS
+@EXPIRE
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_death_between_any_two_commands(
-    way: Way, prefix: str, name: str, expire: int | None
+    valkey: RedisServer, prefix: str, name: str, expire: int | None, shards: int
 ) -> None:
-    """After each possible death all views agree, and the id can be written by anybody."""
-    with RedisMemoryDb.from_url(way.url, prefix=prefix, expire=expire) as db:
-        for attempt in dying(way, prefix, expire=expire):
+    """After each possible death all views agree, no entry is without its row, and anybody can go
+    on."""
+    with (
+        valkey.client() as client,
+        RedisMemoryDb(prefix, client=client, expire=expire, shards=shards) as db,
+    ):
+        for attempt in dying(valkey.url, prefix, expire=expire):
             db.clear()
             db.upsert_memory(MemoryRow({"n": 1}, "old", "ann"))
             db.upsert_memory(MemoryRow({"n": 1}, "other", "bob"))
             ended = attempt(OPERATIONS[name])
             ids = assert_sound(db)
+            if db.table_exists():  # Otherwise what is left of it is of no store.
+                assert dangling_entries(client, prefix) == []
             if "new" not in ids:
                 assert db.upsert_memory(MemoryRow({}, "new", "bob"), if_version=0).version == 1
             if "old" not in ids:
@@ -108,78 +88,55 @@ def test_death_between_any_two_commands(
             assert {"new", "old"} <= set(assert_sound(db))
             OPERATIONS["delete many"](db)
             assert not {"old", "other"} & set(assert_sound(db))
+            assert dangling_entries(client, prefix) == []
             if ended:
                 break
         db.drop_table()
 
 
-def test_an_insert_is_repaired_by_repeating_it(way: Way, prefix: str) -> None:
-    """Whoever repeats an insert that was cut off before its end gets a first version."""
-    with RedisMemoryDb.from_url(way.url, prefix=prefix) as db:
-        for attempt in dying(way, prefix):
-            if attempt(lambda db: db.upsert_memory(MemoryRow({"n": 1}, "a", "ann"))):
+@SHARDS
+def test_death_while_a_store_is_made(valkey: RedisServer, prefix: str, shards: int) -> None:
+    """Whoever comes after a client that died while it made a store finds a sound one."""
+    with valkey.client() as client:
+        for attempt in dying(valkey.url, prefix, shards=shards):
+            ended = attempt(
+                lambda db: db.upsert_memories(MemoryRow({}, id, user) for id, user in ROWS)
+            )
+            with RedisMemoryDb(prefix, client=client, shards=shards) as db:
+                for n in range(8):
+                    db.upsert_memory(MemoryRow({}, f"{n}", ("ann", "bob")[n % 2]))
+                assert_sound(db)
+                assert dangling_entries(client, prefix) == []
+                db.drop_table()
+            assert client.keys(f"buddy-memory/{{{prefix}*") == []
+            if ended:
                 break
-            row = db.upsert_memory(MemoryRow({"n": 2}, "a", "ann"), if_version=0)
-            assert row.version == 1
-            assert db.read_memories() == db.read_memories("ann") == [row]
-            db.clear()
-        db.drop_table()
-
-
-def test_an_insert_that_is_repeated_later(way: Way, prefix: str) -> None:
-    """What was cut off stands, once it is repeated, behind what was written meanwhile, in all
-    views."""
-    with RedisMemoryDb.from_url(way.url, prefix=prefix) as db:
-        for attempt in dying(way, prefix):
-            if attempt(lambda db: db.upsert_memory(MemoryRow({}, "a", "ann"))):
-                break
-            was_stored = bool(db.count_memories())
-            for id in ("b", "a"):
-                db.upsert_memory(MemoryRow({}, id, "ann"))
-            assert assert_sound(db) == (["a", "b"] if was_stored else ["b", "a"])
-            db.clear()
-        db.drop_table()
-
-
-def test_a_bulk_write_that_meets_what_others_left(way: Way, prefix: str) -> None:
-    """Rows whose ids were another user's until a moment ago keep their places in a bulk write."""
-    with (
-        RedisMemoryDb.from_url(way.url, prefix=prefix) as other,
-        RedisMemoryDb.from_url(way.url, prefix=prefix) as db,
-    ):
-        for id in ("b", "d"):
-            other.upsert_memory(MemoryRow({}, id, "bob"))
-            other.delete_memory(id)
-        db.upsert_memories(MemoryRow({}, id, "ann") for id in "abcde")
-        assert assert_sound(db) == list("abcde")
-        db.drop_table()
 
 
 INTRUDERS: dict[str, Callable[[RedisMemoryDb], Any]] = {
     "the same user": lambda db: db.upsert_memory(MemoryRow({"n": 7}, "new", "ann")),
-    "a settled update": lambda db: db.upsert_memories([MemoryRow({"n": 7}, "old", "ann")]),
     "another user": lambda db: db.upsert_memory(MemoryRow({"n": 7}, "new", "bob")),
-    "deletion": lambda db: db.delete_memory("new"),
-    "deletion of the old": lambda db: db.delete_memory("old"),
-    "theft of the old": lambda db: (
-        db.delete_memory("old"),
-        db.upsert_memory(MemoryRow({"n": 7}, "old", "bob")),
-    ),
+    "deletion": lambda db: db.delete_memory("new", user_id="ann"),
+    "deletion of the old": lambda db: db.delete_memory("old", user_id="ann"),
     "deletion of all": lambda db: db.clear(),
+    "drop": lambda db: db.drop_table(),
     "listing": lambda db: (db.read_memories(), db.count_memories()),
 }
 
 
-@pytest.mark.parametrize("expire", [None, 1000], ids=["lasting", "expiring"])
+@SHARDS
+@EXPIRE
 @pytest.mark.parametrize("intruder", INTRUDERS)
-@pytest.mark.parametrize("name", [name for name in OPERATIONS if name != "refused"])
+@pytest.mark.parametrize("name", [name for name in OPERATIONS if name != "drop"])
 def test_others_between_any_two_steps(
-    way: Way, prefix: str, name: str, intruder: str, expire: int | None
+    valkey: RedisServer, prefix: str, name: str, intruder: str, expire: int | None, shards: int
 ) -> None:
-    """Whatever others do before any step of an operation, it ends or is refused, and all views
-    agree."""
-    with RedisMemoryDb.from_url(way.url, prefix=prefix, expire=expire) as db:
-        for step in range(4):
+    """Whatever others do before any step of an operation, it ends, and all views agree."""
+    with (
+        valkey.client() as client,
+        RedisMemoryDb(prefix, client=client, expire=expire, shards=shards) as db,
+    ):
+        for step in range(5):
             db.clear()
             db.upsert_memory(MemoryRow({"n": 1}, "old", "ann"))
             db.upsert_memory(MemoryRow({"n": 1}, "other", "bob"))
@@ -187,16 +144,16 @@ def test_others_between_any_two_steps(
 
             def intrude(data: bytes, steps: Iterator[int] = steps, step: int = step) -> bytes:
                 if next(steps) == step:
-                    with suppress(OwnerMismatchError):
-                        INTRUDERS[intruder](db)
+                    INTRUDERS[intruder](db)
                 return data
 
-            with wired(way.url, prefix, intrude, one_step=way.one_step, expire=expire) as slow:
-                with suppress(OwnerMismatchError, ConflictError):
+            with wired(valkey.url, prefix, intrude, expire=expire, shards=shards) as slow:
+                with suppress(ConflictError, LookupError):
                     OPERATIONS[name](slow)
                 assert_sound(db)
                 assert slow.upsert_memory(MemoryRow({}, "own", "ann")).version == 1
             assert_sound(db)
+            assert dangling_entries(client, prefix) == []
         db.drop_table()
 
 
@@ -206,19 +163,22 @@ from buddy.memory.v2.db.redis import RedisMemoryDb
 from buddy.memory.v2.db.schema import MemoryRow
 db = RedisMemoryDb.from_url(sys.argv[1], prefix=sys.argv[2])
 for n in range(10**9):
-    db.upsert_memory(MemoryRow({"n": n}, str(n), "ann" if n % 2 else "bob"))
+    user = "ann" if n % 2 else "bob"
+    db.upsert_memory(MemoryRow({"n": n}, str(n), user))
     print(n, flush=True)
     if n % 3 == 0:
-        db.delete_memory(str(n))
+        db.delete_memory(str(n), user_id=user)
 """
 
 
-def test_kill_9(valkey_url: str, prefix: str) -> None:
+@pytest.mark.parametrize("place", ["valkey", "cluster"])
+def test_kill_9(request: pytest.FixtureRequest, prefix: str, place: str) -> None:
     """A writer that is killed leaves every row that was acknowledged, and all views agree."""
-    with RedisMemoryDb.from_url(valkey_url, prefix=prefix) as db:
+    server = request.getfixturevalue(place)
+    with server.client() as client, RedisMemoryDb.from_url(server.url, prefix=prefix) as db:
         for lines in (1, 20, 50):
             with subprocess.Popen(
-                [sys.executable, "-c", WRITER, valkey_url, prefix],
+                [sys.executable, "-c", WRITER, server.url, prefix],
                 stdout=subprocess.PIPE,
                 text=True,
             ) as writer:
@@ -229,73 +189,24 @@ def test_kill_9(valkey_url: str, prefix: str) -> None:
                 seen = [last, *map(int, writer.stdout.read().split())]
             ids = set(assert_sound(db))
             assert {str(n) for n in range(seen[-1]) if n % 3} <= ids
+            assert dangling_entries(client, prefix) == []
             db.clear()
         db.drop_table()
 
 
-def test_two_users_who_want_the_same_ids(valkey_url: str, prefix: str) -> None:
-    """Of many users who insert the same ids at once, and delete them, one at a time owns each."""
-    dbs = [RedisMemoryDb.from_url(valkey_url, prefix=prefix) for _ in range(4)]
-
-    def work(n: int) -> int:
-        stored = 0
-        for m in range(60):
-            try:
-                dbs[n].upsert_memory(MemoryRow({"n": n}, f"{m % 3}", f"user {n}"))
-                stored += 1
-                dbs[n].delete_memory(f"{m % 3}", user_id=f"user {n}")
-            except OwnerMismatchError:
-                continue
-        dbs[n].upsert_memories(MemoryRow({}, f"own {n} {m}", f"user {n}") for m in range(5))
-        return stored
-
-    assert sum(at_once(4, work)) > 0
-    ids = assert_sound(dbs[0], tuple(f"user {n}" for n in range(4)))
-    assert {f"own {n} {m}" for n in range(4) for m in range(5)} <= set(ids)
-    dbs[0].drop_table()
-    for db in dbs:
-        db.close()
-
-
-@pytest.mark.parametrize("steps", ["one step", "two steps"])
-def test_a_refused_bulk_leaves_no_claims(
-    request: pytest.FixtureRequest, prefix: str, steps: str
-) -> None:
-    """What a bulk write claimed before it was refused is free again."""
-    server = request.getfixturevalue("valkey" if steps == "one step" else "cluster")
-    with server.client() as client, RedisMemoryDb(prefix, client=client) as db:
-        db.upsert_memory(MemoryRow({}, "theirs", "bob"))
-        with pytest.raises(OwnerMismatchError):
-            db.upsert_memories(MemoryRow({}, id, "ann") for id in ("a", "b", "theirs", "c"))
-        assert client.hkeys(f"buddy-memory/{{{prefix}}}/memory/owners") == [b"theirs"]
-        db.drop_table()
-
-
-def test_leftovers_are_healed(valkey: RedisServer, prefix: str) -> None:
-    """A listing passes over index entries without a row, here and in the directory, and removes
-    them; a row that the directory lost goes with its user."""
+def test_rows_that_lost_their_index(valkey: RedisServer, prefix: str) -> None:
+    """Listings pass over index entries without a row; a row that an index lost is still read by its
+    id, and can be written and deleted."""
     with valkey.client() as client, RedisMemoryDb(prefix, client=client) as db:
         rows = db.upsert_memories(MemoryRow({"n": n}, f"{n}", "ann") for n in range(5))
-        shelf = f"buddy-memory/{{{prefix}/=ann}}/memory/"
-        directory = f"buddy-memory/{{{prefix}}}/memory/"
-        client.zadd(f"{shelf}index", {"ghost": 2**52})
-        client.zadd(f"{directory}index", {"ghost": 2**52})
-        client.hset(f"{directory}owners", "claimed", "1 =ann")
-        client.zadd(f"{directory}index", {"claimed": 1})
+        root = f"buddy-memory/{{{prefix}/0}}/memory/"
+        client.zadd(f"{root}order", {"ann\0ghost": 2**52})
+        client.zadd(f"{root}users", {f"ann\0{2**52:016}\0ghost": 0})
         assert db.read_memories("ann", limit=2) == db.read_memories(limit=2) == rows[:2:-1]
-        assert db.read_memories(sort="asc") == rows
-        assert client.zscore(f"{shelf}index", "ghost") is None
-        assert client.zscore(f"{directory}index", "ghost") is None
-        assert client.hget(f"{directory}owners", "claimed") is None
-        assert db.count_memories() == 5
-        client.delete(f"{directory}owners", f"{directory}index")
-        assume_one_server(db)
-        assert db.delete_memory("1", user_id="ann") is False
-        assert len(db.read_memories("ann")) == 5
-        with RedisMemoryDb(prefix, client=client) as other:
-            assume_one_server(other)
-            assert other.upsert_memory(MemoryRow({"n": 9}, "2", "ann")).version == 2
-        assert [row.id for row in db.read_memories()] == ["2"]
-        assert db.delete_user("ann") == {"memories": 5, "summaries": 0}
-        assert client.exists(f"{shelf}rows") == 0
+        assert db.read_memories(user_prefix="a", limit=2) == rows[:2:-1]
+        client.delete(f"{root}order", f"{root}users", f"{root}ids")
+        assert db.read_memory("1", user_id="ann") == rows[1]
+        assert db.upsert_memory(MemoryRow({}, "1", "ann")).version == 2
+        assert db.delete_memory("1", user_id="ann") is True
+        db.clear()
         db.drop_table()

@@ -15,7 +15,7 @@ import redis
 from buddy.memory.errors import AccessError, UnavailableError
 from buddy.memory.v2.db.redis import AsyncRedisMemoryDb, RedisMemoryDb
 from buddy.memory.v2.db.schema import MemoryRow
-from buddy_memory_redis.connections import value_of
+from buddy_memory_redis.transport import value_of
 from tests.redis.load import SECONDS, Load, assert_kept
 from tests.redis.test_clients import use
 from tests.servers import redis as servers
@@ -95,7 +95,7 @@ def test_a_failover_under_load(sentinels: Any, prefix: str) -> None:
     with RedisMemoryDb.from_url(url, prefix=prefix) as db:
         assert_kept(db, load, versions)
         # The pool learns from connections that come back that there is another primary.
-        assert not db._policy.store._link.line().client.connection_pool._in_use_connections
+        assert not db._policy.store._transport.line().client.connection_pool._in_use_connections
 
 
 def test_what_is_wrong(sentinels: Any) -> None:
@@ -145,7 +145,7 @@ def test_tls(tmp_path: Path, prefix: str) -> None:
 
     asyncio.run(main())
     with RedisMemoryDb.from_url(url, prefix=prefix) as db:
-        assert (db.facts()["mode"], db.facts()["TLS"]) == ("sentinel", "on")
+        assert (db.server_info()["mode"], db.server_info()["TLS"]) == ("sentinel", "on")
         assert db.delete_memory("a") is True
         use(db)
     for server in (sentinel, primary):

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from buddy.memory.storage.record import Kind
+from buddy.memory.storage.run import iterate, run
 from buddy.memory.testing.expect import at_once
 from buddy.memory.v2.db.redis import RedisMemoryDb
 from buddy.memory.v2.db.schema import MemoryRow
@@ -113,8 +115,8 @@ def test_a_prefix_with_characters_of_patterns(valkey: RedisServer, prefix: str) 
 
 
 def test_what_the_store_has_already(valkey: RedisServer, prefix: str) -> None:
-    """A stored row wins over an older one; what older software wrote later is an update; a row of
-    another owner stays; a remaining life is kept."""
+    """A stored row wins over an older one; what older software wrote later is an update; another
+    user's row with the same id is another row; a remaining life is kept."""
     with valkey.client() as client, RedisMemoryDb(prefix, client=client) as db:
         for id in ("newer", "older", "theirs"):
             user = "bob" if id == "theirs" else "ann"
@@ -124,14 +126,29 @@ def test_what_the_store_has_already(valkey: RedisServer, prefix: str) -> None:
             client.set(f"{prefix}:{id}", json.dumps(row))
         client.pexpire(f"{prefix}:mortal", 50_000)
         db.upgrade()
-        assert {row.id: row.memory for row in db.read_memories()} == {
-            "newer": {"new": 1},
-            "older": {"old": 1},
-            "theirs": {"new": 1},
-            "mortal": {"old": 1},
+        assert {(row.user_id, row.id): row.memory for row in db.read_memories()} == {
+            ("ann", "newer"): {"new": 1},
+            ("ann", "older"): {"old": 1},
+            ("bob", "theirs"): {"new": 1},
+            ("ann", "theirs"): {"old": 1},
+            ("ann", "mortal"): {"old": 1},
         }
-        assert [key.decode() for key in client.keys(f"{prefix}:*")] == [f"{prefix}:theirs"]
-        left = client.zscore(f"buddy-memory/{{{prefix}/=ann}}/memory/deadlines", "mortal")
+        assert client.keys(f"{prefix}:*") == []
+        left = client.zscore(f"buddy-memory/{{{prefix}/0}}/memory/deadlines", "ann\0mortal")
         assert 0 < left - client.time()[0] * 1000 <= 51_000
-        client.delete(f"{prefix}:theirs")
         db.drop_table()
+
+
+def test_legacy_records(valkey: RedisServer, prefix: str) -> None:
+    """Old rows are told as they are, and those of one user are deleted, with nothing else."""
+    with valkey.client() as client, RedisMemoryDb(prefix, client=client) as db:
+        rows = load(client, prefix)
+        store: Any = db._policy.store
+        records = [record for page in iterate(store.legacy_records()) for record in page]
+        assert {record.key for record in records} == {(row["user_id"], row["id"]) for row in rows}
+        user = rows[0]["user_id"]
+        mine = [row for row in rows if row["user_id"] == user]
+        assert run(store.delete_legacy(user)) == len(mine) > 0
+        assert len(client.keys(f"{prefix}:*")) == len(rows) - len(mine)
+        assert run(store.get(Kind.MEMORY, user, rows[0]["id"])) is None
+        client.delete(*client.keys(f"{prefix}:*"))

@@ -47,14 +47,11 @@ def wired(
     url: str,
     prefix: str,
     on_send: Callable[[bytes], bytes],
-    *,
-    one_step: bool = False,
     **options: Any,
 ) -> Iterator[RedisMemoryDb]:
     """Open a store whose batches go through ``on_send``, which returns what is really sent.
 
-    When that is less than the whole batch, the process ends after it. With ``one_step`` the store
-    takes the server for a single one from the start, and not only after its first insert.
+    When that is less than the whole batch, the process ends after it.
     """
 
     armed = False
@@ -76,20 +73,8 @@ def wired(
     client.ping()
     armed = True  # From here on it is only the store that sends.
     with RedisMemoryDb(prefix, client=client, **options) as db:
-        if one_step:
-            assume_one_server(db)
         yield db
     client.close()
-
-
-def assume_one_server(db: Any) -> None:
-    """Let a store write in one step from the start, without the proof: it has to be one server."""
-    db._policy.store._together.seen(1, b"0")
-
-
-def believe_again(db: Any) -> None:
-    """Let a store take the server for a single one once more, whatever it found; it has written."""
-    db._policy.store._together.is_likely = True
 
 
 class Batches(list[list[list[bytes]]]):

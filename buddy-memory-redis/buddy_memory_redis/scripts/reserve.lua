@@ -1,6 +1,6 @@
--- Draw so many numbers in a row. KEYS: the directory's. ARGV: how many
--- Returns the first
-local first = tonumber(draw())
-drawn = drawn + tonumber(ARGV[1]) - 1
-keep_drawn()
-return text(first)
+-- Set positions aside. ARGV: generation; a position to stay behind; how many
+-- Returns the first and the last one. All scripts that draw positions begin behind them
+local first = math.max(tonumber(known[2] or 0) + 1, microseconds(), ARGV[2] + 1)
+local last = first + ARGV[3] - 1
+call('HSET', meta, 'last', text(last))
+return {text(first), text(last)}
