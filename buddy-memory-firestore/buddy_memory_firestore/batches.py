@@ -1,15 +1,13 @@
-"""One batch of writes, each of which is done or not, until each is settled."""
+"""Batches of writes, each of which is done or not, sent until each is settled."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
-from buddy_memory_firestore.connection import Deadline
-from buddy_memory_firestore.errors import PreconditionFailed, of_status, translate, worth_repeating
-
-if TYPE_CHECKING:
-    from buddy_memory_firestore.store import FirestoreStore
+from buddy_memory_firestore.calls import Calls
+from buddy_memory_firestore.deadline import Deadline
+from buddy_memory_firestore.errors import PreconditionFailed, is_transient, of_status, translate
 
 T = TypeVar("T")
 
@@ -26,16 +24,16 @@ class Done(NamedTuple):
     refused: list[int]
 
 
-async def send(store: FirestoreStore, writes: Sequence[Any], done: Done | None = None) -> Done:
+async def send(calls: Calls, writes: Sequence[Any], done: Done | None = None) -> Done:
     """Send writes on distinct documents until each was done or refused by its precondition.
 
     When one failed in any other way the error is raised; ``done``, if given, holds the others.
     """
     done = Done({}, []) if done is None else done
     left = list(range(len(writes)))
-    deadline = Deadline(store.connection.timeout)
+    deadline = Deadline(calls.connection.timeout)
     while left:
-        statuses, times = await store.calls.batch([writes[i] for i in left])
+        statuses, times = await calls.batch([writes[i] for i in left])
         failed: dict[int, Exception] = {}
         for i, status, time in zip(left, statuses, times, strict=True):
             if status.code == 0:
@@ -46,20 +44,20 @@ async def send(store: FirestoreStore, writes: Sequence[Any], done: Done | None =
                 done.refused.append(i)
             else:
                 failed[i] = error
-        await _wait(store, deadline, list(failed.values()))
+        await _wait(calls, deadline, list(failed.values()))
         left = list(failed)
     return done
 
 
-async def _wait(store: FirestoreStore, deadline: Deadline, errors: list[Exception]) -> None:
+async def _wait(calls: Calls, deadline: Deadline, errors: list[Exception]) -> None:
     if not errors:
         return
-    final = [error for error in errors if not worth_repeating(error)]
+    final = [error for error in errors if not is_transient(error)]
     pause = None if final else deadline.pause()
     if pause is None:
         error = (final or errors)[0]
         raise translate(error) or error from error
-    await store.connection.pause(pause)
+    await calls.connection.pause(pause)
 
 
 def chunks(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:

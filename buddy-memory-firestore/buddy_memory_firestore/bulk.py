@@ -1,18 +1,16 @@
-"""Many rows upserted at once, in batches within the service's limits."""
+"""Bulk upserts, in batches within the service's limits."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from buddy.memory.errors import MemoryDbError
-from buddy.memory.storage.record import Record, Write
+from buddy.memory.storage.record import Key, Record, Write
 from buddy_memory_firestore.batches import MAX_BYTES, MAX_WRITES, Done, send
-from buddy_memory_firestore.connection import Deadline
-from buddy_memory_firestore.documents import Seen
-
-if TYPE_CHECKING:
-    from buddy_memory_firestore.store import FirestoreStore
+from buddy_memory_firestore.deadline import Deadline
+from buddy_memory_firestore.encoding import Seen
+from buddy_memory_firestore.rows import Rows
 
 
 class _Planned(NamedTuple):
@@ -23,26 +21,27 @@ class _Planned(NamedTuple):
     message: Any
 
 
-async def put(store: FirestoreStore, writes: Sequence[Write]) -> list[Record]:
-    """Upsert rows with distinct ids; return what is stored, in their order.
+async def put(rows: Rows, writes: Sequence[Write]) -> list[Record]:
+    """Upsert rows with distinct keys; return what is stored, in their order.
 
-    New rows cost one write each; only ids that are stored already are read. On failure the error
+    New rows cost one write each; only rows that are stored already are read. On failure the error
     says which rows are stored.
     """
-    order = await store.prepare(writes[0].record.kind)
     # All positions are taken, and all sizes checked, before anything is sent.
-    planned: list[_Planned] = []
-    for write in writes:
-        record = store.merge(None, write, order)
-        planned.append(_Planned(write, record, await store.write_of(record, None)))
-    stored: dict[str, Record] = {}
+    planned = [await _plan(rows, write, None) for write in writes]
+    stored: dict[Key, Record] = {}
     try:
         for batch in _batches(planned):
-            await _put_batch(store, batch, stored)
+            await _put_batch(rows, batch, stored)
     except MemoryDbError as error:
-        error.stored_ids = tuple(w.record.id for w in writes if w.record.id in stored)
+        error.stored = tuple(w.record.key for w in writes if w.record.key in stored)
         raise
-    return [stored[write.record.id] for write in writes]
+    return [stored[write.record.key] for write in writes]
+
+
+async def _plan(rows: Rows, write: Write, seen: Seen | None) -> _Planned:
+    record = await rows.merge(seen, write)
+    return _Planned(write, record, await rows.write_of(record, seen))
 
 
 def _batches(planned: list[_Planned]) -> list[list[_Planned]]:
@@ -58,46 +57,36 @@ def _batches(planned: list[_Planned]) -> list[list[_Planned]]:
     return batches
 
 
-async def _put_batch(
-    store: FirestoreStore, batch: list[_Planned], stored: dict[str, Record]
-) -> None:
+async def _put_batch(rows: Rows, batch: list[_Planned], stored: dict[Key, Record]) -> None:
     kind = batch[0].record.kind
-    order = await store.order(kind)
-    deadline = Deadline(store.connection.timeout)
-    fresh = True
+    deadline = Deadline(rows.calls.connection.timeout)
+    is_first = True
     while True:
-        refused = await _send(store, batch, stored)
+        refused = await _send(rows, batch, stored)
         if not refused:
             return
-        if not fresh:  # The first refusals only mean that the rows were there before.
-            await store.connection.again(deadline, "others keep writing these rows")
-        fresh = False
-        seen = await store.look_many(kind, [item.record.id for item in refused])
+        if not is_first:  # The first refusals only mean that the rows were there before.
+            await rows.calls.again(deadline, "others keep writing these rows")
+        is_first = False
+        seen = await rows.look_many(kind, [item.record.key for item in refused])
         batch = []
         for item in refused:
-            found = seen.get(item.record.id)
-            if await _is_done(store, item, found):
-                stored[item.record.id] = item.record
-                continue
-            record = store.merge(found, item.write, order)
-            batch.append(_Planned(item.write, record, await store.write_of(record, found)))
+            found = seen.get(item.record.key)
+            if found is not None and found.record.stamp == item.record.stamp:
+                # An earlier attempt, of which the answer got lost, was done.
+                stored[item.record.key] = item.record
+            else:
+                batch.append(await _plan(rows, item.write, found))
 
 
-async def _is_done(store: FirestoreStore, item: _Planned, found: Seen | None) -> bool:
-    """Tell whether a refused write was done by an earlier attempt, of which the answer got lost."""
-    if found is None or found.record != item.record._replace(payload={}):
-        return False
-    return await store.is_stored(item.record)
-
-
-async def _send(
-    store: FirestoreStore, batch: list[_Planned], stored: dict[str, Record]
-) -> list[_Planned]:
+async def _send(rows: Rows, batch: list[_Planned], stored: dict[Key, Record]) -> list[_Planned]:
     """Send a batch, note what is stored, and return what was refused."""
     done = Done({}, [])
     try:
-        await send(store, [item.message for item in batch], done)
+        await send(rows.calls, [item.message for item in batch], done)
     finally:
-        for i in done.stored:
-            stored[batch[i].record.id] = batch[i].record
+        for i, update_time in done.stored.items():
+            record = batch[i].record
+            stored[record.key] = record
+            rows.remember(record, update_time)
     return [batch[i] for i in done.refused]

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 from google.cloud.firestore_v1 import types
 
-from buddy_memory_firestore import names
-from buddy_memory_firestore.connection import Connection
-from buddy_memory_firestore.documents import Position
+from buddy_memory_firestore.client import Connection
+from buddy_memory_firestore.deadline import Deadline
 
 Write: Any = types.Write.pb()
 Query: Any = types.StructuredQuery.pb()
@@ -17,15 +16,29 @@ Value: Any = types.Value.pb()
 _Filter: Any = Query.Filter
 _Field: Any = Query.FieldFilter
 
-_LEAST = -(2**63)
+T = TypeVar("T")
+
 NO_FIELDS: list[str] = ["__name__"]
+MAX_IN = 30
+"""Values that one ``in`` may name."""
 
 
-class Scope(NamedTuple):
-    """The rows of a collection that a query is about: of one user, or (None) of all."""
+class Range(NamedTuple):
+    """The documents of a collection whose text in one field is at least ``low`` and, unless that
+    is None, below ``high``. The automatic index of the field serves filter, order and pages."""
 
     collection: str
-    user_id: str | None
+    field: str
+    low: str
+    high: str | None
+
+
+class Counted(NamedTuple):
+    """The number of documents, the sum of a field, and the server's time of this answer."""
+
+    documents: int
+    total: float
+    time: Any
 
 
 def _request(name: str, **fields: Any) -> Any:
@@ -35,27 +48,52 @@ def _request(name: str, **fields: Any) -> Any:
 
 
 class Calls:
-    """Each method is one request; names are full document names."""
+    """Each method is one request; paths are those below ``documents``.
 
-    def __init__(self, connection: Connection) -> None:
+    Every request has the connection's timeout, unless all of them together end at a deadline.
+    """
+
+    def __init__(self, connection: Connection, deadline: Deadline | None = None) -> None:
         self.connection = connection
+        self._deadline = deadline
+
+    @property
+    def deadline(self) -> Deadline:
+        """When the next request ends."""
+        return self._deadline or Deadline(self.connection.timeout)
+
+    def within_timeout(self) -> Calls:
+        """Return calls that all together end within the timeout."""
+        return Calls(self.connection, Deadline(self.connection.timeout))
+
+    async def again(self, deadline: Deadline, reason: str) -> None:
+        """Wait before the next attempt; raise UnavailableError when it is too late for one."""
+        await self.connection.again(deadline, reason)
+
+    async def gather(self, calls: Sequence[Callable[[], Coroutine[Any, Any, T]]]) -> list[T]:
+        """Return what the calls return, made at once."""
+        return await self.connection.gather(calls)
+
+    async def _call(self, method: str, request: Any) -> Any:
+        return await self.connection.call(method, request, self.deadline)
 
     async def name(self, path: str) -> str:
         """Return the full name of the document at a path."""
         return f"{await self.connection.root()}/documents/{path}"
 
+    # --- documents
+
     async def commit(self, writes: Sequence[Any]) -> list[Any]:
         """Do all writes or none; return the time of update of each document."""
         root = await self.connection.root()
-        request = _request("CommitRequest", database=root, writes=writes)
-        answer = await self.connection.call("commit", request)
+        answer = await self._call("commit", _request("CommitRequest", database=root, writes=writes))
         return [result.update_time for result in type(answer).pb(answer).write_results]
 
     async def batch(self, writes: Sequence[Any]) -> tuple[list[Any], list[Any]]:
         """Do each write or not; return the status of each, and its time of update."""
         root = await self.connection.root()
         request = _request("BatchWriteRequest", database=root, writes=writes)
-        answer = await self.connection.call("batch_write", request)
+        answer = await self._call("batch_write", request)
         answer = type(answer).pb(answer)
         return list(answer.status), [result.update_time for result in answer.write_results]
 
@@ -66,63 +104,91 @@ class Calls:
         fields: dict[str, Any] = {"database": root, "documents": [prefix + path for path in paths]}
         if mask is not None:
             fields["mask"] = {"field_paths": mask}
-        parts = await self.connection.call(
-            "batch_get_documents", _request("BatchGetDocumentsRequest", **fields)
-        )
+        request = _request("BatchGetDocumentsRequest", **fields)
+        parts = await self._call("batch_get_documents", request)
         found = (type(part).pb(part) for part in parts)
         return {part.found.name[len(prefix) :]: part.found for part in found if part.found.name}
 
+    # --- queries
+
     async def query(
         self,
-        scope: Scope,
+        range: Range,
         limit: int,
         *,
         newest_first: bool = False,
-        after: Position | None = None,
+        after: str | None = None,
         mask: list[str] | None = None,
     ) -> list[Any]:
-        """Return up to ``limit`` documents in the order of writing, from beyond a position."""
-        root = await self.connection.root()
-        query = _in_order(scope, newest_first)
+        """Return up to ``limit`` documents in the order of the field, from beyond a value of it."""
+        query = _of_range(range)
+        order = query.order_by.add()
+        order.field.field_path = range.field
+        order.direction = Query.DESCENDING if newest_first else Query.ASCENDING
         query.limit.value = limit
         if after is not None:
             query.start_at.before = False
-            query.start_at.values.add().CopyFrom(_place(scope, after.order))
-            query.start_at.values.add().reference_value = (
-                f"{root}/documents/{scope.collection}/{after.document_id}"
-            )
-        for name in mask or ():
-            query.select.fields.add().field_path = name
-        return await self._run(root, query)
+            query.start_at.values.add().string_value = after
+        return await self._run(query, mask)
+
+    async def query_in(
+        self, collection: str, field: str, values: Sequence[str], limit: int
+    ) -> list[Any]:
+        """Return up to ``limit`` documents with one of the values (at most MAX_IN) in a field."""
+        query = Query(limit={"value": limit})
+        query.from_.add().collection_id = collection
+        query.where.field_filter.field.field_path = field
+        query.where.field_filter.op = _Field.IN
+        for value in values:
+            query.where.field_filter.value.array_value.values.add().string_value = value
+        return await self._run(query, None)
 
     async def any(self, collection: str) -> bool:
         """Tell whether a collection has a document, one of ours or not."""
         query = Query(limit={"value": 1})
         query.from_.add().collection_id = collection
-        query.select.fields.add().field_path = "__name__"
-        return bool(await self._run(await self.connection.root(), query))
+        return bool(await self._run(query, NO_FIELDS))
 
-    async def _run(self, root: str, query: Any) -> list[Any]:
-        request = _request("RunQueryRequest", parent=f"{root}/documents", structured_query=query)
-        parts = await self.connection.call("run_query", request)
+    async def _run(self, query: Any, mask: list[str] | None) -> list[Any]:
+        for name in mask or ():
+            query.select.fields.add().field_path = name
+        parent = f"{await self.connection.root()}/documents"
+        request = _request("RunQueryRequest", parent=parent, structured_query=query)
+        parts = await self._call("run_query", request)
         found = (type(part).pb(part) for part in parts)
         return [part.document for part in found if part.document.name]
 
-    async def count(self, scope: Scope) -> int:
-        """Return the number of documents."""
-        root = await self.connection.root()
-        aggregation = {
-            "structured_query": _in_order(scope, False),
-            "aggregations": [{"count": {}, "alias": "n"}],
-        }
+    async def count(self, range: Range) -> Counted:
+        """Count documents; the sum is 0."""
+        return await self._aggregate(_of_range(range), None)
+
+    async def sum(self, collection: str, path: str) -> Counted:
+        """Count the documents with a number of 0 or more at a field path, and add these up."""
+        query = Query()
+        query.from_.add().collection_id = collection
+        query.where.field_filter.field.field_path = path
+        query.where.field_filter.op = _Field.GREATER_THAN_OR_EQUAL
+        query.where.field_filter.value.integer_value = 0
+        return await self._aggregate(query, path)
+
+    async def _aggregate(self, query: Any, path: str | None) -> Counted:
+        wanted: list[Any] = [{"count": {}, "alias": "count"}]
+        if path is not None:
+            wanted.append({"sum": {"field": {"field_path": path}}, "alias": "sum"})
         request = _request(
             "RunAggregationQueryRequest",
-            parent=f"{root}/documents",
-            structured_aggregation_query=aggregation,
+            parent=f"{await self.connection.root()}/documents",
+            structured_aggregation_query={"structured_query": query, "aggregations": wanted},
         )
-        parts = await self.connection.call("run_aggregation_query", request)
-        found = [type(part).pb(part).result.aggregate_fields for part in parts]
-        return sum(int(fields["n"].integer_value) for fields in found if "n" in fields)
+        (part,) = await self._call("run_aggregation_query", request)
+        answer = type(part).pb(part)
+        fields, total = answer.result.aggregate_fields, 0
+        if path is not None:
+            kind = fields["sum"].WhichOneof("value_type")
+            total = getattr(fields["sum"], kind)
+        return Counted(int(fields["count"].integer_value), total, answer.read_time)
+
+    # --- listings by name
 
     async def list_documents(
         self, parent: str, collection: str, limit: int, mask: list[str], token: str = ""
@@ -138,45 +204,25 @@ class Calls:
             mask={"field_paths": mask},
             show_missing=True,
         )
-        pager = await self.connection.call("list_documents", request)
+        pager = await self._call("list_documents", request)
         answer = type(pager._response).pb(pager._response)
         return list(answer.documents), answer.next_page_token
 
     async def list_collections(self, path: str) -> list[str]:
         """Return the ids of the (first few hundred) collections below a document."""
         request = _request("ListCollectionIdsRequest", parent=await self.name(path))
-        pager = await self.connection.call("list_collection_ids", request)
+        pager = await self._call("list_collection_ids", request)
         return list(type(pager._response).pb(pager._response).collection_ids)
 
 
-def _place(scope: Scope, order: Any) -> Any:
-    """Return the value that sorts a row in its scope."""
-    if scope.user_id is not None:
-        return Value(string_value=names.user_order(scope.user_id, order))
-    return Value(double_value=order) if isinstance(order, float) else Value(integer_value=order)
-
-
-def _in_order(scope: Scope, newest_first: bool) -> Any:
-    """Return a query of one field's range in its order, which its automatic index serves."""
+def _of_range(range: Range) -> Any:
     query = Query()
-    query.from_.add().collection_id = scope.collection
-    if scope.user_id is None:
-        field, bounds = "order", [(_Field.GREATER_THAN_OR_EQUAL, Value(integer_value=_LEAST))]
-    else:
-        first, beyond = names.user_range(scope.user_id)
-        field, bounds = (
-            "user_order",
-            [
-                (_Field.GREATER_THAN_OR_EQUAL, Value(string_value=first)),
-                (_Field.LESS_THAN, Value(string_value=beyond)),
-            ],
-        )
+    query.from_.add().collection_id = range.collection
     query.where.composite_filter.op = Query.CompositeFilter.AND
-    for op, value in bounds:
-        part = {"field": {"field_path": field}, "op": op, "value": value}
+    bounds = [(_Field.GREATER_THAN_OR_EQUAL, range.low)]
+    if range.high is not None:
+        bounds.append((_Field.LESS_THAN, range.high))
+    for op, text in bounds:
+        part = {"field": {"field_path": range.field}, "op": op, "value": Value(string_value=text)}
         query.where.composite_filter.filters.append(_Filter(field_filter=part))
-    for name in (field, "__name__"):
-        order = query.order_by.add()
-        order.field.field_path = name
-        order.direction = Query.DESCENDING if newest_first else Query.ASCENDING
     return query

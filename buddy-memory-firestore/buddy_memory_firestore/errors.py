@@ -26,14 +26,14 @@ _MISSING_DATABASE = re.compile(r"database (\S+) does not exist for project (\S+)
 class PreconditionFailed(Exception):
     """The document was not as the write expected it; nothing was written. Stays in here.
 
-    ``repeated`` tells that the request was sent more than once: an earlier one, of which the
+    ``retried`` tells that the request was sent more than once: an earlier one, of which the
     answer got lost, may have been what changed the document.
     """
 
-    repeated = False
+    retried = False
 
 
-def worth_repeating(error: BaseException) -> bool:
+def is_transient(error: BaseException) -> bool:
     """Tell whether the same request may succeed a moment later."""
     if isinstance(error, api.ResourceExhausted):
         return "quota" not in str(error).lower()
@@ -69,7 +69,7 @@ def _of_the_service(error: api.GoogleAPICallError, text: str) -> MemoryDbError |
 
 
 def _is_about_credentials(error: BaseException) -> bool:
-    """The transport reports refused credentials as UNAVAILABLE; repeating does not help."""
+    """The transport reports refused credentials as UNAVAILABLE; a retry does not help."""
     text = str(error)
     return "from plugin failed" in text and bool(
         re.search("invalid_|Reauthentication|RefreshError|unauthorized|DefaultCredentials", text)
@@ -100,7 +100,7 @@ def _not_found(text: str) -> MemoryDbError | PreconditionFailed:
 
 
 def missing_database(database: str, project: str) -> MemoryDbError:
-    """Return the error for a database that nobody made."""
+    """Return the error for a database that does not exist."""
     return SchemaError(
         f"There is no database {database!r} in the project {project!r}.",
         f"Make it: gcloud firestore databases create --project={project} "
@@ -112,7 +112,7 @@ def _failed_precondition(text: str) -> MemoryDbError | PreconditionFailed:
     if "requires an index" in text:
         return SchemaError(
             f"{NAME}: {text}",
-            "The automatic indexes of the fields order and user_order are needed: take back the "
+            "The automatic indexes of id, order, user_order and stamps are needed: take back the "
             "exemption with gcloud firestore indexes fields update FIELD --clear-exemption",
         )
     if "Datastore Mode" in text:

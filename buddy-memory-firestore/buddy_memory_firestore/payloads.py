@@ -16,7 +16,7 @@ from google.cloud.firestore_v1 import types
 
 from buddy.memory.payload import NEEDS_ESCAPE_OR_NUL, from_json, to_json, unescape
 from buddy.memory.payload import escape as escape_text
-from buddy_memory_firestore.names import decode, field_name
+from buddy_memory_firestore.names import decode_field_name, field_name
 
 Value: Any = types.Value.pb()
 
@@ -98,7 +98,7 @@ def read(value: Any) -> Any:
 def _read_map(fields: Mapping[str, Any]) -> Any:
     if _JSON in fields:
         return from_json(fields[_JSON].string_value)["value"]
-    return {unescape(decode(name)): read(value) for name, value in fields.items()}
+    return {unescape(decode_field_name(name)): read(value) for name, value in fields.items()}
 
 
 def read_payload(value: Any) -> dict[str, Any]:

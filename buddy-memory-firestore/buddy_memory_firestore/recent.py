@@ -8,33 +8,33 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
-from buddy.memory.storage.record import Kind
-from buddy_memory_firestore.documents import Seen
+from buddy.memory.storage.record import Key, Kind
+from buddy_memory_firestore.encoding import Seen
 
 CAPACITY = 1024
 """Rows remembered, without payloads: about half a megabyte."""
 
 
 class Recent:
-    """The rows seen last, by kind and id. Safe in threads: each step on the dict is atomic."""
+    """The rows seen last, by kind and key. Safe in threads: each step on the dict is atomic."""
 
     def __init__(self, capacity: int = CAPACITY) -> None:
         self._capacity = capacity
-        self._seen: OrderedDict[tuple[Kind, str], Seen] = OrderedDict()
+        self._seen: OrderedDict[tuple[Kind, Key], Seen] = OrderedDict()
 
-    def put(self, kind: Kind, id: str, seen: Seen) -> None:
+    def put(self, kind: Kind, key: Key, seen: Seen) -> None:
         """Remember a row; forget the one remembered first when there are too many."""
-        self._seen.pop((kind, id), None)
-        self._seen[kind, id] = seen
+        self._seen.pop((kind, key), None)
+        self._seen[kind, key] = seen
         while len(self._seen) > self._capacity:
             try:
                 self._seen.popitem(last=False)
             except KeyError:  # Another thread emptied it.
                 return
 
-    def take(self, kind: Kind, id: str) -> Seen | None:
+    def take(self, kind: Kind, key: Key) -> Seen | None:
         """Return what is remembered, and forget it."""
-        return self._seen.pop((kind, id), None)
+        return self._seen.pop((kind, key), None)
 
     def clear(self) -> None:
         """Forget everything."""

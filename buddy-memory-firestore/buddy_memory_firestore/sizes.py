@@ -1,4 +1,4 @@
-"""What a document weighs, by the published formulas: it is refused here, before it is sent.
+"""Sizes of documents by the published formulas: too large ones are refused before they are sent.
 
 https://cloud.google.com/firestore/docs/storage-size and https://cloud.google.com/firestore/quotas
 """
@@ -81,6 +81,8 @@ def _size(value: Any) -> int:
     kind = value.WhichOneof("value_type")
     if kind == "string_value":
         return _text(value.string_value)
+    if kind == "bytes_value":
+        return len(value.bytes_value)
     if kind == "array_value":
         return sum(map(_size, value.array_value.values))
     if kind == "map_value":

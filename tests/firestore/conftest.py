@@ -14,7 +14,7 @@ from tests.firestore_server.process import FirestoreServer
 GIVEN = os.environ.get("FIRESTORE_EMULATOR_HOST")
 _names = count()
 
-# The independent server comes from npm, and only where somebody has installed it.
+# The independent server comes from npm, and only where it was installed.
 collect_ignore = [] if "BUDDY_TEST_FIRESTORE_NPM" in os.environ else ["test_agreement.py"]
 
 

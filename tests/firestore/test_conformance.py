@@ -15,7 +15,7 @@ from buddy.memory.v2.db.firestore import AsyncFirestoreMemoryDb, FirestoreMemory
 def subject_of(cls: Any, name: str, database: str = "(default)") -> Subject:
     def corrupt(id: str) -> None:
         client = firestore.Client(database=database)
-        client.collection(name).document(id).update({"memory": {"torn": b"bytes"}})
+        client.collection(name).document(f"ann:{id}").update({"memory": {"torn": b"bytes"}})
         client._firestore_api.transport.close()
 
     def unreachable() -> Any:
@@ -33,12 +33,14 @@ def subject_of(cls: Any, name: str, database: str = "(default)") -> Subject:
         unreachable=unreachable,
         corrupt=corrupt,
         forks=True,
+        order_across_users=True,
     )
 
 
 class OnServer(Conformance):
     complete = True
-    lacks = frozenset({"expiring", "secret"})  # Credentials are never arguments here.
+    # Credentials are never arguments here.
+    lacks = frozenset({"expiring", "secret", "order_without_clocks"})
 
 
 class TestSync(OnServer):
@@ -61,10 +63,24 @@ class TestNamedDatabase(OnServer):
 
 class TestCallersClient(Conformance):
     complete = True
-    lacks = frozenset({"expiring", "unreachable", "corrupt", "named", "neighbour", "secret"})
+    lacks = frozenset(
+        {
+            "expiring",
+            "unreachable",
+            "corrupt",
+            "named",
+            "neighbour",
+            "secret",
+            "order_without_clocks",
+        }
+    )
 
     @pytest.fixture
     def subject(self, emulator: str, collection: str) -> Any:
         client = firestore.Client()
-        yield Subject(open=lambda: FirestoreMemoryDb(collection, client=client), forks=True)
+        yield Subject(
+            open=lambda: FirestoreMemoryDb(collection, client=client),
+            forks=True,
+            order_across_users=True,
+        )
         client._firestore_api.transport.close()

@@ -114,21 +114,21 @@ def test_a_refusal_is_the_right_error_with_its_remedy(
         assert isinstance(caught.value.__cause__, api.GoogleAPICallError)
     with pytest.raises(kind) as caught:
         db.upsert_memories([ROW])
-    assert caught.value.stored_ids == ()
+    assert caught.value.stored == ()
 
 
 def test_an_exhausted_quota_is_told_at_once(db: FirestoreMemoryDb, server: FirestoreServer) -> None:
     """A quota does not come back within a call, so nothing is repeated."""
     server.fault(times=-1, code="RESOURCE_EXHAUSTED", text="Quota exceeded.")
     with pytest.raises(UnavailableError, match="quota"):
-        db.read_memories()
+        db.read_memories("ann")
     assert server.requests == {"RunQuery": 1}
 
 
 def test_an_unknown_database_is_named_with_the_command_that_makes_it(
     server: FirestoreServer,
 ) -> None:
-    """A database that nobody made is a SchemaError with the command."""
+    """A database that does not exist is a SchemaError with the command."""
     with FirestoreMemoryDb(db_name="nowhere") as db:
         with pytest.raises(SchemaError, match=r"gcloud firestore databases create .*nowhere"):
             db.read_memories()
@@ -203,13 +203,13 @@ def test_a_write_whose_answer_got_lost_is_done_once(
     assert [row.version for row in db.read_memories(sort="asc")] == [1, 2, 1, 1]
 
 
-def test_somebody_elses_write_is_not_taken_for_ours(
+def test_another_clients_write_is_not_taken_for_ours(
     db: FirestoreMemoryDb, server: FirestoreServer, collection: str
 ) -> None:
     """A write that failed, and that another one overtook, is a conflict."""
     db.upsert_memory(ROW)
     with FirestoreMemoryDb(collection) as other:
-        assert other.read_memory("a") is not None
+        assert other.read_memory("a", user_id="ann") is not None
         db.upsert_memory(MemoryRow({"by": "the other"}, "a", "ann"))
         server.fault(method="Commit", code="UNAVAILABLE")
         with pytest.raises(ConflictError):
@@ -226,7 +226,7 @@ def test_a_bulk_write_that_fails_says_what_is_stored(
     server.fault(method="BatchWrite", skip=1, times=-1, code="PERMISSION_DENIED", text="no")
     with pytest.raises(AccessError) as caught:
         db.upsert_memories(MemoryRow({}, str(n), "ann") for n in range(700))
-    assert caught.value.stored_ids == tuple(str(n) for n in range(500))
+    assert caught.value.stored == tuple(("ann", str(n)) for n in range(500))
     server.clear_faults()
     assert db.count_memories() == 501
 
@@ -244,7 +244,7 @@ def test_endless_contention_ends_at_the_timeout(
     with pytest.raises(UnavailableError, match="others keep writing"):
         db.upsert_memory(ROW)
     with pytest.raises(UnavailableError, match="others keep writing"):
-        db.delete_memory("first", user_id="ann")
+        db.delete_memory("first", user_id="ann", if_version=1)
 
 
 def test_the_next_call_works_after_a_restart(

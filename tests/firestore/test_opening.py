@@ -58,6 +58,8 @@ def test_a_url_names_project_database_and_collection(
         ("firestore://p/d?timeout=0", "timeout"),
         ("firestore://p/d?client=x", "client"),
         ("firestore://p/d?collection_name=a/b", "collection_name"),
+        ("firestore://p/d?collection_name=", "collection_name"),
+        ("firestore://p/d?db_name=", "db_name"),
     ],
 )
 def test_a_wrong_url_is_refused_at_once(url: str, words: str) -> None:
@@ -83,7 +85,7 @@ def test_a_given_client_is_used_and_stays_open(server: FirestoreServer, collecti
     client = firestore.Client(project="theirs", database="second")
     with FirestoreMemoryDb(collection, client=client) as db:
         db.upsert_memory(MemoryRow({}, "a", "ann"))
-    assert client.collection(collection).document("a").get().exists
+    assert client.collection(collection).document("ann:a").get().exists
     client._firestore_api.transport.close()
 
 
@@ -138,8 +140,11 @@ def test_the_collector_of_a_forked_child(server: FirestoreServer, collection: st
     assert printed.split() == ["0"] * 3
 
 
-def test_a_call_that_was_interrupted(server: FirestoreServer, collection: str) -> None:
-    """After Ctrl-C the next call goes through another client: gRPC's may hold a lock for ever."""
+@pytest.mark.parametrize("user_id", ["ann", None], ids=["one request", "several at once"])
+def test_a_call_that_was_interrupted(
+    server: FirestoreServer, collection: str, user_id: str | None
+) -> None:
+    """After Ctrl-C the next call goes through another client: the old one may hold a lock."""
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
@@ -152,7 +157,7 @@ def test_a_call_that_was_interrupted(server: FirestoreServer, collection: str) -
         server.fault(method="RunQuery", delay=2)
         signal.setitimer(signal.ITIMER_REAL, 0.1)
         with pytest.raises(KeyboardInterrupt):
-            db.read_memories()
+            db.read_memories(user_id)
         signal.signal(signal.SIGALRM, before)
         assert db.count_memories() == 1
         assert clients.get() is not interrupted
@@ -175,30 +180,30 @@ def test_rows_written_after_others_were_read_sort_after_them(
     from datetime import datetime, timedelta, timezone
 
     from buddy.memory.storage import clock
-    from buddy_memory_firestore import order
+    from buddy_memory_firestore import positions
 
     with FirestoreMemoryDb(collection) as behind:
         behind.upsert_memory(MemoryRow({}, "first", "ann"))
         # Another process has counters of its own.
-        ours: Any = order._orders.copy()
-        order._orders.clear()
+        ours: Any = positions._counters.copy()
+        positions._counters.clear()
         with FirestoreMemoryDb(collection) as ahead:
             future = datetime.now(timezone.utc) + timedelta(days=1)
             monkeypatch.setattr(clock, "utc_now", lambda: future)
             ahead.upsert_memory(MemoryRow({}, "second", "ann"))
         monkeypatch.undo()
         monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", server.address)
-        order._orders.update(ours)
-        assert behind.read_memory("second") is not None
+        positions._counters.update(ours)
+        assert behind.read_memory("second", user_id="ann") is not None
         behind.upsert_memory(MemoryRow({}, "third", "ann"))
         assert [row.id for row in behind.read_memories(sort="asc")] == ["first", "second", "third"]
 
 
-def test_facts(server: FirestoreServer, collection: str) -> None:
-    """facts() tells which database of which project it is, and whether an emulator answers."""
+def test_server_info(server: FirestoreServer, collection: str) -> None:
+    """server_info() tells which database it is, and whether an emulator answers."""
     with open_memory_db(f"firestore://my-project/second?collection_name={collection}") as db:
         assert isinstance(db, FirestoreMemoryDb)
-        assert db.facts() == {
+        assert db.server_info() == {
             "server": f"emulator at {server.address}",
             "project": "my-project",
             "database": "second",
@@ -207,8 +212,34 @@ def test_facts(server: FirestoreServer, collection: str) -> None:
         }
 
 
-def test_facts_of_a_database_that_does_not_answer(server: FirestoreServer) -> None:
-    """facts() asks: where nobody answers it raises."""
+def test_server_info_of_a_database_that_does_not_answer(server: FirestoreServer) -> None:
+    """server_info() asks: where nothing answers it raises."""
     server.fault(method="BatchGetDocuments", code="PERMISSION_DENIED")
     with FirestoreMemoryDb() as db, pytest.raises(AccessError):
-        db.facts()
+        db.server_info()
+
+
+def test_an_empty_project_is_refused() -> None:
+    """A project_id of no characters is a ConfigError; left out, the environment names it."""
+    with pytest.raises(ConfigError, match="project_id"):
+        FirestoreMemoryDb(project_id="")
+
+
+@pytest.mark.parametrize("calls", [300])
+def test_a_burst_is_not_refused(server: FirestoreServer, collection: str, calls: int) -> None:
+    """Hundreds of threads, and hundreds of tasks, write through one object at the same moment."""
+    from buddy.memory.testing.expect import at_once
+
+    with FirestoreMemoryDb(collection) as db:
+        at_once(calls, lambda n: db.upsert_memory(MemoryRow({}, str(n), "threads")))
+    # All of them waited for one look at the markers.
+    assert server.requests == {"BatchGetDocuments": 1, "ListDocuments": 1, "Commit": 1 + calls}
+
+    async def burst() -> None:
+        async with AsyncFirestoreMemoryDb(collection) as adb:
+            rows = (MemoryRow({}, str(n), "tasks") for n in range(calls))
+            await asyncio.gather(*(adb.upsert_memory(row) for row in rows))
+
+    asyncio.run(burst())
+    with FirestoreMemoryDb(collection) as db:
+        assert [db.count_memories(user) for user in ("threads", "tasks")] == [calls, calls]

@@ -92,7 +92,7 @@ def test_long_field_paths_are_refused(col: Any) -> None:
 
 
 def test_an_unknown_database_is_not_found(client: Any) -> None:
-    """RPC: a database that nobody made is NOT_FOUND."""
+    """RPC: a database that does not exist is NOT_FOUND."""
     other = firestore.Client(database="nowhere")
     with pytest.raises(api.NotFound, match="database nowhere does not exist"):
         other.document("c/a").get(retry=None)
@@ -462,6 +462,54 @@ def test_projections_and_aggregations(five: Any) -> None:
     assert total.value == 10
     ((mean,),) = five.avg("n").get()
     assert mean.value == 2.0
+
+
+SUMS: dict[str, tuple[Any, list[Any]]] = {
+    "of a field": (lambda c: c.sum("n"), [10]),
+    "and a count of what has the field": (lambda c: c.count().sum("n"), [5, 10]),
+    "with a range of it": (lambda c: c.where(filter=Filter("n", ">=", 3)).sum("n"), [7]),
+    "in its order": (lambda c: c.order_by("n", direction=DOWN).sum("n").avg("n"), [2.0, 10]),
+    "below a map": (lambda c: c.where(filter=Filter("m.k", ">", 0)).count().sum("m.k"), [1, 4]),
+    "of nothing": (lambda c: c.where(filter=Filter("n", ">", 9)).sum("n"), [0]),
+}
+
+
+@pytest.mark.parametrize("case", SUMS)
+def test_sums_of_one_field_are_answered(five: Any, case: str) -> None:
+    """INDEXES: a sum is served by the index of its field; what lacks it is not counted either."""
+    five.document("a").update({"m": {"k": 4}})
+    make, expected = SUMS[case]
+    (found,) = make(five).get(retry=None)
+    assert sorted(result.value for result in found) == expected
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda c: c.where(filter=Filter("flag", "==", True)).sum("n"),
+        lambda c: c.where(filter=Filter("flag", ">", False)).avg("n"),
+        lambda c: c.order_by("flag").sum("n"),
+        lambda c: c.sum("n").avg("m.k"),
+        lambda c: c.where(filter=Filter("tags", "array_contains", "all")).sum("n"),
+    ],
+    ids=["an equality", "a range", "an order", "two fields", "array contains"],
+)
+def test_sums_that_need_a_composite_index_are_refused(five: Any, make: Any) -> None:
+    """INDEXES: a sum together with a filter or order of another field needs both in one index."""
+    with pytest.raises(api.FailedPrecondition, match="requires an index"):
+        make(five).get(retry=None)
+
+
+def test_a_sum_that_overflows_is_a_double(col: Any) -> None:
+    """RPC (Sum): integers are added up as such as long as the sum fits into 64 bits."""
+    for n in range(3):
+        col.document(str(n)).set({"n": 2**62})
+    ((total,),) = col.sum("n").get()
+    assert (type(total.value), total.value) == (float, 3 * 2.0**62)
+    col.document("0").delete()
+    col.document("1").set({"n": 1})
+    ((total,),) = col.sum("n").get()
+    assert total.value == 2**62 + 1
 
 
 def test_listings_show_missing_parents_and_pages(client: Any, col: Any) -> None:

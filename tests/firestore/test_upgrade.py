@@ -57,6 +57,10 @@ def firestore_values(document: Any, client: Any) -> dict[str, Any]:
         lambda db: db.read_memories(),
         lambda db: db.read_memories("ann", 3),
         lambda db: db.read_memory("a"),
+        lambda db: db.read_memory("a", user_id="ann"),
+        lambda db: db.list_users(),
+        lambda db: db.drop_table(),
+        lambda db: db.create(),
         lambda db: db.count_memories(),
         lambda db: db.delete_memory("a"),
         lambda db: db.delete_memories(["a"]),
@@ -85,9 +89,10 @@ def test_upgrade_keeps_every_row(old: list[dict[str, Any]], client: Any, collect
         assert [row.created_at for row in rows] == sorted(row.created_at for row in rows)
         for document in old:
             fields = document["fields"]
-            row = db.read_memory(fields["id"]["stringValue"])
+            user = fields["user_id"]["stringValue"]
+            row = db.read_memory(fields["id"]["stringValue"], user_id=user)
             assert row is not None
-            assert row.user_id == fields["user_id"]["stringValue"]
+            assert row.user_id == user
             assert (
                 row.memory["memory"]
                 == (fields["memory"]["mapValue"]["fields"]["memory"]["stringValue"])
@@ -110,18 +115,31 @@ def test_upgrades_at_once_do_no_harm(old: list[dict[str, Any]], collection: str)
         assert len({row.id for row in db.read_memories()}) == db.count_memories() == len(old)
 
 
-def test_one_id_of_two_users_becomes_two_rows(client: Any, collection: str) -> None:
-    """An id that two users had is kept for the first and made unique for the second."""
+def test_one_id_of_two_users_stays_two_rows(client: Any, collection: str) -> None:
+    """An id that two users had is kept for both."""
     for n, user in enumerate(("ann", "bob")):
         path = f"{collection}/{user}/memories/same"
         fields = {"id": "same", "user_id": user, "memory": {"of": user}, "created_at": n}
         client.document(path).set(fields)
     with FirestoreMemoryDb(collection) as db:
-        seen = [row.id for row in db.iter_older_memories() if isinstance(row, MemoryRow)]
-        assert seen == ["same", "same@bob"]
+        older = list(db.iter_legacy_memories())
+        assert [row.id for row in older if isinstance(row, MemoryRow)] == ["same", "same"]
         db.upgrade()
-        found = {row.id: (row.user_id, row.memory) for row in db.read_memories()}
-    assert found == {"same": ("ann", {"of": "ann"}), "same@bob": ("bob", {"of": "bob"})}
+        found = [(row.user_id, row.id, row.memory) for row in db.read_memories(sort="asc")]
+    assert found == [("ann", "same", {"of": "ann"}), ("bob", "same", {"of": "bob"})]
+
+
+def test_one_name_of_two_documents_becomes_two_rows(client: Any, collection: str) -> None:
+    """Two documents that say the same user and id are kept apart: the older one has the id."""
+    for n, user in enumerate(("ann", "bob")):
+        path = f"{collection}/{user}/memories/same"
+        client.document(path).set({"id": "same", "user_id": "x", "memory": {}, "created_at": n})
+    other = f"same@{collection}/bob/memories/same"
+    with FirestoreMemoryDb(collection) as db:
+        older = list(db.iter_legacy_memories())
+        assert [row.id for row in older if isinstance(row, MemoryRow)] == ["same", other]
+        db.upgrade()
+        assert [row.id for row in db.read_memories("x", sort="asc")] == ["same", other]
 
 
 def test_an_interrupted_upgrade_can_be_repeated(
@@ -132,5 +150,7 @@ def test_an_interrupted_upgrade_can_be_repeated(
         server.fault(method="Commit", skip=50, code="PERMISSION_DENIED")
         with pytest.raises(PermissionError):
             db.upgrade()
+        with pytest.raises(SchemaError, match=r"upgrade\(\)"):
+            db.count_memories()
         db.upgrade()
         assert db.count_memories() == len(old)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from tests.firestore_server.field_index import FieldIndex
 from tests.firestore_server.names import FieldPath
 from tests.firestore_server.protocol import Document, timestamp
 from tests.firestore_server.values import find, order_key
@@ -72,6 +73,7 @@ class Database:
     def __init__(self, name: str) -> None:
         self.name = name
         self.collections: dict[str, dict[str, Stored]] = {}
+        self._indexes: dict[str, dict[FieldPath, FieldIndex]] = {}
         self._last = 0
 
     def now(self) -> int:
@@ -90,12 +92,21 @@ class Database:
     def put(self, path: str, stored: Stored | None) -> None:
         """Store a document, or remove it (None)."""
         parent, _, id = path.rpartition("/")
+        for index in self._indexes.get(parent, {}).values():
+            index.change(self.get(path), stored)
         if stored is not None:
             self.collections.setdefault(parent, {})[id] = stored
         elif parent in self.collections:
             self.collections[parent].pop(id, None)
             if not self.collections[parent]:
                 del self.collections[parent]
+
+    def index(self, collection: str, path: FieldPath) -> FieldIndex:
+        """Return the index of a field of a collection, made when it is first asked for."""
+        indexes = self._indexes.setdefault(collection, {})
+        if path not in indexes:
+            indexes[path] = FieldIndex(path, self.collections.get(collection, {}).values())
+        return indexes[path]
 
     def within(self, parent: str, collection_id: str, descendants: bool) -> Iterator[Stored]:
         """Yield the documents of a collection, or of all with that id below ``parent``."""

@@ -8,6 +8,9 @@ order of the documents' names, and an array-contains index. They serve
 * an order by one field, without other filters;
 * one array-contains, alone.
 
+A sum or average needs its field in the index, as an order by it would: without other fields its own
+index serves (https://firebase.google.com/docs/firestore/query-data/aggregation-queries).
+
 Everything else needs a composite index, which this server never has. Queries of collection
 groups need indexes with that scope, which are not automatic either.
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from functools import cmp_to_key
 from typing import Any, NamedTuple
 
@@ -10,7 +11,10 @@ from tests.firestore_server.documents import Database, Stored
 from tests.firestore_server.filters import NAME, Condition, alternatives, name_key
 from tests.firestore_server.names import FieldPath, check_id, field_path
 from tests.firestore_server.protocol import DESCENDING, Refusal, Value, invalid
+from tests.firestore_server.scans import Wanted, candidates, field_of
 from tests.firestore_server.values import find, order_key
+
+_SUMMED = ("sum", "avg")
 
 
 class Result(NamedTuple):
@@ -30,13 +34,19 @@ class _Plan(NamedTuple):
     orders: indexes.Orders
 
 
-def run(database: Database, parent: str, query: Any) -> Result:
-    """Answer a query; refuse one that is malformed or needs a composite index."""
-    plan = _plan(database, parent, query)
+def run(
+    database: Database, parent: str, query: Any, aggregated: Sequence[FieldPath] = ()
+) -> Result:
+    """Answer a query; refuse one that is malformed or needs a composite index.
+
+    The fields of sums and averages are needed as if the query were sorted by them: an index has to
+    hold them, and a document without one of them is in no such index.
+    """
+    plan = _plan(database, parent, query, aggregated)
     indexes.check(plan.choices, plan.orders, plan.group)
     if query.offset < 0 or (query.HasField("limit") and query.limit.value < 0):
         raise invalid("offset and limit must not be negative")
-    rows = [(_keys(plan, document), document) for document in _matching(plan)]
+    rows = [(_keys(plan, document), document) for document in _matching(plan, query)]
     if len({down for _, down in plan.orders}) == 1:  # Much faster than comparing one by one.
         rows.sort(key=lambda row: row[0], reverse=plan.orders[0][1])
     else:
@@ -49,7 +59,7 @@ def run(database: Database, parent: str, query: Any) -> Result:
     return Result([document for _, document in rows], len(skipped), _mask(query))
 
 
-def _plan(database: Database, parent: str, query: Any) -> _Plan:
+def _plan(database: Database, parent: str, query: Any, aggregated: Sequence[FieldPath]) -> _Plan:
     if len(query.from_) != 1:
         raise invalid("a query names exactly one collection")
     if query.HasField("find_nearest"):
@@ -64,26 +74,31 @@ def _plan(database: Database, parent: str, query: Any) -> _Plan:
         selector.collection_id,
         selector.all_descendants,
         choices,
-        _with_implicit(orders, choices),
+        _with_implicit(orders, choices, aggregated),
     )
 
 
-def _with_implicit(orders: indexes.Orders, choices: list[list[Condition]]) -> indexes.Orders:
-    """Add what RPC (StructuredQuery.order_by) adds: fields with inequalities, and the name."""
+def _with_implicit(
+    orders: indexes.Orders, choices: list[list[Condition]], aggregated: Sequence[FieldPath]
+) -> indexes.Orders:
+    """Add what RPC (StructuredQuery.order_by) adds: fields with inequalities, and the name; before
+    it those that are aggregated."""
     orders = list(orders)
     ranged = {c.path for conditions in choices for c in conditions if c.kind == "inequality"}
     down = orders[-1][1] if orders else False
     for path in sorted(ranged - {path for path, _ in orders} - {NAME}):
         orders.append((path, down))
-    if NAME not in {path for path, _ in orders}:
+    given = {path for path, _ in orders}
+    orders += [(path, down) for path in dict.fromkeys(aggregated) if path not in given]
+    if NAME not in given:
         orders.append((NAME, orders[-1][1] if orders else False))
     return orders
 
 
-def _matching(plan: _Plan) -> list[Stored]:
+def _matching(plan: _Plan, query: Any) -> list[Stored]:
     fields = [path for path, _ in plan.orders if path != NAME]
     found = []
-    for document in plan.database.within(plan.parent, plan.collection_id, plan.group):
+    for document in _candidates(plan, query):
         if NAME not in document.keys:
             document.keys[NAME] = name_key(f"{plan.database.name}/documents/{document.path}")
         # A document without the field that is sorted by is not in the index, and not found.
@@ -93,6 +108,18 @@ def _matching(plan: _Plan) -> list[Stored]:
         ):
             found.append(document)
     return found
+
+
+def _candidates(plan: _Plan, query: Any) -> Iterable[Stored]:
+    start = _cursor(plan, query, query.start_at)[0] if query.HasField("start_at") else None
+    limit = query.offset + query.limit.value if query.HasField("limit") else None
+    wanted = Wanted(plan.choices, plan.orders, start, limit)
+    path = None if plan.group else field_of(wanted)
+    if path is None:
+        return plan.database.within(plan.parent, plan.collection_id, plan.group)
+    collection = f"{plan.parent}/{plan.collection_id}" if plan.parent else plan.collection_id
+    documents = plan.database.collections.get(collection, {})
+    return [documents[id] for id in candidates(plan.database.index(collection, path), wanted)]
 
 
 def _keys(plan: _Plan, document: Stored) -> list[Any]:
@@ -142,7 +169,14 @@ def aggregate(database: Database, parent: str, query: Any) -> tuple[dict[str, An
     """Return the values by alias, and how many index entries were counted."""
     if not 1 <= len(query.aggregations) <= 5:  # RPC: aggregations
         raise invalid("a query has one to five aggregations")
-    found = run(database, parent, query.structured_query).documents
+    fields = [
+        getattr(a, kind).field.field_path
+        for a in query.aggregations
+        for kind in _SUMMED
+        if a.HasField(kind)
+    ]
+    aggregated = [field_path(text) for text in fields]
+    found = run(database, parent, query.structured_query, aggregated).documents
     values: dict[str, Any] = {}
     for i, aggregation in enumerate(query.aggregations):
         values[aggregation.alias or f"field_{i + 1}"] = _aggregate(aggregation, found)
@@ -154,7 +188,7 @@ def _aggregate(aggregation: Any, found: list[Stored]) -> Any:
     if kind == "count":
         limit = aggregation.count.up_to.value
         return Value(integer_value=min(len(found), limit) if limit else len(found))
-    if kind not in ("sum", "avg"):
+    if kind not in _SUMMED:
         raise invalid("an aggregation needs an operator")
     path = field_path(getattr(aggregation, kind).field.field_path)
     values = [find(document.fields, path) for document in found]
@@ -167,4 +201,6 @@ def _aggregate(aggregation: Any, found: list[Stored]) -> Any:
     if kind == "avg":
         return Value(double_value=sum(numbers) / len(numbers)) if numbers else Value(null_value=0)
     total = sum(numbers)
-    return Value(double_value=total) if isinstance(total, float) else Value(integer_value=total)
+    if isinstance(total, float) or not -(2**63) <= total < 2**63:  # RPC (Sum): on overflow a double
+        return Value(double_value=total)
+    return Value(integer_value=total)
