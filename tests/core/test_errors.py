@@ -17,7 +17,7 @@ EXAMPLES = [
     tree.InvalidMemoryError("bad", "memory.a[1]"),
     tree.TooLargeError(2_000_000, 1_000_000),
     tree.ConflictError("id", 1, 2),
-    tree.OwnerMismatchError("id"),
+    tree.AmbiguousIdError("id"),
     tree.UnavailableError("SQLite", "locked"),
     tree.AccessError("no rights", 'CREATE TABLE "x" ()'),
     tree.SchemaError("old", "Call upgrade()."),
@@ -31,7 +31,7 @@ BUILTINS = {
     "BackendLoadError": ImportError,
     "InvalidMemoryError": ValueError,
     "TooLargeError": tree.InvalidMemoryError,
-    "OwnerMismatchError": PermissionError,
+    "AmbiguousIdError": LookupError,
     "UnavailableError": ConnectionError,
     "AccessError": PermissionError,
     "UnsupportedError": NotImplementedError,
@@ -51,10 +51,10 @@ def test_every_error_has_an_example_here() -> None:
 def test_an_error_is_what_one_expects_and_survives_pickling(error: tree.MemoryDbError) -> None:
     """An error is also the builtin one expects, and comes back whole from another process."""
     assert isinstance(error, BUILTINS.get(type(error).__name__, tree.MemoryDbError))
-    error.stored_ids = ("a",)
+    error.stored = ((None, "a"), ("ann", "a"))
     again = pickle.loads(pickle.dumps(error))  # noqa: S301  (made in this line)
     assert type(again) is type(error)
     assert str(again) == str(error)
-    assert again.stored_ids == ("a",)
+    assert again.stored == ((None, "a"), ("ann", "a"))
     for name in ("id", "path", "size", "limit", "expected", "actual", "statement", "claims"):
         assert getattr(again, name, None) == getattr(error, name, None)

@@ -1,31 +1,35 @@
-"""The kit itself: every mutant dies by the check that is named for it."""
+"""The kit itself: every broken backend is caught by the check that is named for it."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import pytest
 
 from buddy.memory.storage.inmemory import InMemoryStore
 from buddy.memory.testing import CHECKS, NotVerified, Subject, run_checks
 from buddy.memory.v2.db.stored import StoredMemoryDb
-from tests.core.subtle import MUTANTS
-from tests.core.test_contract import Eight
+from tests.core.broken_backends.declare import load
 
+BROKEN = load()
 BY_ID = {check.id: check for check in CHECKS}
 
 
-@pytest.mark.parametrize("name", MUTANTS)
-def test_a_broken_backend_is_caught(name: str) -> None:
+@pytest.mark.parametrize(("name", "check"), BROKEN, ids=lambda value: value)
+def test_a_broken_backend_is_caught(name: str, check: str, tmp_path: Path) -> None:
     """The named check fails on the backend that breaks its rule."""
-    kills, make = MUTANTS[name]
-    (outcome,) = run_checks(make, [BY_ID[kills]])
+    make = BROKEN[name, check]
+    (outcome,) = run_checks(lambda: make(tmp_path), [BY_ID[check]])
     assert outcome.status == "failed", outcome
 
 
-def test_every_rule_has_a_mutant() -> None:
-    """There is a mutant for each of R1 to R16."""
-    assert {kills.partition("-")[0] for kills, _ in MUTANTS.values()} == {
-        f"R{n}" for n in range(1, 17)
-    }
+def test_every_check_catches_a_broken_backend() -> None:
+    """There is a broken backend for each check, where it is for both kinds for one of them."""
+
+    def fact(check: str) -> str:
+        return check.removesuffix("-memory").removesuffix("-summary")
+
+    assert {fact(check) for _, check in BROKEN} == set(map(fact, BY_ID))
 
 
 def test_the_checks_run_without_pytest() -> None:
@@ -40,25 +44,6 @@ def test_the_checks_run_without_pytest() -> None:
     assert {outcome.status for outcome in outcomes} == {"passed", "not verified"}
     for outcome in outcomes:
         assert bool(outcome.reason) == (outcome.status == "not verified")
-
-
-def test_what_a_backend_lacks_is_not_supported() -> None:
-    """That a backend of eight methods has no summaries is said, and is no failure."""
-    db = Eight()
-    outcomes = run_checks(
-        lambda: Subject(open=lambda: db), [BY_ID["R4-limit-is-the-first-n-summary"]]
-    )
-    assert [outcome.status for outcome in outcomes] == ["not supported"]
-
-
-def test_what_the_eight_methods_do_not_owe_is_not_supported() -> None:
-    """if_version, and the user_id and the answer of a deletion, may be missing."""
-    db = Eight()
-    versions = [check for check in CHECKS if check.rule == "R13"]
-    outcomes = run_checks(lambda: Subject(open=lambda: db), versions)
-    states = {o.check.id: o.status for o in outcomes if o.check.id.endswith("-memory")}
-    assert states.pop("R13-a-version-counts-the-writes-memory") == "failed"
-    assert set(states.values()) == {"not supported"}
 
 
 def test_a_check_that_needs_more_is_not_verified() -> None:

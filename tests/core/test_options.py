@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from buddy.memory.config import expand
 from buddy.memory.errors import ConfigError
 from buddy.memory.options import build, construct, split
 
@@ -36,9 +37,22 @@ def test_options_are_taken_out_of_the_url_and_converted() -> None:
 
 
 def test_an_empty_parameter_is_none_where_that_is_allowed() -> None:
-    """An empty parameter is None where the annotation allows it, and text where not."""
-    db = build(Db, "x://?table_name=&schema=&expire=", {})
-    assert (db.table_name, db.schema, db.expire) == ("", None, None)
+    """An empty parameter is None where the annotation allows it."""
+    assert build(Db, "x://?table_name=a&expire=", {}).expire is None
+
+
+@pytest.mark.parametrize("given", ["?table_name=", "?table_name=a&schema="])
+def test_an_empty_name_of_a_store_is_refused(given: str) -> None:
+    """An empty option that names a store is refused: an unset variable is no other store."""
+    with pytest.raises(ConfigError, match="is empty"):
+        build(Db, f"x://{given}", {})
+
+
+def test_an_empty_name_from_the_environment_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable that is set and empty does not lead to another store."""
+    monkeypatch.setenv("SCHEMA", "")
+    with pytest.raises(ConfigError, match="schema is empty"):
+        build(Db, expand("x://?table_name=a&schema=${SCHEMA}"), {})
 
 
 def test_keyword_arguments_win() -> None:

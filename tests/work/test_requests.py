@@ -10,12 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from buddy.memory import open_memory_db
 from buddy.memory.v2.db.base import MemoryDb
 from buddy.memory.v2.db.schema import MemoryRow
 from tests.work.counters import COUNTED, Counter
 from tests.work.expected import EXPECTED
-from tests.work.relay import Relay, Work
+from tests.work.relay import Work
 
 Operation = Callable[[MemoryDb, int], object]
 
@@ -33,19 +32,33 @@ def many(n: int, rows: int) -> list[MemoryRow]:
     return [row(f"bulk-{n}-{number:04}", f"user-{number % 10}") for number in range(rows)]
 
 
+IDS = [f"read-{n:04}" for n in range(0, 100, 5)]
+
 SINGLE: dict[str, Operation] = {
     "upsert, new row": lambda db, n: db.upsert_memory(row(f"new-{n}")),
     "upsert, update": lambda db, n: db.upsert_memory(row(f"new-{n}")),
     "exists": lambda db, n: db.memory_exists(row(f"new-{n}")),
-    "read by id": lambda db, n: db.read_memory(f"new-{n}"),
+    "read by id": lambda db, n: db.read_memory(f"new-{n}", user_id="ann"),
+    "read by id alone": lambda db, n: db.read_memory(f"new-{n}"),
+    "read 20 by id": lambda db, n: db.read_memories_by_id(IDS, user_id="reader"),
+    "read 20 by id alone": lambda db, n: db.read_memories_by_id(IDS),
     "newest 20": lambda db, n: db.read_memories("reader", limit=20),
-    "page 100 by 50": lambda db, n: list(db.iter_memories("reader", page_size=50)),
+    "newest 20 of a prefix": lambda db, n: db.read_memories(user_prefix="read", limit=20),
+    "newest 20 of all": lambda db, n: db.read_memories(limit=20),
+    "iterate over 100 by 50": lambda db, n: list(db.iter_memories("reader", page_size=50)),
+    "page of 50": lambda db, n: db.page_memories("reader", limit=50),
     "count": lambda db, n: db.count_memories("reader"),
-    "delete": lambda db, n: db.delete_memory(f"new-{n}"),
+    "users": lambda db, n: db.list_users(limit=20),
+    "change mark": lambda db, n: db.change_mark("reader"),
+    "delete": lambda db, n: db.delete_memory(f"new-{n}", user_id="ann"),
 }
 BULK: dict[str, Operation] = {
     "bulk upsert of 200": lambda db, n: db.upsert_memories(many(n, 200)),
-    "bulk delete of 200": lambda db, n: db.delete_memories(r.id or "" for r in many(n, 200)),
+    "bulk delete of 20": lambda db, n: db.delete_memories(
+        [f"bulk-{n}-{number:04}" for number in range(0, 200, 10)], user_id="user-0"
+    ),
+    "delete of a user": lambda db, n: db.delete_user("user-3"),
+    "delete of users": lambda db, n: db.delete_users(user_prefix="user"),
 }
 
 
@@ -76,21 +89,3 @@ def test_the_work_of_each_operation(backend: str, tmp_path: Path) -> None:
         if work.sent > 1.05 * expected[name].sent or work.received > 1.05 * expected[name].received
     }
     assert grown == {}
-
-
-def test_an_id_alone(tmp_path: Path) -> None:
-    """Redis keeps a row with its user: a read by an id alone takes one round trip when the user was
-    seen before, two when not, and three when the id is another user's by now."""
-    found = []
-    with COUNTED["redis"](tmp_path) as (db, counter):
-        assert isinstance(counter, Relay)
-        with open_memory_db(f"redis://127.0.0.1:{counter.behind[1]}/0") as other:
-            other.upsert_memory(row("warm"))
-            db.memory_exists(MemoryRow({}, "warm"))  # The server knows the script.
-            for user in ("ann", "ann", "bob"):
-                other.delete_user("ann" if user == "bob" else "bob")
-                other.upsert_memory(row("a", user))
-                counter.reset()
-                assert db.memory_exists(MemoryRow({}, "a")) is True
-                found.append(counter.work()[:2])
-    assert found == [(2, 2), (1, 1), (3, 3)]

@@ -1,4 +1,4 @@
-"""The conformance kit: rules R1 to R16 as checks that any backend can run.
+"""The conformance kit: the rules as checks that any backend can run.
 
 With pytest, a backend's test file is one class and one fixture:
 

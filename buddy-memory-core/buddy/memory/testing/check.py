@@ -18,7 +18,7 @@ class NotVerified(Exception):
 
 @dataclass(frozen=True)
 class Check:
-    """One fact about a backend. ``rule`` is R1 to R16, ``fact`` a sentence."""
+    """One fact about a backend. ``rule`` is a key of RULES, ``fact`` a sentence."""
 
     rule: str
     name: str
@@ -66,7 +66,7 @@ def check(
 
 
 def check_rows(
-    rule: str, *needs: str
+    rule: str, *needs: str, only: Literal["", "sync", "async"] = ""
 ) -> Callable[[Callable[[Rows], None]], Callable[[Rows], None]]:
     """Declare a check that holds for memories and for summaries alike, and is run for both."""
 
@@ -76,7 +76,7 @@ def check_rows(
             def run(trial: Trial, kind: Kind = kind) -> None:
                 body(Rows(trial, kind))
 
-            _checks.append(_make(rule, f"{body.__name__}-{kind.value}", body, run, needs, ""))
+            _checks.append(_make(rule, f"{body.__name__}-{kind.value}", body, run, needs, only))
         return body
 
     return declare
@@ -90,7 +90,7 @@ def _make(
     needs: Iterable[str],
     only: str,
 ) -> Check:
-    fact = (described.__doc__ or "").strip().rstrip(".")
+    fact = " ".join((described.__doc__ or "").split()).rstrip(".")
     return Check(rule, name.replace("_", "-"), fact, tuple(needs), body, only)
 
 

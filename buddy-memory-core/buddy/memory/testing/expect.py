@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import datetime
+from threading import Barrier
 from typing import Any, TypeVar
 
 from buddy.memory.storage import clock as store_clock
@@ -62,5 +64,29 @@ def logged(*, everything: bool = False) -> Generator[list[str]]:
 
 def at_once(count: int, call: Callable[[int], T]) -> list[T]:
     """Call ``call(0)`` … ``call(count - 1)`` in as many threads; return the results in order."""
+    start = Barrier(count)
+
+    def wait_and_call(n: int) -> T:
+        start.wait()
+        return call(n)
+
     with ThreadPoolExecutor(count) as pool:
-        return list(pool.map(call, range(count)))
+        return list(pool.map(wait_and_call, range(count)))
+
+
+def in_a_child(call: Callable[[], object], meanwhile: Callable[[], object] = lambda: None) -> bool:
+    """Call in a forked process, and ``meanwhile`` in this one; fail where the child fails. False
+    where this system has no fork."""
+    if not hasattr(os, "fork"):
+        return False
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            call()
+            status = 0
+        finally:
+            os._exit(status)
+    meanwhile()
+    assert os.waitpid(child, 0)[1] == 0, "the child failed"
+    return True

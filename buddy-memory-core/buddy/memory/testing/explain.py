@@ -9,8 +9,10 @@ from types import CodeType, FrameType
 from typing import Any
 
 _WIDTH = 400
-_READERS = {"ids", "get", "read", "count", "payload", "updated", "table_exists"} | {
-    "len", "list", "map", "repr", "set", "sorted", "str", "type"
+_READERS = {
+    "ids", "get", "get_many", "read", "page", "count", "payload", "updated", "table_exists",
+    "list_users", "change_mark", "mark_of",
+    "len", "list", "map", "repr", "set", "sorted", "str", "type",
 }  # fmt: skip
 """Calls that may be repeated to show their value: they change nothing."""
 

@@ -18,7 +18,8 @@ from buddy.memory.errors import BackendLoadError, ConfigError, UnknownBackendErr
 from buddy.memory.registry import default, open_async_memory_db, open_memory_db
 from buddy.memory.resolve import SynchronousClassError
 from buddy.memory.testing.check import Check, Outcome, run_check
-from buddy.memory.testing.subject import AsyncView, Subject, Trial
+from buddy.memory.testing.subject import Subject, Trial
+from buddy.memory.testing.views import AsyncView
 
 NAMING = ("table_name", "collection_name", "prefix")
 """Constructor arguments that name a store; the first that a class takes is used."""

@@ -8,17 +8,16 @@ summaries by the same names.
 from __future__ import annotations
 
 import asyncio
-import inspect
 import threading
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from buddy.memory.db.base import MemoryDb as MemoryDbV1
-from buddy.memory.errors import UnsupportedError
 from buddy.memory.row import MemoryRow as MemoryRowV1
 from buddy.memory.storage.record import Kind
+from buddy.memory.testing.views import AsyncView, StoreView, capable, store_of
 from buddy.memory.v2.db.base import AsyncMemoryDb
 from buddy.memory.v2.db.schema import MemoryRow, SummaryRow
 
@@ -55,6 +54,16 @@ class Subject:
     wait_expired: Callable[[], None] | None = None
     """Returns when rows written with an expiry of one second are gone."""
 
+    order_without_clocks: bool = False
+    """Whether one user's rows are in the order of writing whatever the clocks of the processes say
+    that write them (R3)."""
+
+    order_across_users: bool = False
+    """Whether that holds over the rows of several users, too."""
+
+    burst: int = 300
+    """Threads, or tasks, that call one object at the same moment (R21)."""
+
     waits: bool = True
     """Whether calls wait for anything; those of a store in a dictionary do not."""
 
@@ -72,17 +81,21 @@ class Rows:
             "upsert": f"upsert_{one}",
             "upsert_many": f"upsert_{many}",
             "get": f"read_{one}",
+            "get_many": f"read_{many}_by_id",
+            "page": f"page_{many}",
             "read": f"read_{many}",
             "iter": f"iter_{many}",
             "count": f"count_{many}",
             "delete": f"delete_{one}",
             "delete_many": f"delete_{many}",
         }.items():
-            setattr(self, name, _capable(self.db, method))
+            setattr(self, name, capable(self.db, method))
 
     upsert: Callable[..., Any]
     upsert_many: Callable[..., list[Any]]
     get: Callable[..., Any]
+    get_many: Callable[..., list[Any]]
+    page: Callable[..., Any]
     read: Callable[..., list[Any]]
     iter: Callable[..., Iterable[Any]]
     count: Callable[..., int]
@@ -132,6 +145,11 @@ class Trial:
         self.memories = Rows(self, Kind.MEMORY)
         self.summaries = Rows(self, Kind.SUMMARY)
 
+    @property
+    def store(self) -> StoreView:
+        """The Store below the database. Raises UnsupportedError where there is none."""
+        return store_of(self.db)
+
     def open(self, how: Callable[[], Any] | None = None) -> Any:
         """Open a database, the Subject's own unless told how, and see it synchronously."""
         return self.view((how or self.subject.open)())
@@ -162,60 +180,3 @@ class Trial:
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join()
             self._loop.close()
-
-
-def _capable(db: Any, name: str) -> Callable[..., Any]:
-    """Return a method of which what the contract does not demand of it is "not supported":
-    ``if_version``, the ``user_id`` of a deletion, and telling whether there was a row."""
-    method, parameters = getattr(db, name), _parameters(db, name)
-
-    def call(*args: Any, **kwargs: Any) -> Any:
-        for option in {"if_version", "user_id"} & kwargs.keys():
-            if option not in parameters:
-                raise UnsupportedError(type(db).__name__, f"{option} of {name}")
-        result = method(*args, **kwargs)
-        if result is None and name == "delete_memory":
-            raise UnsupportedError(type(db).__name__, "telling whether there was a row")
-        return result
-
-    return call
-
-
-def _parameters(db: Any, name: str) -> Container[str]:
-    db = db.async_db if isinstance(db, AsyncView) else db
-    found = inspect.signature(getattr(getattr(db, "sync_db", db), name)).parameters
-    takes_any = any(p.kind is p.VAR_KEYWORD for p in found.values())
-    return {"if_version", "user_id"} if takes_any else found
-
-
-class AsyncView:
-    """An AsyncMemoryDb as if it were synchronous: its calls run on a loop in another thread."""
-
-    def __init__(self, db: AsyncMemoryDb, loop: asyncio.AbstractEventLoop) -> None:
-        self.async_db = db
-        self._loop = loop
-
-    def _await(self, awaitable: Any) -> Any:
-        return asyncio.run_coroutine_threadsafe(awaitable, self._loop).result()
-
-    def __getattr__(self, name: str) -> Any:
-        method = getattr(self.async_db, name)
-        if name.startswith("iter_"):
-            return lambda *args, **kwargs: iter(self._await(_collect(method, args, kwargs)))
-        if name == "to_dict":
-            return method
-        return lambda *args, **kwargs: self._await(method(*args, **kwargs))
-
-    def __repr__(self) -> str:
-        return repr(self.async_db)
-
-    def __enter__(self) -> AsyncView:
-        self._await(self.async_db.__aenter__())
-        return self
-
-    def __exit__(self, *error: Any) -> None:
-        self._await(self.async_db.__aexit__(*error))
-
-
-async def _collect(method: Any, args: Any, kwargs: Any) -> list[Any]:
-    return [row async for row in method(*args, **kwargs)]

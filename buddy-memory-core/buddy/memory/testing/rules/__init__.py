@@ -4,14 +4,23 @@ from importlib import import_module
 
 MODULES = (
     "identity",
+    "nobody",
+    "lookups",
     "times",
-    "reading",
+    "order",
+    "pages",
+    "scopes",
+    "users",
     "writing",
     "payloads",
     "failure",
     "lifecycle",
+    "asynchronous",
     "versions",
     "storage",
+    "erasure",
+    "freshness",
+    "bursts",
 )
 
 

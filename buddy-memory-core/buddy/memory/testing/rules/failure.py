@@ -24,11 +24,18 @@ def every_call(trial: Trial, db: Any) -> Iterator[tuple[str, Callable[[], Any]]]
             "upsert_many": partial(rows.upsert_many, [rows.new("a")]),
             "upsert none": partial(rows.upsert_many, []),
             "get": partial(rows.get, "a"),
+            "get of a user": partial(rows.get, "a", user_id="ann"),
+            "get_many": partial(rows.get_many, ["a", "b"]),
+            "get_many of a user": partial(rows.get_many, ["a", "b"], user_id="ann"),
+            "get none": partial(rows.get_many, []),
+            "page": partial(rows.page, limit=3),
+            "page of a prefix": partial(rows.page, limit=3, user_prefix="a"),
             "read": rows.read,
             "read of a user": partial(rows.read, "ann", 3, "asc"),
             "read none": partial(rows.read, limit=0),
             "iter": partial(_exhaust, rows.iter),
             "count": rows.count,
+            "count of a prefix": partial(rows.count, user_prefix="a"),
             "delete": partial(rows.delete, "a"),
             "delete_many": partial(rows.delete_many, ["a"]),
             "delete none": partial(rows.delete_many, []),
@@ -37,7 +44,12 @@ def every_call(trial: Trial, db: Any) -> Iterator[tuple[str, Callable[[], Any]]]
     yield "memory_exists", lambda: db.memory_exists(trial.memories.new("a"))
     for name in ("create", "table_exists", "clear", "drop_table", "ping", "upgrade"):
         yield name, getattr(db, name)
+    yield "list_users", db.list_users
+    yield "list no users", lambda: db.list_users(limit=0)
+    yield "change_mark", lambda: db.change_mark("ann")
     yield "delete_user", lambda: db.delete_user("ann")
+    yield "delete_users", lambda: db.delete_users(user_prefix="a")
+    yield "forget_user", lambda: db.forget_user("ann")
 
 
 def _exhaust(iterate: Callable[[], Iterable[Any]]) -> list[Any]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from buddy.memory.errors import InvalidMemoryError, OwnerMismatchError
+from buddy.memory.errors import AmbiguousIdError, InvalidMemoryError
+from buddy.memory.storage.users import NOBODY
 from buddy.memory.testing.check import check, check_rows
 from buddy.memory.testing.expect import at_once, raises
 from buddy.memory.testing.rules.cases import STRANGE_KEYS
@@ -58,37 +59,71 @@ def illegal_keys_are_refused(rows: Rows) -> None:
 
 
 @check_rows("R1")
-def the_owner_is_fixed_by_the_first_write(rows: Rows) -> None:
-    """An upsert of an id that another user owns raises OwnerMismatchError and changes nothing."""
-    for id, owner, other in (
-        ("a", "ann", "bob"),
-        ("b", None, "bob"),
-        ("c", "ann", None),
-        ("d", "", None),
-    ):
-        before = rows.add(id, {"of": owner}, owner)
-        error = raises(OwnerMismatchError, rows.add, id, {"of": other}, other)
-        assert "ann" not in str(error).replace(repr(id), "")
-        raises(OwnerMismatchError, rows.upsert_many, [rows.new(id, {}, other)])
-        assert rows.get(id) == before
+def a_row_is_named_by_its_user_and_its_id(rows: Rows) -> None:
+    """Users have rows with the same id side by side, and nobody has one too."""
+    users = ("ann", "bob", "", None, "Ann", "ann ")
+    for n, user in enumerate(users):
+        assert rows.add("same", {"n": n}, user).version == 1
+    for n, user in enumerate(users):
+        name = NOBODY if user is None else user
+        row = rows.get("same", user_id=name)
+        assert (row.user_id, rows.payload(row)) == (user, {"n": n})
+        assert rows.ids(name) == ["same"]
+    assert rows.add("same", {"n": 9}, "bob").version == 2
+    assert rows.delete("same", user_id="ann") is True
+    assert rows.get("same", user_id="ann") is None
+    assert rows.count() == len(users) - 1
+    assert rows.payload(rows.get("same", user_id="bob")) == {"n": 9}
 
 
 @check_rows("R1")
-def of_many_owners_at_once_one_wins(rows: Rows) -> None:
-    """Of many users who write one new id at once, one owns it and the others are refused."""
+def bulk_calls_keep_users_apart(rows: Rows) -> None:
+    """Bulk writes, reads and deletions take one id of several users for several rows."""
+    users = ("ann", "bob", None)
+    stored = rows.upsert_many([rows.new(id, {"of": u}, u) for u in users for id in ("a", "b")])
+    assert [(row.user_id, row.id) for row in stored] == [(u, id) for u in users for id in "ab"]
+    assert [rows.payload(row) for row in stored] == [{"of": u} for u in users for _ in "ab"]
+    again = rows.upsert_many([rows.new("a", {"n": 1}, "bob"), rows.new("a", {"n": 2}, "ann")])
+    assert [(row.user_id, row.version) for row in again] == [("bob", 2), ("ann", 2)]
+    found = rows.get_many(["b", "none", "a"], user_id="bob")
+    assert [row and (row.user_id, row.id) for row in found] == [("bob", "b"), None, ("bob", "a")]
+    assert rows.delete_many(["a", "b"], user_id=NOBODY) == 2
+    assert rows.delete_many(["a", "b"], user_id="bob") == 2
+    assert rows.ids(sort="asc") == ["a", "b"]
+    assert {row.user_id for row in rows.read()} == {"ann"}
+
+
+@check_rows("R1")
+def an_id_of_several_users_is_ambiguous(rows: Rows) -> None:
+    """By id alone the one row that has the id is meant; of several nothing is read or deleted."""
+    rows.add("one", user_id="ann")
+    rows.add("two", user_id="ann")
+    rows.add("two", user_id=None)
+    assert rows.get("one").user_id == "ann"
+    assert rows.get("none") is None
+    for call in (rows.get, rows.delete, lambda id: rows.delete_many(["one", id])):
+        error = raises(AmbiguousIdError, call, "two")
+        assert error.id == "two"
+        assert "ann" not in str(error)
+    raises(AmbiguousIdError, rows.get_many, ["one", "two"])
+    assert [row and row.id for row in rows.get_many(["none", "one"])] == [None, "one"]
+    assert rows.count() == 3
+    assert rows.delete("two", user_id=NOBODY) is True
+    assert rows.get("two").user_id == "ann"
+    assert rows.delete("two") is True
+    assert rows.delete_many(["one", "two"]) == 1
+
+
+@check_rows("R1")
+def writers_of_one_id_do_not_meet(rows: Rows) -> None:
+    """Many users who write one new id at once each have a row of their own."""
     rows.trial.db.create()
-
-    def write(n: int) -> str | None:
-        try:
-            stored = rows.add(key, {"by": n}, f"user {n}")
-        except OwnerMismatchError:
-            return None
-        assert rows.payload(stored) == {"by": n}
-        return f"user {n}"
-
     for key in ("a", "b", "c"):
-        (owner,) = filter(None, at_once(8, write))
-        assert (rows.get(key).user_id, rows.get(key).version) == (owner, 1)
+        stored = at_once(8, lambda n: rows.add(key, {"by": n}, f"user {n}"))  # noqa: B023
+        assert [row.version for row in stored] == [1] * 8
+        assert [rows.payload(rows.get(key, user_id=f"user {n}")) for n in range(8)] == [
+            {"by": n} for n in range(8)
+        ]
 
 
 @check_rows("R1")
@@ -99,27 +134,31 @@ def another_users_row_does_not_exist(rows: Rows) -> None:
     for user in ("bob", "", "an", "ann "):
         assert rows.get("a", user_id=user) is None
         assert rows.get("b", user_id=user) is None
+        assert rows.get_many(["a", "b"], user_id=user) == [None, None]
         assert rows.delete("a", user_id=user) is False
         assert rows.delete_many(["a", "b"], user_id=user) == 0
+    assert rows.get("a", user_id=NOBODY) is None
     assert rows.get("a", user_id="ann") == row
     assert rows.delete_many(["a", "b"], user_id="ann") == 1
     assert rows.ids() == ["b"]
 
 
 @check("R1")
-def a_row_that_is_not_stored_does_not_exist(trial: Trial) -> None:
-    """memory_exists looks for the id, and for the owner where the row names one."""
+def exists_speaks_of_exactly_that_row(trial: Trial) -> None:
+    """memory_exists looks for the user and the id of the row; without a user it is nobody's."""
     rows = trial.memories
     assert trial.db.memory_exists(rows.new("a")) is False
     rows.add("a", user_id="ann")
     assert trial.db.memory_exists(rows.new("a", {"other": 1}, "ann")) is True
-    assert trial.db.memory_exists(rows.new("a", user_id=None)) is True
+    assert trial.db.memory_exists(rows.new("a", user_id=None)) is False
     assert trial.db.memory_exists(rows.new("a", user_id="bob")) is False
     assert trial.db.memory_exists(rows.new("A")) is False
     rows.add("b", user_id=None)
+    assert trial.db.memory_exists(rows.new("b", user_id=None)) is True
     assert trial.db.memory_exists(rows.new("b", user_id="")) is False
     rows.add("c", user_id="")
     assert trial.db.memory_exists(rows.new("c", user_id="")) is True
+    assert trial.db.memory_exists(rows.new("c", user_id=None)) is False
 
 
 @check("R1")

@@ -1,21 +1,17 @@
-"""R9, R10, R12: setup, lifecycle, async."""
+"""R9, R10: setup and lifecycle."""
 
 from __future__ import annotations
 
-import asyncio
-import os
 import pickle
-from collections.abc import Awaitable, Callable
 from copy import copy, deepcopy
 from typing import Any
 
 from buddy.memory.errors import ClosedError
 from buddy.memory.testing.check import check
-from buddy.memory.testing.expect import at_once, raises
+from buddy.memory.testing.expect import at_once, in_a_child, raises
 from buddy.memory.testing.rules.failure import every_call
-from buddy.memory.testing.subject import AsyncView, Rows, Trial
-from buddy.memory.v2.db.base import AsyncMemoryDb
-from buddy.memory.v2.db.schema import MemoryRow
+from buddy.memory.testing.subject import Rows, Trial
+from buddy.memory.testing.views import AsyncView, require_close
 
 
 @check("R9")
@@ -92,6 +88,7 @@ def a_constructor_does_no_io(trial: Trial) -> None:
 @check("R10")
 def close_is_idempotent_and_final(trial: Trial) -> None:
     """close() may be repeated, and ends a with block; other calls raise ClosedError after it."""
+    require_close(trial.db)
     trial.memories.add("a")
     db = trial.open()
     raises(ZeroDivisionError, _fail_within, db, trial.rows(db))
@@ -133,6 +130,7 @@ def a_deep_copy_shares_the_store(trial: Trial) -> None:
     for twin in (deepcopy(trial.db), copy(trial.db)):
         trial.rows(twin).add("a")
         assert trial.memories.ids() == ["a"]
+        require_close(twin)
         twin.close()
         raises(ClosedError, twin.ping)
         assert trial.memories.ids() == ["a"]
@@ -159,88 +157,11 @@ def a_pickle_carries_settings_or_refuses(trial: Trial) -> None:
 @check("R10", "forks", only="sync")
 def a_forked_child_gets_its_own_connections(trial: Trial) -> None:
     """After a fork, parent and child both work, with the object that the parent used before."""
-    if not hasattr(os, "fork"):
-        return
     trial.memories.add("before")
-    child = os.fork()
-    if child == 0:
-        status = 1
-        try:
-            trial.memories.add("child")
-            status = 0 if set(trial.memories.ids()) >= {"before", "child"} else 2
-        finally:
-            os._exit(status)
-    trial.memories.add("parent")
-    assert os.waitpid(child, 0)[1] == 0
-    assert sorted(trial.memories.ids()) == ["before", "child", "parent"]
 
+    def write() -> None:
+        trial.memories.add("child")
+        assert set(trial.memories.ids()) >= {"before", "child"}
 
-@check("R12", only="async")
-def one_object_works_in_several_loops(trial: Trial) -> None:
-    """One object works in several asyncio.run calls in a row."""
-    trial.db.create()
-    db: AsyncMemoryDb = trial.db.async_db
-
-    async def write(n: int) -> list[str | None]:
-        await db.upsert_memory(MemoryRow({"n": n}, f"{n}", "ann"))
-        return [row.id async for row in db.iter_memories("ann", "asc")]
-
-    assert [asyncio.run(write(n)) for n in range(3)] == [["0"], ["0", "1"], ["0", "1", "2"]]
-    assert trial.memories.ids() == ["2", "1", "0"]
-
-
-@check("R12", only="async")
-def many_tasks_share_one_object(trial: Trial) -> None:
-    """Many tasks at once on one object lose nothing."""
-    db: AsyncMemoryDb = trial.db.async_db
-    trial.db.create()
-
-    async def write(n: int) -> Any:
-        await db.upsert_memory(MemoryRow({"n": n}, str(n), f"user {n % 3}"))
-        return await db.read_memory(str(n), user_id=f"user {n % 3}")
-
-    async def all_at_once() -> list[Any]:
-        return await asyncio.gather(*map(write, range(50)))
-
-    rows = asyncio.run(all_at_once())
-    assert [row.memory for row in rows] == [{"n": n} for n in range(50)]
-    assert trial.memories.count() == 50
-
-
-@check("R12", "waits", only="async")
-def the_loop_goes_on_during_a_call(trial: Trial) -> None:
-    """Other tasks run while a call, whichever it is, waits for the database."""
-    db: AsyncMemoryDb = trial.db.async_db
-
-    async def turns_during(call: Awaitable[object]) -> int:
-        waiting, turns = asyncio.ensure_future(call), 0
-        while not waiting.done():
-            await asyncio.sleep(0)
-            turns += 1
-        await waiting
-        return turns
-
-    async def turns_by_call() -> dict[str, int]:
-        await db.create()
-        calls: dict[str, Callable[[], Awaitable[object]]] = {
-            "upsert_memories": lambda: db.upsert_memories(
-                MemoryRow({}, f"{n}") for n in range(500)
-            ),
-            "upsert_memory": lambda: db.upsert_memory(MemoryRow({}, "a")),
-            "read_memory": lambda: db.read_memory("a"),
-            "memory_exists": lambda: db.memory_exists(MemoryRow({}, "a")),
-            "read_memories": db.read_memories,
-            "iter_memories": lambda: anext(db.iter_memories()),
-            "count_memories": db.count_memories,
-            "delete_memory": lambda: db.delete_memory("a"),
-            "delete_memories": lambda: db.delete_memories(["1", "2"]),
-            "delete_user": lambda: db.delete_user("ann"),
-            "table_exists": db.table_exists,
-            "ping": db.ping,
-            "clear": db.clear,
-        }
-        return {name: await turns_during(call()) for name, call in calls.items()}
-
-    # A call that waits for nothing is done in the first turn, or in the second one.
-    for name, turns in asyncio.run(turns_by_call()).items():
-        assert turns > 2, name
+    if in_a_child(write, meanwhile=lambda: trial.memories.add("parent")):
+        assert sorted(trial.memories.ids()) == ["before", "child", "parent"]

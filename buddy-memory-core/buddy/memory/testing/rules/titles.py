@@ -17,4 +17,6 @@ RULES = {
     "R14": "Expiry",
     "R15": "Clean-up",
     "R16": "Hostile data",
+    "R18": "Freshness",
+    "R21": "Bounds",
 }

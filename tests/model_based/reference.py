@@ -18,7 +18,7 @@ class Reference(InMemoryStore):
     """A bulk write that is refused stores nothing, or what ``told`` names: backends without
     transactions store some rows, and then have to say which."""
 
-    told: tuple[str, ...] = ()
+    told: tuple[tuple[str | None, str], ...] = ()
 
     async def put_many(self, writes: Sequence[Write]) -> list[Record]:
         before = deepcopy(self._records)
@@ -27,15 +27,15 @@ class Reference(InMemoryStore):
         except MemoryDbError as error:
             self._records = before
             for write in writes:
-                if write.record.id in self.told:
+                if write.record.key in self.told:
                     await self.put(write)
-            error.stored_ids = self.told
+            error.stored = self.told
             raise
 
-    def openers(self, faces: Iterable[str]) -> dict[str, Callable[[], Any]]:
+    def openers(self, apis: Iterable[str]) -> dict[str, Callable[[], Any]]:
         every: dict[str, Callable[[], Any]] = {
             "v1": lambda: StoredMemoryDbV1(self),
             "v2": lambda: StoredMemoryDb(self),
             "async": lambda: ThreadedMemoryDb(StoredMemoryDb(self)),
         }
-        return {face: every[face] for face in faces}
+        return {api: every[api] for api in apis}

@@ -1,17 +1,16 @@
-"""R3, R4, R5: order, limit, scope."""
+"""R3: order."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
 from itertools import islice
-from typing import Any
 
-from buddy.memory.testing.check import check, check_rows
-from buddy.memory.testing.expect import at_once, clock, raises
-from buddy.memory.testing.subject import Rows, Trial
+from buddy.memory.testing.check import check_rows
+from buddy.memory.testing.expect import at_once, clock, in_a_child, raises
+from buddy.memory.testing.subject import Rows
 
 
-def _fill(rows: Rows, count: int) -> list[str]:
+def fill(rows: Rows, count: int) -> list[str]:
     """Store rows whose ids do not sort as they are written; return the ids, oldest first."""
     ids = [f"{(n * 7) % 10}-{n}" for n in range(count)]
     for id in ids:
@@ -22,7 +21,7 @@ def _fill(rows: Rows, count: int) -> list[str]:
 @check_rows("R3")
 def order_is_the_order_of_writing(rows: Rows) -> None:
     """Reads are newest first, or oldest first for "asc", in the order of writing."""
-    ids = _fill(rows, 12)
+    ids = fill(rows, 12)
     assert rows.ids(sort="asc") == ids
     assert rows.ids(sort="desc") == rows.ids() == rows.ids(sort=None) == ids[::-1]
     assert rows.ids("ann", sort="asc") == ids
@@ -120,7 +119,7 @@ def an_unknown_sort_is_an_error(rows: Rows) -> None:
 @check_rows("R3")
 def pages_keep_the_order(rows: Rows) -> None:
     """Iteration yields what a listing returns, whatever the page size."""
-    ids = _fill(rows, 10)
+    ids = fill(rows, 10)
     rows.add("of bob", user_id="bob")
     for size in (1, 3, 5, 10, 11, 1000):
         # Bounded: a backend that repeats rows may never come to an end.
@@ -136,7 +135,7 @@ def pages_keep_the_order(rows: Rows) -> None:
 @check_rows("R3")
 def pages_do_not_move_while_rows_are_deleted(rows: Rows) -> None:
     """Rows that are deleted or added during an iteration make it neither skip nor repeat others."""
-    ids = _fill(rows, 9)
+    ids = fill(rows, 9)
     for sort in ("asc", "desc"):
         pages, left = rows.iter("ann", sort, 3), rows.ids("ann", sort=sort)
         seen = [row.id for row in islice(pages, 4)]
@@ -146,71 +145,56 @@ def pages_do_not_move_while_rows_are_deleted(rows: Rows) -> None:
         rows.upsert_many([rows.new(id) for id in ids])
 
 
-@check_rows("R4")
-def limit_is_the_first_n(rows: Rows) -> None:
-    """None reads all, 0 none, N the first N of that user in the asked order."""
-    ids = _fill(rows, 5)
-    assert rows.ids("ann", 1) == rows.ids(limit=1) == [ids[-1]]
-    rows.add("of bob", user_id="bob")
-    assert rows.ids("ann", 2) == [ids[4], ids[3]]
-    assert rows.ids("bob", 2, "asc") == ["of bob"]
-    rows.delete("of bob")
-    assert rows.ids(limit=None) == ids[::-1]
-    assert rows.read(limit=0) == []
-    for n in (1, 4, 5, 6, 2**40):
-        assert rows.ids(limit=n) == ids[::-1][:n], n
-        assert rows.ids("ann", n, "asc") == ids[:n], n
+@check_rows("R3", "order_across_users")
+def order_over_users_is_the_order_of_writing(rows: Rows) -> None:
+    """The rows of all users, of a prefix too, are in the order of writing, whatever clocks say."""
+    now = datetime.now(timezone.utc)
+    users = ("bob", "ann", None, "", "anna")
+    for n in range(15):
+        with clock(now - timedelta(hours=n)):
+            rows.add(f"{n * 7 % 10}-{n}", user_id=users[n % 5])
+    with clock(now - timedelta(days=1)):
+        rows.upsert_many(rows.new(f"{n * 7 % 10}-{n}", user_id=users[n % 5]) for n in range(15, 40))
+    written = [f"{n * 7 % 10}-{n}" for n in range(40)]
+    of_prefix = [id for n, id in enumerate(written) if n % 5 in (1, 4)]
+    assert rows.ids(sort="asc") == written
+    assert rows.ids(limit=7) == written[:-8:-1]
+    assert [row.id for row in rows.iter(page_size=3)] == written[::-1]
+    found = rows.iter(sort="asc", page_size=3, user_prefix="ann")
+    assert [row.id for row in found] == of_prefix
 
 
-@check_rows("R4")
-def a_wrong_limit_is_an_error(rows: Rows) -> None:
-    """A limit that is negative or no int is a ValueError."""
-    rows.add("a")
-    wrong: list[Any] = [-1, -(10**30), 10**30, "1", 1.5, True]
-    for limit in wrong:
-        raises(ValueError, rows.read, limit=limit)
-        raises(ValueError, rows.read, "ann", limit, "asc")
+@check_rows("R3", "forks", only="sync")
+def a_process_writes_behind_what_it_has_read(rows: Rows) -> None:
+    """A row is behind those of its user that its process has read, even by a clock that is late."""
+    _order_of_two_processes(rows, reads_before=True)
 
 
-@check_rows("R5")
-def no_user_means_all_users(rows: Rows) -> None:
-    """user_id=None reads and counts all users, also rows that have none."""
-    for n, user in enumerate(("ann", "bob", None, "")):
-        rows.add(str(n), user_id=user)
-    assert rows.ids(sort="asc") == ["0", "1", "2", "3"]
-    assert rows.count() == 4
-    assert (rows.ids("bob"), rows.count("bob")) == (["1"], 1)
-    assert (rows.ids(""), rows.count("")) == (["3"], 1)
-    assert (rows.ids("nobody"), rows.count("nobody")) == ([], 0)
+@check_rows("R3", "forks", "order_without_clocks", only="sync")
+def processes_write_behind_each_other(rows: Rows) -> None:
+    """A row is behind those that another process has written, even by a clock that is late."""
+    _order_of_two_processes(rows, reads_before=False)
 
 
-@check("R5")
-def a_table_that_was_never_made_reads_as_empty(trial: Trial) -> None:
-    """A table that was never made reads as empty, and reading or deleting does not make it."""
-    for rows in (trial.memories, trial.summaries):
-        assert rows.read() == rows.read("ann", 3, "asc") == list(rows.iter()) == []
-        assert rows.count() == rows.count("ann") == 0
-        assert rows.get("a") is None
-        assert rows.delete("a") is False
-        assert rows.delete_many(["a", "b"]) == 0
-    assert trial.db.memory_exists(trial.memories.new("a")) is False
-    assert trial.db.delete_user("ann") == {"memories": 0, "summaries": 0}
-    assert trial.db.clear() is True
-    trial.db.ping()
-    assert trial.db.table_exists() is False
-    trial.db.drop_table()
-    assert trial.db.table_exists() is False
+def _order_of_two_processes(rows: Rows, reads_before: bool) -> None:
+    now, trial = datetime.now(timezone.utc), rows.trial
+    rows.add("first")
+    rows.upsert_many([rows.new("second"), rows.new("third")])
 
+    def write_late() -> None:
+        with clock(now - timedelta(hours=1)):
+            others = trial.rows(trial.subject.open(), rows.kind)
+            if reads_before:
+                assert others.ids("ann", 1) == ["third"]
+            others.add("fourth")
+            others.upsert_many([others.new("fifth"), others.new("sixth")])
 
-@check_rows("R5")
-def the_first_write_makes_the_table(rows: Rows) -> None:
-    """The first write makes the table, single or bulk, and again after a drop."""
-    rows.add("a")
-    assert rows.trial.db.table_exists() is True
-    assert rows.ids() == ["a"]
-    rows.trial.db.drop_table()
-    assert rows.trial.db.table_exists() is False
-    assert rows.read() == []
-    rows.upsert_many([rows.new("b")])
-    assert rows.trial.db.table_exists() is True
-    assert rows.ids() == ["b"]
+    if in_a_child(write_late):
+        assert rows.ids("ann", sort="asc") == [
+            "first",
+            "second",
+            "third",
+            "fourth",
+            "fifth",
+            "sixth",
+        ]

@@ -1,4 +1,4 @@
-"""A place on each backend in turn, on servers that are started once."""
+"""An empty store on each backend in turn, on servers that are started once."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from typing import Any
 import pytest
 
 from buddy.memory.registry import open_async_memory_db, open_memory_db
-from tests.agreement.faces import Faces
 from tests.firestore_server.process import FirestoreServer
+from tests.model_based.database_apis import DatabaseApis
 from tests.servers.mongo import MongoServer
 from tests.servers.postgres import PostgresServer
 from tests.servers.redis import DURABLE, RedisCluster, RedisServer, valkey
 
 SERVERS: dict[str, Callable[[], Any]] = {
+    "memory": lambda: None,
     "sqlite": lambda: None,
     "postgres": PostgresServer,
     "mongo": MongoServer,
-    "mongo sharded": MongoServer,
     "redis": lambda: RedisServer(valkey(), *DURABLE),
     "redis cluster": lambda: RedisCluster(valkey()),
     "firestore": FirestoreServer,
@@ -39,19 +39,19 @@ def backend(request: pytest.FixtureRequest) -> Iterator[tuple[str, Any]]:
 
 
 @pytest.fixture
-def place(
+def database(
     backend: tuple[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Faces]:
-    """An empty place."""
+) -> Iterator[DatabaseApis]:
+    """An empty store."""
     name, server = backend
     number = f"{os.getpid()}x{next(_numbers)}"
     if name == "firestore":
         monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", server.address)
     url = {
+        "memory": lambda: f"memory://model-{number}",
         "sqlite": lambda: f"sqlite:///{tmp_path}/memory.db",
         "postgres": lambda: f"{server.url()}?table_name=t&schema=s{number}",
         "mongo": lambda: f"{server.url}&collection_name=c{number}",
-        "mongo sharded": lambda: f"{server.url}&collection_name=c{number}&sharded=true",
         "redis": lambda: f"{server.url}?prefix=p{number}",
         "redis cluster": lambda: f"{server.url}/?prefix=p{number}",
         "firestore": lambda: f"firestore://test-project?collection_name=c{number}",
@@ -60,8 +60,9 @@ def place(
         "v2": lambda: open_memory_db(url),
         "async": lambda: open_async_memory_db(url),
     }
-    if name.split()[0] in ("sqlite", "postgres", "mongo"):
+    if name in ("memory", "sqlite", "postgres", "mongo"):
         openers["v1"] = lambda: open_memory_db(url, version=1)
-    faces = Faces(openers)
-    yield faces
-    faces.close()
+    # In a cluster the order over users is that of the clocks of its servers.
+    apis = DatabaseApis(openers, across_users=name != "redis cluster")
+    yield apis
+    apis.close()
