@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from buddy.memory.cli import exits
+from buddy.memory.cli import exit_codes
 from tests.cli.conftest import Run
 
 
@@ -24,7 +24,7 @@ def _tool(folder: Path, *command: str) -> None:
 def test_what_is_written_is_tidy(run: Run, tmp_path: Path, name: str) -> None:
     """Lint, format and strict types are clean, whatever the length of the name."""
     folder = tmp_path / "new"
-    assert run("new-plugin", name, "--dir", str(folder)).code == exits.OK
+    assert run("new-plugin", name, "--dir", str(folder)).code == exit_codes.OK
     for command in (["ruff", "check", "."], ["ruff", "format", "--check", "."], ["mypy"]):
         _tool(folder, *command)
 
@@ -68,12 +68,12 @@ def test_names_that_are_refused(
 ) -> None:
     """Names of ours, of installed plugins, and what is no name are refused; nothing is written."""
     monkeypatch.chdir(tmp_path)
-    assert run("new-plugin", name).code == exits.USAGE
+    assert run("new-plugin", name).code == exit_codes.USAGE
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_that_exists(run: Run, tmp_path: Path) -> None:
     """Nothing is written into a folder that exists, nor where no folder can be."""
-    assert run("new-plugin", "acme", "--dir", str(tmp_path)).code == exits.USAGE
+    assert run("new-plugin", "acme", "--dir", str(tmp_path)).code == exit_codes.USAGE
     assert list(tmp_path.iterdir()) == []
-    assert run("new-plugin", "acme", "--dir", "/dev/null/x").code == exits.ACCESS
+    assert run("new-plugin", "acme", "--dir", "/dev/null/x").code == exit_codes.ACCESS

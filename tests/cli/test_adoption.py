@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from buddy.memory import open_memory_db
-from buddy.memory.cli import exits
+from buddy.memory.cli import exit_codes
 from tests.cli import legacy
 from tests.cli.conftest import Run
 from tests.cli.legacy import Planted
@@ -26,10 +26,10 @@ SOURCES = {
 
 
 PAGES = (
-    "buddy.memory.storage.sql.older.PAGE",
-    "buddy_memory_firestore.upgrade._PAGE",
+    "buddy.memory.storage.sql.legacy_table.PAGE",
+    "buddy_memory_firestore.legacy.PAGE",
     "buddy_memory_mongo.upgrade._BATCH",
-    "buddy_memory_redis.legacy.AT_ONCE",
+    "buddy_memory_redis.upgrade.AT_ONCE",
     "buddy_memory_sqlite.upgrade.PAGE",
 )
 
@@ -77,7 +77,7 @@ def test_check_says_what_it_is_and_changes_nothing(run: Run, old: Planted) -> No
     """The doctor names the older layout and both commands that help, and leaves it as it was."""
     before = old.look()
     ran = run("check", old.url, "--json")
-    assert (ran.code, ran.json[-1]["check"]) == (exits.DATA, "tables")
+    assert (ran.code, ran.json[-1]["check"]) == (exit_codes.DATA, "tables")
     assert "buddy-memory upgrade URL" in ran.json[-1]["detail"]
     assert "buddy-memory copy --from-legacy URL" in ran.json[-1]["detail"]
     assert old.look() == before
@@ -109,7 +109,7 @@ def test_copied_to_a_server(
 def test_not_copied_by_accident(run: Run, old: Planted, other_url: str) -> None:
     """Without --from-legacy an older store is refused, with what to do, and is no empty one."""
     ran = run("copy", old.url, other_url)
-    assert ran.code == exits.DATA
+    assert ran.code == exit_codes.DATA
     assert "--from-legacy" in ran.err
 
 
@@ -117,12 +117,12 @@ def test_brought_up_where_it_stands(run: Run, process: Run, old: Planted) -> Non
     """After a yes, and not before, every row is there with id, owner, payload and times."""
     before = old.look()
     asked = process("upgrade", old.url)
-    assert asked.code == exits.INTERRUPTED
+    assert asked.code == exit_codes.INTERRUPTED
     assert "200 memories of older software can be read" in asked.out
     assert old.look() == before
     ran = run("upgrade", old.url, "--yes", "--json")
     assert ran.code == 0
-    assert ran.json == {"older": 200, "readable": 200, "unreadable": 0, "left": 0}
+    assert ran.json == {"legacy": 200, "readable": 200, "unreadable": 0, "left": 0}
     assert rows(old.url) == old.rows
     assert run("check", old.url).code == 0
     assert run("upgrade", old.url).out == "The layout is current: 200 rows can be read.\n"

@@ -21,7 +21,7 @@ from pymongo import MongoClient
 from redis import Redis
 
 from buddy.memory import open_memory_db
-from buddy.memory.cli import exits
+from buddy.memory.cli import exit_codes
 from buddy.memory.v2.db.base import MemoryDb
 from buddy.memory.v2.db.schema import MemoryRow
 from tests.cli.conftest import Run
@@ -235,7 +235,7 @@ def test_odd_rows_are_copied_or_named(run: Run, odd: Odd, other_url: str) -> Non
     started, before = datetime.now(timezone.utc), odd.look()
     assert before.keys() == odd.unreadable
     ran = run("copy", "--from-legacy", odd.url, other_url, "--json")
-    assert ran.code == exits.NO
+    assert ran.code == exit_codes.NO
     assert (ran.json["new"], ran.json["complete"], ran.json["verified"]) == (4, False, True)
     assert {row["id"] for row in ran.json["unreadable_rows"]} == odd.unreadable
     assert ran.json["unreadable"] == len(odd.unreadable)
@@ -251,7 +251,7 @@ def test_odd_rows_are_brought_up_or_stay(run: Run, odd: Odd) -> None:
     """upgrade() brings up what can be read; the others are named before, and stay as they stood."""
     started, before = datetime.now(timezone.utc), odd.look()
     ran = run("upgrade", odd.url, "--yes")
-    assert ran.code == exits.NO
+    assert ran.code == exit_codes.NO
     assert "4 memories of older software can be read." in ran.out
     assert f"{len(odd.unreadable)} rows cannot be read, and will stay as they stand:" in ran.out
     for id in odd.unreadable:
@@ -259,7 +259,7 @@ def test_odd_rows_are_brought_up_or_stay(run: Run, odd: Odd) -> None:
     check_rows(odd.url, started)
     assert odd.look() == before
     again = run("upgrade", odd.url, "--yes", "--json")
-    assert again.code == exits.NO
+    assert again.code == exit_codes.NO
     assert again.json["readable"] == 4
     assert again.json["unreadable"] + again.json["left"] == len(odd.unreadable)
 
@@ -270,7 +270,7 @@ def test_odd_rows_are_brought_up_or_stay(run: Run, odd: Odd) -> None:
 def test_a_store_of_today_is_no_older_one(run: Run, db: MemoryDb, url: str, other_url: str) -> None:
     """--from-legacy on a current store says so and copies nothing."""
     ran = run("copy", "--from-legacy", url, other_url)
-    assert ran.code == exits.DATA
+    assert ran.code == exit_codes.DATA
     assert "its layout is current. Leave out --from-legacy" in ran.err
     with open_memory_db(other_url) as other:
         assert not other.table_exists()
@@ -283,9 +283,40 @@ def test_a_source_that_does_not_exist(
     """A wrong name is no empty store, and nothing is made at either end."""
     for command in (("copy", *option, url, other_url), ("export", url, str(tmp_path / "x.jsonl"))):
         ran = run(*command)
-        assert ran.code == exits.DATA
+        assert ran.code == exit_codes.DATA
         assert "There is nothing of this name yet" in ran.err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_layout_before_rows_were_named_by_user_and_id(
+    run: Run, other_url: str, tmp_path: Path
+) -> None:
+    """A store of an earlier buddy-memory is refused by every command, changed by none, and the
+    error says how its rows get here."""
+    connection = sqlite3.connect(tmp_path / "earlier.db")
+    with connection:
+        connection.execute(
+            "CREATE TABLE memory (seq INTEGER NOT NULL PRIMARY KEY, id TEXT NOT NULL UNIQUE,"
+            " user_id TEXT, memory TEXT NOT NULL, created_at DATETIME NOT NULL,"
+            " updated_at DATETIME NOT NULL, version BIGINT DEFAULT 1 NOT NULL)"
+        )
+        connection.execute("INSERT INTO memory VALUES (1, 'a', 'ann', '{}', '', '', 1)")
+    connection.close()
+    before = (tmp_path / "earlier.db").read_bytes()
+    url = f"sqlite:///{tmp_path / 'earlier.db'}"
+    for command in (
+        *(("ls", url), ("users", url), ("stats", url), ("show", url, "a"), ("rm", url, "a")),
+        *(("add", url, "x"), ("forget", url, "ann", "--yes"), ("upgrade", url, "--yes")),
+        *(("copy", url, other_url), ("copy", "--from-legacy", url, other_url)),
+        *(("export", url, str(tmp_path / "x.jsonl")), ("check", url)),
+    ):
+        ran = run(*command)
+        assert ran.code == exit_codes.DATA, command
+        said = " ".join((ran.out + ran.err).split())
+        assert "Export it with the release that wrote it, and import it here" in said
+    assert (tmp_path / "earlier.db").read_bytes() == before
+    assert not (tmp_path / "x.jsonl").exists()
+    assert not (tmp_path / "other.db").exists()
 
 
 def test_an_empty_store_is_copied(run: Run, url: str, other_url: str) -> None:
@@ -303,7 +334,7 @@ def test_a_table_of_others_is_no_older_one(run: Run, other_url: str, tmp_path: P
     url = f"sqlite:///{tmp_path / 'app.db'}"
     for command in (("copy", "--from-legacy", url, other_url), ("upgrade", url)):
         ran = run(*command)
-        assert ran.code == exits.DATA
+        assert ran.code == exit_codes.DATA
         assert "is not one of ours" in ran.err or "layout is current" in ran.err
 
 
@@ -320,7 +351,7 @@ def test_columns_of_others_are_left_behind_by_a_copy(
     connection.close()
     url = f"sqlite:///{tmp_path / 'old.db'}"
     ran = run("upgrade", url, "--yes")
-    assert ran.code == exits.DATA
+    assert ran.code == exit_codes.DATA
     assert "extra" in ran.err
     assert "copy --from-legacy" in ran.err
     assert run("copy", "--from-legacy", url, other_url, "--json").json["complete"] is True
@@ -335,7 +366,7 @@ def test_what_older_software_writes_after_an_upgrade_is_found(run: Run, mongo: s
     with MongoClient(mongo) as client:  # type: MongoClient[dict[str, Any]]
         client[database]["old notes"].insert_one(late)
     ran = run("check", odd.url, "--json")
-    assert (ran.code, ran.json[-1]["state"]) == (exits.DATA, "failed")
+    assert (ran.code, ran.json[-1]["state"]) == (exit_codes.DATA, "failed")
     assert "There are memories of older software" in ran.json[-1]["detail"]
     assert run("upgrade", odd.url, "--yes", "--json").json["readable"] == 5
 
@@ -343,7 +374,7 @@ def test_what_older_software_writes_after_an_upgrade_is_found(run: Run, mongo: s
 def test_a_plugin_has_no_older_memories(run: Run, other_url: str) -> None:
     """A database of the eight methods has no older layout that anybody knows."""
     ran = run("copy", "--from-legacy", f"{Plugin.__module__}:Plugin", other_url)
-    assert ran.code == exits.DATA
+    assert ran.code == exit_codes.DATA
     assert "layout is current" in ran.err
 
 

@@ -10,14 +10,14 @@ from pathlib import Path
 import click
 import pytest
 
-from buddy.memory.cli import exits
+from buddy.memory.cli import exit_codes
 from buddy.memory.cli.app import cli
 from buddy.memory.errors import (
     AccessError,
+    AmbiguousIdError,
     BackendLoadError,
     ConfigError,
     MemoryDbError,
-    OwnerMismatchError,
     SchemaError,
     TooLargeError,
     UnavailableError,
@@ -52,7 +52,7 @@ def test_every_command_but_completion_has_json(run: Run) -> None:
 def test_an_error_is_one_line(process: Run) -> None:
     """An error of the library is one line on standard error, without a traceback."""
     ran = process("ls", "sqlite:///missing/../folder/x.db?tabel_name=y")
-    assert ran.code == exits.USAGE
+    assert ran.code == exit_codes.USAGE
     assert ran.out == ""
     assert ran.err.startswith("error: ")
     assert "did you mean 'table_name'" in ran.err
@@ -65,14 +65,14 @@ def test_an_error_as_json(run: Run) -> None:
     error = json.loads(ran.err)
     assert ran.out == ""
     assert error["error"] == "UnknownBackendError"
-    assert error["exit_code"] == ran.code == exits.USAGE
+    assert error["exit_code"] == ran.code == exit_codes.USAGE
 
 
 def test_wrong_usage_as_json(run: Run, process: Run, db: MemoryDb, url: str) -> None:
     """Wrong usage and a question without an answer are JSON, too; after "--" it is no option."""
     ran = run("ls", url, "--limit", "x", "--json")
-    assert (ran.code, ran.out) == (exits.USAGE, "")
-    assert json.loads(ran.err)["exit_code"] == exits.USAGE
+    assert (ran.code, ran.out) == (exit_codes.USAGE, "")
+    assert json.loads(ran.err)["exit_code"] == exit_codes.USAGE
     ran = process("forget", url, "ann", "--json")
     assert json.loads(ran.err.splitlines()[-1])["error"] == "Aborted"
     assert run("ls", "sqlit://", "--", "--json").err.startswith("Usage")
@@ -85,7 +85,7 @@ def test_no_password_is_shown(run: Run, command: str) -> None:
     for port in ("1", "nonsense"):
         url = f"postgresql://me:{SECRET}@127.0.0.1:{port}/x?table_name=t"
         ran = run(command, url)
-        assert ran.code in (exits.USAGE, exits.UNAVAILABLE)
+        assert ran.code in (exit_codes.USAGE, exit_codes.UNAVAILABLE)
         assert SECRET not in ran.out + ran.err
 
 
@@ -100,7 +100,7 @@ def test_a_plugins_errors_are_redacted_too(run: Run) -> None:
     """A password in an error of somebody else's backend is not shown either."""
     for args in ((), ("--json",)):
         ran = run("ls", f"{__name__}:Talkative", *args)
-        assert ran.code == exits.UNAVAILABLE
+        assert ran.code == exit_codes.UNAVAILABLE
         assert "acme://me:***@host/x" in ran.err
 
 
@@ -120,14 +120,14 @@ def test_the_url_may_come_from_the_environment(process: Run) -> None:
         (AccessError("x"), 4),
         (SchemaError("x"), 5),
         (TooLargeError(2, 1), 5),
-        (OwnerMismatchError("x"), 5),
+        (AmbiguousIdError("x"), 5),
         (MemoryDbError("x"), 5),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else str(value),
 )
 def test_exit_codes(error: MemoryDbError, code: int) -> None:
     """A kind of error has the exit code that is documented."""
-    assert exits.code_of(error) == code
+    assert exit_codes.code_of(error) == code
 
 
 def test_a_statement_to_run_keeps_its_lines(
@@ -140,7 +140,7 @@ def test_a_statement_to_run_keeps_its_lines(
 
     monkeypatch.setattr(MemoryDb, "from_url", refuse)
     ran = run("ls", url)
-    assert ran.code == exits.ACCESS
+    assert ran.code == exit_codes.ACCESS
     assert "CREATE TABLE x (\n  id text\n)\n" in ran.err
 
 
@@ -161,7 +161,7 @@ def test_a_pipe_that_is_closed_early_is_no_error(tmp_path: Path, db: MemoryDb, u
     process.stdout.close()
     with process.stderr:
         assert b"Traceback" not in process.stderr.read()
-    assert process.wait() == exits.NO
+    assert process.wait() == exit_codes.NO
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
@@ -207,5 +207,5 @@ def test_without_the_extra_it_says_what_to_install(
     """Without click the command names the extra."""
     monkeypatch.setattr("buddy.memory.cli.find_spec", lambda name: None)
     ran = run("backends")
-    assert ran.code == exits.USAGE
+    assert ran.code == exit_codes.USAGE
     assert "buddy-memory-core[cli]" in ran.err

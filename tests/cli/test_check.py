@@ -14,7 +14,7 @@ import pytest
 from redis import Redis
 
 from buddy.memory import open_memory_db
-from buddy.memory.cli import exits, installation
+from buddy.memory.cli import exit_codes, installation
 from buddy.memory.storage.stored import StoredContract
 from buddy.memory.v2.db.base import MemoryDb
 from tests.cli.conftest import Run
@@ -58,6 +58,18 @@ def test_settings_that_lose_writes(run: Run, db: MemoryDb, url: str, tmp_path: P
     assert ran.code == 0
     assert _states(ran.json)["risk"] == "warning"
     assert "! risk         all is gone when this process ends" in run("check", "sqlite://").out
+
+
+@pytest.mark.parametrize("url", ["memory://", "memory://cli", "sqlite", "sqlite://"])
+def test_a_store_in_memory(run: Run, url: str) -> None:
+    """check, ls and add say that a store in memory is gone when the command ends."""
+    risks = [item["detail"] for item in run("check", url, "--json").json if item["check"] == "risk"]
+    assert len(risks) == 1
+    for command in (("ls", url), ("add", url, "x"), ("add", url, "x", "--json")):
+        ran = run(*command)
+        assert ran.code == 0
+        assert "this store is in memory, and gone when the command ends" in ran.err
+    assert run("ls", url, "--json").err == ""
 
 
 def test_what_servers_tell_of_losses(
@@ -107,7 +119,7 @@ def test_an_older_layout(run: Run, tmp_path: Path) -> None:
     shutil.copy(LEGACY / "sqlite_buddy300_v2.db", tmp_path / "old.db")
     url = f"sqlite:///{tmp_path / 'old.db'}?table_name=user_memories"
     ran = run("check", url, "--json")
-    assert ran.code == exits.DATA
+    assert ran.code == exit_codes.DATA
     assert _states(ran.json)["tables"] == "failed"
     assert "buddy-memory upgrade URL" in ran.json[-1]["detail"]
 
@@ -115,14 +127,14 @@ def test_an_older_layout(run: Run, tmp_path: Path) -> None:
 def test_an_unreachable_server(run: Run) -> None:
     """What cannot be reached gives the exit code for that, and nothing after it is tried."""
     ran = run("check", "postgresql://u:pw@127.0.0.1:1/x?table_name=t", "--json")
-    assert ran.code == exits.UNAVAILABLE
+    assert ran.code == exit_codes.UNAVAILABLE
     assert ran.json[-1]["check"] == "connection"
 
 
 def test_a_wrong_config(run: Run) -> None:
     """A config that names nothing is a finding, too."""
     ran = run("check", "sqlit://", "--json")
-    assert ran.code == exits.USAGE
+    assert ran.code == exit_codes.USAGE
     assert _states(ran.json)["config"] == "failed"
 
 
@@ -181,7 +193,7 @@ def test_check_reports_the_installation(
     _install(tmp_path, "old-buddy", {"buddy/memory/agent.py": "theirs = 1\n"})
     monkeypatch.syspath_prepend(tmp_path)
     ran = run("check", url)
-    assert ran.code == exits.NO
+    assert ran.code == exit_codes.NO
     assert "old-buddy has files in buddy/memory, too" in ran.out
     assert "✓ connection" in ran.out
 
@@ -218,10 +230,10 @@ RISKS: dict[str, tuple[str, dict[str, str], str]] = {
 }
 
 
-@pytest.mark.parametrize(("url", "facts", "wanted"), RISKS.values(), ids=RISKS)
-def test_what_settings_mean(url: str, facts: dict[str, str], wanted: str) -> None:
+@pytest.mark.parametrize(("url", "info", "wanted"), RISKS.values(), ids=RISKS)
+def test_what_settings_mean(url: str, info: dict[str, str], wanted: str) -> None:
     """Each setting that may lose what was acknowledged is one clause; sound ones are none."""
     with open_memory_db(url) as db:
         assert isinstance(db, StoredContract)
-        found = db.risks(facts)
+        found = db.durability_warnings(info)
     assert [wanted in risk for risk in found] == ([True] if wanted else [])

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from buddy.memory import open_memory_db
-from buddy.memory.cli import exits
+from buddy.memory.cli import exit_codes
 from buddy.memory.errors import TooLargeError, UnavailableError, UnsupportedError
 from buddy.memory.storage.inmemory import InMemoryStore
 from buddy.memory.storage.record import Record, Write
@@ -61,7 +61,7 @@ def test_rows_in_the_way(run: Run, db: MemoryDb, url: str, other_url: str) -> No
         other.upsert_memory(MemoryRow({"mine": True}, "own", "ann"))
         before = everything(other_url)
         ran = run("copy", url, other_url)
-        assert ran.code == exits.DATA
+        assert ran.code == exit_codes.DATA
         assert "rows: 1; of these, not in the source with the same content: 1" in ran.err
         assert "--merge" in ran.err
         assert everything(other_url) == before
@@ -70,13 +70,16 @@ def test_rows_in_the_way(run: Run, db: MemoryDb, url: str, other_url: str) -> No
         assert run("copy", url, other_url, "--merge").code == 0
 
 
-def test_the_same_id_with_other_content(run: Run, db: MemoryDb, url: str, other_url: str) -> None:
+def test_a_row_with_other_content(run: Run, db: MemoryDb, url: str, other_url: str) -> None:
     """A row that differs is left alone and named, unless --overwrite; a second run finds peace."""
     with open_memory_db(other_url) as other:
         other.upsert_memory(MemoryRow({"memory": "theirs"}, "m1", "bob"))
         ran = run("copy", url, other_url, "--merge", "--json")
-        assert ran.code == exits.NO
-        assert (ran.json["differing_ids"], ran.json["complete"]) == (["m1"], False)
+        assert ran.code == exit_codes.NO
+        assert (ran.json["differing_rows"], ran.json["complete"]) == (
+            [{"user_id": "bob", "id": "m1"}],
+            False,
+        )
         row = other.read_memory("m1")
         assert row is not None
         assert row.memory == {"memory": "theirs"}
@@ -104,21 +107,22 @@ def test_the_same_content_with_other_times(
 def test_another_users_row_is_never_touched(
     run: Run, db: MemoryDb, url: str, other_url: str
 ) -> None:
-    """An id that another user owns at the destination stays with that user."""
+    """A row of another user with the same id is another row, with --overwrite, too."""
     with open_memory_db(other_url) as other:
-        other.upsert_memory(MemoryRow({"memory": "Number 1"}, "m1", "eve"))
-        ran = run("copy", url, other_url, "--overwrite")
-        assert ran.code == exits.NO
-        assert "left alone 1 row, with other content or of another user: m1" in ran.out
-        row = other.read_memory("m1")
-        assert row is not None
-        assert row.user_id == "eve"
+        theirs = other.upsert_memory(MemoryRow({"memory": "Number 1"}, "m1", "eve"))
+        ran = run("copy", url, other_url, "--overwrite", "--json")
+        assert (ran.code, ran.json["new"], ran.json["overwritten"]) == (0, 7, 0)
+        assert other.read_memory("m1", user_id="eve") == theirs
+        other.upsert_memory(MemoryRow({"memory": "theirs"}, "m1", "bob"))
+        ran = run("copy", url, other_url, "--merge")
+        assert ran.code == exit_codes.NO
+        assert "left alone 1 row, there with other content: m1 of bob" in ran.out
 
 
 def test_unreadable_rows(run: Run, db: MemoryDb, url: str, other_url: str, tear: None) -> None:
     """A row of the source that cannot be decoded is named and left out; the others are copied."""
     ran = run("copy", url, other_url, "--json")
-    assert ran.code == exits.NO
+    assert ran.code == exit_codes.NO
     assert (ran.json["unreadable"], ran.json["new"], ran.json["complete"]) == (1, 6, False)
     assert "'m2'" in ran.err
 
@@ -135,7 +139,7 @@ def test_a_full_disk(url: str, other_url: str) -> None:
     )
     command = [sys.executable, "-c", script, url, other_url]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == exits.UNAVAILABLE
+    assert done.returncode == exit_codes.UNAVAILABLE
     assert "rows were done before this; the same command continues from there." in done.stderr
     with open_memory_db(url) as db, open_memory_db(other_url) as other:
         there = other.count_memories()

@@ -14,7 +14,7 @@ from time import monotonic, sleep
 import pytest
 
 from buddy.memory import open_memory_db
-from buddy.memory.cli import exits
+from buddy.memory.cli import exit_codes
 from buddy.memory.v2.db.base import MemoryDb
 from buddy.memory.v2.db.schema import MemoryRow
 from tests.cli.conftest import Ran, Run, everything
@@ -45,7 +45,7 @@ def test_the_file(run: Run, db: MemoryDb, url: str, tmp_path: Path) -> None:
     run("export", url, str(file))
     lines = [json.loads(line) for line in file.read_bytes().split(b"\n")[:-1]]
     assert lines[0]["format"] == "buddy-memory"
-    assert lines[0]["version"] == 1
+    assert lines[0]["version"] == 2
     assert lines[-1] == {"end": {"memories": 5, "summaries": 2}}
     assert [line["id"] for line in lines[1:-1]] == ["m0", "m1", "m2", "m3", "m4", "s0", "s1"]
     assert lines[2] == {
@@ -67,15 +67,17 @@ def test_through_pipes(process: Run, db: MemoryDb, url: str, other_url: str) -> 
     assert process("import", other_url, "-", stdin=ran.out.encode()).code == 0
     assert everything(other_url) == everything(url)
     again = process("import", other_url, "-", stdin=ran.out.encode())
-    assert again.code == exits.DATA
+    assert again.code == exit_codes.DATA
     assert "a pipe cannot be read twice" in again.err
     assert process("import", other_url, "-", "--merge", stdin=ran.out.encode()).code == 0
 
 
 def test_export_of_one_user(run: Run, db: MemoryDb, url: str, tmp_path: Path) -> None:
-    """--user exports what one user owns, as a request for one's data needs it."""
+    """--user exports what one user has, as a request for one's data needs it."""
     ran = run("export", url, str(tmp_path / "x"), "--user", "ann", "--json")
     assert (ran.json["memories"], ran.json["summaries"]) == (2, 2)
+    ran = run("export", url, str(tmp_path / "x"), "--nobody", "--json")
+    assert (ran.json["memories"], ran.json["summaries"]) == (1, 0)
 
 
 def test_import_twice(run: Run, db: MemoryDb, url: str, other_url: str, tmp_path: Path) -> None:
@@ -100,11 +102,11 @@ def test_a_torn_line(run: Run, db: MemoryDb, url: str, other_url: str, tmp_path:
     torn = tmp_path / "torn.jsonl"
     torn.write_bytes(b"".join(lines[:4]) + lines[4][:30])
     ran = run("import", other_url, str(torn))
-    assert ran.code == exits.DATA
+    assert ran.code == exit_codes.DATA
     assert f"{torn}, line 5: the line is torn" in ran.err
     assert "3 rows were done" in ran.err
     ran = run("import", f"sqlite:///{tmp_path / 'third.db'}", str(torn), "--json")
-    assert json.loads(ran.err)["exit_code"] == exits.DATA
+    assert json.loads(ran.err)["exit_code"] == exit_codes.DATA
     assert len(everything(other_url)) == 3
     ran = run("import", other_url, str(tmp_path / "x.jsonl"), "--json")
     assert (ran.json["new"], ran.json["same"]) == (4, 3)
@@ -119,11 +121,11 @@ def test_a_file_that_was_cut_between_lines(
     cut = tmp_path / "cut.jsonl"
     cut.write_bytes(b"".join(lines[:5]))
     ran = run("import", other_url, str(cut))
-    assert ran.code == exits.DATA
+    assert ran.code == exit_codes.DATA
     assert "line 6: the file ends before" in ran.err
     cut.write_bytes(b"".join(lines[:3] + lines[4:]))
     ran = run("import", other_url, str(cut))
-    assert ran.code == exits.DATA
+    assert ran.code == exit_codes.DATA
     assert "lines are lost" in ran.err
 
 
@@ -137,7 +139,7 @@ def test_a_compressed_file_that_was_cut(
         for damaged in (whole.read_bytes()[:-20], whole.read_bytes()[:6] + b"no such thing"):
             whole.write_bytes(damaged)
             ran = run("import", other_url, str(whole))
-            assert ran.code == exits.DATA
+            assert ran.code == exit_codes.DATA
             assert "cut off or damaged" in ran.err
 
 
@@ -157,7 +159,7 @@ def test_a_wrong_file(run: Run, url: str, tmp_path: Path, content: bytes, messag
     """A file that is none of ours is refused with what is wrong, and nothing is stored or made."""
     (tmp_path / "wrong").write_bytes(content)
     ran = run("import", url, str(tmp_path / "wrong"))
-    assert ran.code == exits.DATA
+    assert ran.code == exit_codes.DATA
     assert message in ran.err
     assert not (tmp_path / "memory.db").exists()
 
@@ -172,6 +174,10 @@ def test_a_wrong_file(run: Run, url: str, tmp_path: Path, content: bytes, messag
         ("created_at", "yesterday"),
         ("updated_at", "2026-01-01T00:00:00"),
         ("row_version", True),
+        ("expires_at", "soon"),
+        ("expires_at", None),
+        ("vector", "no base64!"),
+        ("vector", 7),
         ("extra", 1),
     ],
 )
@@ -183,7 +189,7 @@ def test_a_wrong_field(
     lines[2] = json.dumps({**json.loads(lines[2]), field: value}).encode() + b"\n"
     (tmp_path / "x.jsonl").write_bytes(b"".join(lines))
     ran = run("import", other_url, str(tmp_path / "x.jsonl"))
-    assert ran.code == exits.DATA
+    assert ran.code == exit_codes.DATA
     assert "line 3: " in ran.err
     assert field in ran.err or field == "kind"
 
@@ -201,7 +207,7 @@ def test_a_full_disk(run: Run, db: MemoryDb, url: str, tmp_path: Path) -> None:
     db.upsert_memories(MemoryRow({"memory": "x" * 500}, f"big{n}", "ann") for n in range(400))
     db.close()
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    assert done.returncode == exits.DATA
+    assert done.returncode == exit_codes.DATA
     assert "cannot be written: File too large" in done.stderr
     assert target.read_text() == "the old one"
     assert not list(tmp_path.glob(".x*"))
@@ -210,7 +216,7 @@ def test_a_full_disk(run: Run, db: MemoryDb, url: str, tmp_path: Path) -> None:
 def test_a_folder_that_is_missing(run: Run, db: MemoryDb, url: str, tmp_path: Path) -> None:
     """A file in a folder that does not exist is an error, not a traceback."""
     ran = run("export", url, str(tmp_path / "none" / "x.jsonl"))
-    assert ran.code == exits.DATA
+    assert ran.code == exit_codes.DATA
     assert "No such file or directory" in ran.err
 
 
@@ -219,7 +225,7 @@ def test_export_names_unreadable_rows(
 ) -> None:
     """Rows that cannot be decoded are named and counted, and the exit code tells."""
     ran = run("export", url, str(tmp_path / "x.jsonl"), "--json")
-    assert ran.code == exits.NO
+    assert ran.code == exit_codes.NO
     assert (ran.json["memories"], ran.json["unreadable"]) == (4, 1)
     assert "'m2'" in ran.err
 

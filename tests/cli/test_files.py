@@ -12,7 +12,7 @@ from threading import Thread
 import pytest
 
 from buddy.memory import open_memory_db
-from buddy.memory.cli import exits
+from buddy.memory.cli import exit_codes
 from buddy.memory.errors import UnavailableError
 from buddy.memory.transfer import files
 from buddy.memory.v2.db.base import MemoryDb
@@ -47,7 +47,7 @@ def test_zstandard_where_it_is_missing(
     """Where Python cannot compress so, that is said; nothing is written under a wrong name."""
     monkeypatch.setitem(files._MODULES, ".zst", ("no_such_module",))
     ran = run("export", url, str(tmp_path / "out.zst"))
-    assert ran.code == exits.DATA
+    assert ran.code == exit_codes.DATA
     assert "pip install backports.zstd" in ran.err
     assert not (tmp_path / "out.zst").exists()
 
@@ -80,7 +80,7 @@ def test_a_pipe_with_a_name_is_read_once(run: Run, db: MemoryDb, url: str, tmp_p
     assert run("import", other, str(pipe)).code == 0
     assert everything(other) == everything(url)
     again = run("import", other, str(pipe))
-    assert again.code == exits.DATA
+    assert again.code == exit_codes.DATA
     assert "a pipe cannot be read twice" in again.err
 
 
@@ -111,7 +111,7 @@ def test_standard_output_on_a_full_disk(
 ) -> None:
     """A full disk behind standard output is one line and an exit code."""
     ran = process(command[0], url, *command[1:], stdout="/dev/full")
-    assert ran.code == exits.DATA
+    assert ran.code == exit_codes.DATA
     assert "No space left on device" in ran.err
     assert "Traceback" not in ran.err
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from buddy.memory import open_memory_db
-from buddy.memory.cli.commands import look
+from buddy.memory.cli import row_output
 from buddy.memory.cli.output import emit_each, listing
 from buddy.memory.cli.wide import PAGE
 from buddy.memory.storage.contract import PAGE_SIZE
@@ -96,6 +96,6 @@ def test_a_page_is_read_when_its_rows_are_printed(
     with open_memory_db(url) as db:
         db.upsert_memories(MemoryRow({"memory": "x"}) for _ in range(3 * PAGE_SIZE))
     monkeypatch.setattr(SqlStore, "page", page)
-    monkeypatch.setattr(look, printer, lambda *args: next(args[-1]))
+    monkeypatch.setattr(row_output, printer, lambda *args: next(args[-1]))
     assert run("ls", url, "--all", *options).code == 0
     assert pages == 1

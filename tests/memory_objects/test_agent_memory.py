@@ -138,10 +138,35 @@ def test_config_strings_and_copies(tmp_path):
         assert texts(memory.load_user_memories()) == ["I like tea"]
 
 
-def test_a_foreign_row_under_the_id_of_the_words_is_left_alone(db_v1, call):
-    """Words whose id another user's row happens to have become a memory of their own."""
+def test_another_users_row_of_the_same_id_is_another_row(db_v1, call):
+    """Words whose id another user's row happens to have are kept under that id all the same."""
     id = content_id({"memory": "hello"}, None)
-    db_v1.upsert_memory(MemoryRow({"memory": "hello"}, "bob", id=id))
+    db_v1.upsert_memory(MemoryRow({"memory": "theirs"}, "bob", id=id))
     (made,) = call(AgentMemory(db_v1), "update_memory", "hello")
-    assert (made.user_id, made.memory_id != id) == (None, True)
+    assert (made.user_id, made.memory_id) == (None, id)
+    assert db_v1.read_memory(id, user_id="bob").memory == {"memory": "theirs"}
+
+
+def test_two_users_may_have_sessions_of_one_id(db_v1, call):
+    """Each user, and nobody, has a summary of its own under one session id."""
+    for name in ("ada", "bob", None):
+        memory = AgentMemory(db_v1, name, session_id="monday")
+        memory.add_message(f"I am {name}.")
+        call(memory, "update_summary")
+    for name in ("ada", "bob", None):
+        memory = AgentMemory(db_v1, name, session_id="monday")
+        assert call(memory, "load_summary").summary == f"I am {name}."
+
+
+def test_forgetting_the_user(db_v1, call):
+    """forget_user erases this user's rows only, also nobody's, and what was loaded and said."""
+    for name in ("ada", None):
+        memory = AgentMemory(db_v1, name)
+        memory.update_memory("I like tea")
+        memory.add_message("hello")
+        receipt = call(memory, "forget_user")
+        assert (receipt.user_id, receipt.memories_erased, receipt.verified) == (name, 1, True)
+        assert (memory.memories, memory.messages) == (None, [])
+        assert memory.load_user_memories() == []
+        AgentMemory(db_v1, "bob").update_memory(f"not {name}")
     assert db_v1.count_memories() == 2

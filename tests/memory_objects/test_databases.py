@@ -15,6 +15,7 @@ from buddy.memory.db.sqlite import SqliteMemoryDb as SqliteMemoryDbV1
 from buddy.memory.db.stored import StoredMemoryDb as StoredMemoryDbV1
 from buddy.memory.errors import ClosedError, ConfigError, MemoryDbError, UnsupportedError
 from buddy.memory.storage.inmemory import InMemoryStore
+from buddy.memory.storage.users import NOBODY
 from buddy.memory.v2.db.base import MemoryDb
 from buddy.memory.v2.db.schema import MemoryRow
 from buddy.memory.v2.db.sqlite import AsyncSqliteMemoryDb, SqliteMemoryDb
@@ -192,18 +193,20 @@ class Smallest(MemoryDb):
         return True
 
     def memory_exists(self, memory):
-        return memory.id in self.rows
+        return (memory.user_id, memory.id) in self.rows
 
     def read_memories(self, user_id=None, limit=None, sort=None):
-        rows = [r for r in self.rows.values() if user_id in (None, r.user_id)]
+        user = None if user_id is NOBODY else user_id
+        rows = [r for r in self.rows.values() if user_id is None or r.user_id == user]
         return (rows if sort == "asc" else rows[::-1])[:limit]
 
     def upsert_memory(self, memory):
-        self.rows[memory.id] = memory
+        self.rows[memory.user_id, memory.id] = memory
         return memory
 
-    def delete_memory(self, memory_id):
-        del self.rows[memory_id]
+    def delete_memory(self, memory_id, *, user_id=None):
+        assert user_id is not None
+        del self.rows[None if user_id is NOBODY else user_id, memory_id]
 
 
 def test_a_plugin_of_eight_methods_is_enough(call, scripted):
@@ -219,6 +222,9 @@ def test_a_plugin_of_eight_methods_is_enough(call, scripted):
     assert call(memory, "get_user_memories", "ada") == []
     with pytest.raises(UnsupportedError, match="session summaries"):
         call(memory, "get_session_summary", "s", "ada")
+    call(memory, "add_user_memory", UserMemory("likes tea"), "ada")
+    receipt = call(memory, "forget_user", "ada")
+    assert (receipt.memories_erased, receipt.summaries_erased, receipt.verified) == (1, None, True)
 
 
 def test_a_broken_database_is_never_an_empty_answer(call, tmp_path):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from buddy.memory.conversation.words import words
+from buddy.memory.conversation.text import words
 from buddy.memory.errors import ConfigError
 from buddy.memory.v2.memory import Memory, UserMemory
 

@@ -8,8 +8,7 @@ import json
 import pytest
 
 from buddy.memory.conversation.summary import MAX_SENTENCE, SENTENCES, extract
-from buddy.memory.conversation.words import sentences
-from buddy.memory.errors import OwnerMismatchError
+from buddy.memory.conversation.text import sentences
 from buddy.memory.v2.db.schema import SummaryRow
 from buddy.memory.v2.memory import Memory, ModelAnswerError, RunResponse, SessionSummary
 
@@ -54,15 +53,18 @@ def test_summaries_are_listed_and_deleted_for_their_owner(db, call):
     assert db.count_summaries() == 2
 
 
-def test_a_session_has_one_owner(db, call):
-    """Another user's session is refused, with and without messages, and stays as it was."""
+def test_two_users_may_have_sessions_of_one_id(db, call):
+    """Each user's session has its own messages and its own summary."""
     memory = Memory(db)
-    before = memory.create_session_summary("s1", "ada", messages=GARDEN)
-    memory.add_messages("s1", GARDEN, "bob")
-    for messages in (GARDEN, None):
-        with pytest.raises(OwnerMismatchError):
-            call(memory, "create_session_summary", "s1", "bob", messages=messages)
-    assert memory.get_session_summary("s1", "ada") == before
+    for name, words in (("ada", "Cats sleep."), ("bob", "Dogs bark.")):
+        memory.add_messages("monday", words, name)
+        assert call(memory, "create_session_summary", "monday", name).summary == words
+    memory.add_messages("monday", "Birds sing.", "bob")
+    call(memory, "create_session_summary", "monday", "bob")
+    assert call(memory, "get_session_summary", "monday", "ada").summary == "Cats sleep."
+    assert call(memory, "get_session_summary", "monday", "bob").summary == "Dogs bark.\nBirds sing."
+    assert call(memory, "delete_session_summary", "monday", "ada") is True
+    assert db.count_summaries() == 1
 
 
 def test_given_messages_replace_the_summary(db, call):

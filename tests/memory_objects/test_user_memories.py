@@ -6,7 +6,12 @@ from datetime import datetime, timezone
 
 import pytest
 
-from buddy.memory.errors import InvalidMemoryError, OwnerMismatchError
+from buddy.agent import Agent
+from buddy.memory.agent import AgentMemory
+from buddy.memory.errors import InvalidMemoryError
+from buddy.memory.row import MemoryRow as MemoryRowV1
+from buddy.memory.storage.inmemory import InMemoryStore
+from buddy.memory.v2.db.inmemory import AsyncInMemoryDb
 from buddy.memory.v2.db.schema import MemoryRow
 from buddy.memory.v2.memory import Memory, UserMemory
 
@@ -135,15 +140,26 @@ def test_a_change_made_meanwhile_is_not_overwritten_unseen(db, monkeypatch):
 
 
 def test_another_users_memory_is_out_of_reach(db, call):
-    """By its id, another user's memory can be neither read nor replaced, deleted or overwritten."""
+    """By its id, another user's memory can be neither read, replaced nor deleted."""
     memory = Memory(db)
     id = memory.add_user_memory(UserMemory("a secret"), "ada")
     assert call(memory, "get_user_memory", id, "bob") is None
     assert call(memory, "replace_user_memory", id, UserMemory("mine"), "bob") is None
     assert call(memory, "delete_user_memory", id, "bob") is False
-    with pytest.raises(OwnerMismatchError):
-        call(memory, "add_user_memory", UserMemory("mine", memory_id=id), "bob")
     assert texts(memory.get_user_memories("ada")) == ["a secret"]
+
+
+def test_two_users_may_have_one_id(db, call):
+    """Each call reaches the memory of its own user, where another one has the same id."""
+    memory = Memory(db)
+    for user in ("ada", "bob"):
+        given = UserMemory(f"of {user}", memory_id="x")
+        assert call(memory, "add_user_memory", given, user) == "x"
+    assert call(memory, "replace_user_memory", "x", UserMemory("changed"), "bob") == "x"
+    assert call(memory, "get_user_memory", "x", "ada").memory == "of ada"
+    assert call(memory, "delete_user_memory", "x", "ada") is True
+    assert call(memory, "get_user_memory", "x", "ada") is None
+    assert texts(call(memory, "search_user_memories", "changed", user_id="bob")) == ["changed"]
 
 
 def test_deleting_a_user_leaves_the_others(db, call):
@@ -158,6 +174,52 @@ def test_deleting_a_user_leaves_the_others(db, call):
     assert len(memory.get_user_memories("bob")) == len(memory.get_runs("s", "bob")) == 1
     call(memory, "clear")
     assert db.count_memories() == db.count_summaries() == len(memory.get_runs("s", "bob")) == 0
+
+
+def test_every_call_by_id_names_the_user(call, monkeypatch):
+    """No memory object reads or deletes by id alone, also for the rows of nobody."""
+
+    def refuse(*_, **__):
+        raise AssertionError("by id alone")
+
+    monkeypatch.setattr(InMemoryStore, "find", refuse)
+    for memory in (
+        (Memory(), Memory(AsyncInMemoryDb())) if call.__name__ == "awaited" else (Memory(),)
+    ):
+        id = call(memory, "add_user_memory", UserMemory("likes tea"), "ada")
+        call(memory, "get_user_memory", id, "ada")
+        call(memory, "replace_user_memory", id, UserMemory("likes rum"), "ada")
+        call(memory, "create_user_memories", "I like tea", user_id="ada")
+        call(memory, "delete_user_memory", id, "ada")
+        call(memory, "create_session_summary", "s", "ada", messages="I like tea.")
+        call(memory, "get_session_summary", "s", "ada")
+        call(memory, "delete_session_summary", "s", "ada")
+        call(memory, "forget_user", "ada")
+    agent = Agent(lambda _: "yes", enable_user_memories=True, enable_session_summaries=True)
+    call(agent, "run", "I like tea", "ada")
+    nobody = AgentMemory()
+    nobody.add_message("hello")
+    call(nobody, "update_summary")
+    call(nobody, "load_summary")
+    nobody.db.upsert_memory(MemoryRowV1({"memory": "x"}))
+    nobody.model = lambda _: '{"operations": [{"op": "delete", "id": 1}]}'
+    assert call(nobody, "update_memory", "forget it") == nobody.memories == []
+
+
+def test_a_user_is_forgotten_with_a_receipt(db, call):
+    """forget_user removes one user's rows and noted sessions, and says that they are gone."""
+    memory = Memory(db)
+    for user in ("ada", "bob"):
+        memory.add_user_memory(UserMemory("likes tea", memory_id="x"), user)
+        memory.add_messages("monday", "hello there", user)
+        memory.create_session_summary("monday", user)
+    receipt = call(memory, "forget_user", "ada")
+    assert (receipt.user_id, receipt.memories_erased, receipt.summaries_erased) == ("ada", 1, 1)
+    assert (receipt.remaining, receipt.verified) == (0, True)
+    assert (memory.get_user_memories("ada"), memory.get_runs("monday", "ada")) == ([], [])
+    assert len(memory.get_user_memories("bob")) == len(memory.get_runs("monday", "bob")) == 1
+    assert memory.get_session_summary("monday", "bob") is not None
+    assert call(memory, "forget_user").memories_erased == 0
 
 
 @pytest.mark.parametrize(

@@ -13,11 +13,10 @@ from uuid import uuid4
 
 from typing_extensions import Self
 
-from buddy.memory.conversation.kinds import is_mapping
+from buddy.memory.conversation.history import RunResponse, owner
 from buddy.memory.conversation.messages import Message, as_data
 from buddy.memory.conversation.models import Ask, Model, ask_awaiting, ask_blocking, check_model
-from buddy.memory.conversation.runs import RunResponse
-from buddy.memory.conversation.sessions import owner
+from buddy.memory.conversation.type_guards import is_mapping
 from buddy.memory.errors import ConfigError
 from buddy.memory.storage.defaults import Awaiting
 from buddy.memory.storage.run import run

@@ -13,22 +13,22 @@ from typing import Any
 
 import click
 
-from buddy.memory.cli import exits
+from buddy.memory.cli import exit_codes
+from buddy.memory.cli.formatting import plain, remedy
 from buddy.memory.cli.output import Warnings, tell
-from buddy.memory.cli.text import plain, remedy
 from buddy.memory.config import redact
 from buddy.memory.errors import AccessError, MemoryDbError
 
 _COMMANDS = {
     "backends": "backends",
     "check": "check",
-    "users": "look",
-    "ls": "look",
-    "show": "look",
-    "search": "look",
+    "users": "inspect",
+    "ls": "inspect",
+    "show": "inspect",
+    "search": "inspect",
     "stats": "stats",
-    "add": "change",
-    "rm": "change",
+    "add": "edit",
+    "rm": "edit",
     "forget": "forget",
     "export": "move",
     "import": "move",
@@ -62,7 +62,7 @@ class _Commands(click.Group):
 )
 @click.version_option(package_name="buddy-memory-core", prog_name="buddy-memory")
 def cli() -> None:
-    """Look at, move and look after the memories of AI agents."""
+    """Inspect, move and maintain the memories of AI agents."""
 
 
 def run(args: Sequence[str] | None) -> int:
@@ -89,24 +89,24 @@ def run(args: Sequence[str] | None) -> int:
         return error.exit_code
     except click.Abort:
         if as_json:
-            _show_json("Aborted", "interrupted, or not answered with yes", exits.INTERRUPTED)
+            _show_json("Aborted", "interrupted, or not answered with yes", exit_codes.INTERRUPTED)
         else:
             tell("Aborted.")
-        return exits.INTERRUPTED
+        return exit_codes.INTERRUPTED
     except BrokenPipeError:
         # Whoever read our output has seen enough; the interpreter must not try to flush the rest.
         sys.stdout = None
-        return exits.NO
+        return exit_codes.NO
     except MemoryDbError as error:
         _show(error, as_json=as_json)
-        return exits.code_of(error)
+        return exit_codes.code_of(error)
     except OSError as error:
         # Of our own streams: what files and databases raise is translated where it comes from.
         from buddy.memory.transfer import FileError
 
         _show(FileError("standard output", error.strerror or str(error)), as_json=as_json)
         sys.stdout = None  # As above.
-        return exits.DATA
+        return exit_codes.DATA
     finally:
         logger.removeHandler(handler)
 
@@ -125,7 +125,7 @@ def _show(error: MemoryDbError, *, as_json: bool) -> None:
     text = redact(str(error))
     kind = type(error).__name__
     if as_json:
-        _show_json(kind, text, exits.code_of(error))
+        _show_json(kind, text, exit_codes.code_of(error))
         return
     if isinstance(error, AccessError) and error.statement:
         text, _, statement = text.partition("\n")  # A script of many lines, to be copied.

@@ -11,7 +11,7 @@ from itertools import islice
 from textwrap import indent
 from typing import TYPE_CHECKING, Any
 
-from buddy.memory.cli.text import plain
+from buddy.memory.cli.formatting import plain
 from buddy.memory.cli.wide import PAGE, print_wide, widths_of
 
 if TYPE_CHECKING:

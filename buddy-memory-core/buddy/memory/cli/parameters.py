@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from functools import wraps
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.shell_completion import CompletionItem
 
 from buddy.memory.registry import default as registry
 from buddy.memory.registry import open_memory_db
+from buddy.memory.storage.users import NOBODY, Nobody
 
 if TYPE_CHECKING:
     from buddy.memory.v2.db.base import MemoryDb
@@ -27,11 +29,29 @@ def complete_url(
 
 url_argument = click.argument("url", shell_complete=complete_url)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
-user_option = click.option("--user", metavar="ID", help="Only what this user owns.")
 yes_option = click.option("--yes", "-y", is_flag=True, help="Do it without asking.")
 summaries_option = click.option(
     "--summaries", is_flag=True, help="Session summaries instead of memories."
 )
+
+
+def whose_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --user and --nobody to a command, which gets ``user``: an id, NOBODY, or None."""
+
+    @click.option("--nobody", is_flag=True, help="Only what has no user.")
+    @click.option("--user", metavar="ID", help="Only what this user has.")
+    @wraps(command)
+    def named(*args: Any, user: str | None, nobody: bool, **kwargs: Any) -> Any:
+        return command(*args, user=one_of(user, nobody), **kwargs)
+
+    return named
+
+
+def one_of(user: str | None, nobody: bool) -> str | Nobody | None:
+    """Return whose rows a command is about; None where neither option was given."""
+    if user is not None and nobody:
+        raise click.UsageError("Give either a user or --nobody.")
+    return NOBODY if nobody else user
 
 
 @contextmanager

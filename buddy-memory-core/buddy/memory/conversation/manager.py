@@ -1,7 +1,8 @@
 """What memory objects do with a database, written once.
 
-Every method is ``async`` over an awaitable view of the database. Synchronous faces drive it with
+Every method is ``async`` over an awaitable view of the database. Synchronous methods drive it with
 ``run``, asynchronous ones await it. Arguments and errors are those of the methods of ``Memory``.
+A ``user_id`` of None is nobody, and never everybody: each call to the database names the user.
 """
 
 from __future__ import annotations
@@ -11,21 +12,22 @@ from contextlib import suppress
 from typing import Any, NamedTuple, TypeVar
 from uuid import uuid4
 
-from buddy.memory.conversation import operations, summary
+from buddy.memory.conversation import extraction, summary
+from buddy.memory.conversation.extraction import Operation
 from buddy.memory.conversation.messages import Message, spoken
 from buddy.memory.conversation.models import Ask, Model, ask_json
-from buddy.memory.conversation.operations import Operation
+from buddy.memory.conversation.rows import find_places, named
 from buddy.memory.conversation.search import METHODS, best_matches, check_method
 from buddy.memory.errors import ConfigError, ConflictError, InvalidMemoryError
-from buddy.memory.row import content_id
+from buddy.memory.receipt import Receipt
+from buddy.memory.rows import SummaryRow
 from buddy.memory.storage.checks import check_limit
-from buddy.memory.v2.db.schema import SummaryRow
 from buddy.memory.v2.schema import SessionSummary, UserMemory
 
 T = TypeVar("T")
 
 ATTEMPTS = 20
-"""How often a change is made again because somebody else wrote the same row first."""
+"""How often a change is tried when another client writes the same row first."""
 
 
 class MemoryManager(NamedTuple):
@@ -48,33 +50,22 @@ class MemoryManager(NamedTuple):
         stored = await self.db.upsert_memory(row)
         return str(stored.id)
 
-    async def get(self, id: str, user_id: str) -> UserMemory | None:
+    async def get(self, id: str, user_id: str | None) -> UserMemory | None:
         """Return that memory of the user, or None."""
-        row = await self.db.read_memory(id, user_id=user_id)
+        row = await self.db.read_memory(id, user_id=named(user_id))
         return None if row is None else UserMemory.from_row(row)
 
     async def read(
         self, user_id: str | None, limit: int | None = None, sort: str | None = None
     ) -> list[UserMemory]:
-        """Return memories of exactly that user; None is the owner of rows without one."""
-        if user_id is not None:
-            rows = await self.db.read_memories(user_id=user_id, limit=limit, sort=sort)
-            return [UserMemory.from_row(row) for row in rows]
-        found: list[UserMemory] = []
-        if check_limit(limit) == 0:
-            return found
-        async for memory in self.each(None, sort):
-            found.append(memory)
-            if len(found) == limit:
-                break
-        return found
+        """Return memories of exactly that user."""
+        rows = await self.db.read_memories(user_id=named(user_id), limit=limit, sort=sort)
+        return [UserMemory.from_row(row) for row in rows]
 
     async def each(self, user_id: str | None, sort: str | None = None) -> AsyncIterator[UserMemory]:
         """Yield the memories of exactly that user, a page of them in memory at a time."""
-        # A database takes None for everybody; here it must never show another user's rows.
-        async for row in self.db.iter_memories(user_id, sort):
-            if row.user_id == user_id:
-                yield UserMemory.from_row(row)
+        async for row in self.db.iter_memories(named(user_id), sort):
+            yield UserMemory.from_row(row)
 
     async def replace(self, id: str, memory: UserMemory, user_id: str) -> str | None:
         """Replace the content of that memory of the user; return its id, or None."""
@@ -85,7 +76,7 @@ class MemoryManager(NamedTuple):
 
     async def delete(self, id: str, user_id: str | None) -> bool:
         """Delete that memory of the user; tell whether there was one."""
-        return bool(await self.db.delete_memories([id], user_id=user_id))
+        return bool(await self.db.delete_memories([id], user_id=named(user_id)))
 
     async def search(
         self, query: str | None, limit: int | None, method: str | None, user_id: str
@@ -108,11 +99,11 @@ class MemoryManager(NamedTuple):
         if self.model is None:
             texts = [m["content"] for m in said if m["role"] == "user"]
             return await self._keep([UserMemory(text) for text in texts], user_id)
-        known = await self.read(user_id, operations.MAX_SHOWN)
+        known = await self.read(user_id, extraction.MAX_SHOWN)
         known.reverse()  # Oldest first, as a story is told.
-        asked = operations.prompt([memory.memory for memory in known], said)
+        asked = extraction.prompt([memory.memory for memory in known], said)
         changes = await ask_json(
-            self.ask, self.model, asked, lambda answer: operations.parse(answer, len(known))
+            self.ask, self.model, asked, lambda answer: extraction.parse(answer, len(known))
         )
         added = [UserMemory(c.memory, c.topics) for c in changes if c.number is None]
         kept = await self._keep(added, user_id)
@@ -123,31 +114,17 @@ class MemoryManager(NamedTuple):
 
     async def _keep(self, memories: Sequence[UserMemory], user_id: str | None) -> list[UserMemory]:
         """Store what is not stored yet, and return it all."""
+        places = await find_places(self.db, [memory.memory for memory in memories], user_id)
         kept: dict[str, Any] = {}
-        new: list[Any] = []
+        new: dict[str, Any] = {}
         for memory in memories:
-            id, stored = await self._place(memory.memory, user_id)
+            id, stored = places[memory.memory]
             kept[id] = stored or self.make_row(memory, id, user_id)
             if stored is None:
-                new.append(kept[id])
+                new[id] = kept[id]
         if new:
-            kept.update({row.id: row for row in await self.db.upsert_memories(new)})
+            kept.update({row.id: row for row in await self.db.upsert_memories(new.values())})
         return [UserMemory.from_row(row) for row in kept.values()]
-
-    async def _place(self, text: str, user_id: str | None) -> tuple[str, Any]:
-        """Return the id for these words of that user, and the row that holds them already.
-
-        The id comes from the words, so repeating them adds nothing. One whose row tells something
-        else by now, or is another user's, is passed over.
-        """
-        copy = 0
-        while True:
-            words = {"memory": text, "copy": copy} if copy else {"memory": text}
-            id = content_id(words, user_id)
-            row = await self.db.read_memory(id)
-            if row is None or (row.user_id == user_id and row.memory.get("memory") == text):
-                return id, row
-            copy += 1
 
     async def _apply(
         self, change: Operation, memory: UserMemory, user_id: str | None
@@ -173,7 +150,7 @@ class MemoryManager(NamedTuple):
         """
 
         async def step() -> Any:
-            row = await self.db.read_memory(id, user_id=user_id)
+            row = await self.db.read_memory(id, user_id=named(user_id))
             if row is None:
                 return None
             row.memory = change(row.memory)
@@ -190,10 +167,10 @@ class MemoryManager(NamedTuple):
         return None if row is None else SessionSummary.from_row(row)
 
     async def summaries(
-        self, user_id: str, limit: int | None, sort: str | None
+        self, user_id: str | None, limit: int | None, sort: str | None
     ) -> list[SessionSummary]:
         """Return the summaries of that user."""
-        rows = await self.db.read_summaries(user_id=user_id, limit=limit, sort=sort)
+        rows = await self.db.read_summaries(user_id=named(user_id), limit=limit, sort=sort)
         return [SessionSummary.from_row(row) for row in rows]
 
     async def summarise(
@@ -229,12 +206,19 @@ class MemoryManager(NamedTuple):
         return await ask_json(self.ask, self.model, asked, summary.parse)
 
     async def _summary_row(self, session_id: str, user_id: str | None) -> SummaryRow | None:
-        row: SummaryRow | None = await self.db.read_summary(session_id, user_id=user_id)
-        return row if row is not None and row.user_id == user_id else None
+        row: SummaryRow | None = await self.db.read_summary(session_id, user_id=named(user_id))
+        return row
 
-    async def delete_summary(self, session_id: str, user_id: str) -> bool:
+    async def delete_summary(self, session_id: str, user_id: str | None) -> bool:
         """Delete the summary of that session of the user; tell whether there was one."""
-        return bool(await self.db.delete_summary(session_id, user_id=user_id))
+        return bool(await self.db.delete_summary(session_id, user_id=named(user_id)))
+
+    # --- everything of a user
+
+    async def forget(self, user_id: str | None) -> Receipt:
+        """Delete everything of that user, check that it is gone, and return the receipt."""
+        receipt: Receipt = await self.db.forget_user(named(user_id))
+        return receipt
 
 
 def _check_memory(memory: object) -> None:
@@ -243,7 +227,7 @@ def _check_memory(memory: object) -> None:
 
 
 async def _repeated(step: Callable[[], Awaitable[T]]) -> T:
-    """Return what ``step`` returns, doing it again while others write the same row first."""
+    """Return what ``step`` returns; it is repeated while other clients write the row first."""
     for _ in range(ATTEMPTS - 1):
         with suppress(ConflictError):
             return await step()

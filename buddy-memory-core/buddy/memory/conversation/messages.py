@@ -6,7 +6,8 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from buddy.memory.conversation.kinds import is_iterable, is_mapping
+from buddy.memory.conversation.type_guards import is_iterable, is_mapping
+from buddy.memory.errors import ConfigError
 
 Message = dict[str, str]
 """``{"role": …, "content": …}`` and, where known, the speaker's ``"name"``."""
@@ -23,6 +24,14 @@ def as_messages(given: Any) -> list[Message]:
     if isinstance(given, str) or is_mapping(given) or not is_iterable(given):
         return [_message(given, "the message")]
     return [_message(item, f"messages[{index}]") for index, item in enumerate(given)]
+
+
+def one_of(message: Any, messages: Any) -> list[Message]:
+    """Return the messages in the one of both that is not None. Raises ConfigError for other than
+    one."""
+    if (message is None) == (messages is None):
+        raise ConfigError("give either message or messages; name the user with user_id=…")
+    return as_messages(messages if message is None else message)
 
 
 def _message(item: Any, where: str) -> Message:

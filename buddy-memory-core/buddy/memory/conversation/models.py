@@ -10,8 +10,8 @@ import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, TypeVar, cast
 
-from buddy.memory.conversation.kinds import is_list, is_mapping
 from buddy.memory.conversation.messages import Message
+from buddy.memory.conversation.type_guards import is_list, is_mapping
 
 T = TypeVar("T")
 Model = Callable[[list[Message]], "str | Awaitable[str]"]

@@ -1,9 +1,14 @@
-"""How a memory becomes a row, in either version of the API."""
+"""How a memory becomes a row, in either version of the API, and whose and which one it is."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from buddy.memory.row import MemoryRow as MemoryRowV1
-from buddy.memory.v2.db.schema import MemoryRow
+from buddy.memory.row import content_id
+from buddy.memory.rows import MemoryRow
+from buddy.memory.storage.users import NOBODY, Nobody
 from buddy.memory.v2.schema import UserMemory
 
 
@@ -15,3 +20,35 @@ def row_v1(memory: UserMemory, id: str, user_id: str | None) -> MemoryRowV1:
 def row_v2(memory: UserMemory, id: str, user_id: str | None) -> MemoryRow:
     """Return the row of version 2 that stores ``memory``."""
     return MemoryRow(memory.payload(), id, user_id, memory.last_updated, memory.created_at)
+
+
+def named(user_id: str | None) -> str | Nobody:
+    """Return the user as a database takes it, where None would mean everybody or "not named"."""
+    return NOBODY if user_id is None else user_id
+
+
+async def find_places(
+    db: Any, texts: Sequence[str], user_id: str | None
+) -> dict[str, tuple[str, Any]]:
+    """Return for each text the id for these words of that user, and the row that holds them, or
+    None.
+
+    The id comes from the words, so repeating them adds nothing. One whose row holds other words by
+    now is passed over. ``db`` is awaitable.
+    """
+    places: dict[str, tuple[str, Any]] = {}
+    copies = dict.fromkeys(texts, 0)
+    while copies:
+        ids = [_content_id(text, copy, user_id) for text, copy in copies.items()]
+        rows = await db.read_memories_by_id(ids, user_id=named(user_id))
+        for text, id, row in zip(list(copies), ids, rows, strict=True):
+            if row is None or row.memory.get("memory") == text:
+                places[text] = id, row
+                del copies[text]
+            else:
+                copies[text] += 1
+    return places
+
+
+def _content_id(text: str, copy: int, user_id: str | None) -> str:
+    return content_id({"memory": text, "copy": copy} if copy else {"memory": text}, user_id)

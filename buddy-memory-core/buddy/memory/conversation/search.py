@@ -1,6 +1,6 @@
 """Keyword search: the memories that share most words with a query.
 
-A memory matches when it or its topics hold a word of the query (see ``words.words``). Memories
+A memory matches when it or its topics hold a word of the query (see ``text.words``). Memories
 with more distinct words of the query come first, newer ones first among equals. The same store
 always gives the same answer; no index and no model is needed, and only the best are held.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from heapq import heappush, heappushpop
 
-from buddy.memory.conversation.words import words
+from buddy.memory.conversation.text import words
 from buddy.memory.errors import ConfigError
 from buddy.memory.v2.schema import UserMemory
 

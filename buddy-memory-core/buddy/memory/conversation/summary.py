@@ -5,7 +5,7 @@ Without a model the summary is extractive:
 1. Every message that somebody said is split into sentences. With a ``name`` on the message each
    sentence is told as ``name: sentence``, so that it stands alone; one longer than
    ``MAX_SENTENCE`` characters is shortened.
-2. A content word is one of ``words.content_words``, except the speakers' names and, from
+2. A content word is one of ``text.content_words``, except the speakers' names and, from
    ``MANY`` sentences on, words that stand in more than half of them: whatever the language, those
    are its function words. Its weight is the number of sentences that it stands in.
 3. A sentence scores the sum of the weights of its distinct content words, divided by the square
@@ -29,7 +29,7 @@ from typing import Any
 
 from buddy.memory.conversation.messages import Message, as_data, spoken
 from buddy.memory.conversation.models import check_keys, check_text, check_topics
-from buddy.memory.conversation.words import content_words, sentences, words
+from buddy.memory.conversation.text import content_words, sentences, words
 from buddy.memory.v2.schema import SessionSummary
 
 SENTENCES = 5

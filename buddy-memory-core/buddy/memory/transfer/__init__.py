@@ -7,15 +7,18 @@
         result = copy(dev, prod)
         assert result.complete
 
-Ids, owners, times to the microsecond, the order and summaries are kept on every backend, versions
-where it can (see ``StoredContract.restore_memories``). A call that was interrupted is repeated:
-what is there already is skipped. The file's format is in ``buddy.memory.transfer.lines``.
+Users, ids, times to the microsecond, the order and summaries are kept on every backend; versions,
+ends and vectors where it has a Store (see ``StoredContract.restore_records``). A call that was
+interrupted is repeated: what is there already is skipped. The format of the file is described in
+``buddy.memory.transfer.jsonl_format``.
 """
 
+from buddy.memory.transfer.copying import copy
 from buddy.memory.transfer.errors import DestinationError, FileError, SourceError
 from buddy.memory.transfer.export import Exported, export_file
-from buddy.memory.transfer.loading import Loaded, load
-from buddy.memory.transfer.moves import copy, import_file
+from buddy.memory.transfer.importing import import_file
+from buddy.memory.transfer.loader import load
+from buddy.memory.transfer.result import Loaded
 
 __all__ = [
     "DestinationError",

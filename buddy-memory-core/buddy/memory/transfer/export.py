@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from buddy.memory.storage import clock
 from buddy.memory.storage.record import Kind
-from buddy.memory.transfer import files, lines
-from buddy.memory.transfer.older import check_exists
+from buddy.memory.storage.users import Nobody
+from buddy.memory.transfer import files, jsonl_format
+from buddy.memory.transfer.legacy_source import check_exists
 from buddy.memory.transfer.rows import counts, records
 from buddy.memory.v2.db.base import MemoryDb
 
@@ -34,29 +35,29 @@ def export_file(
     db: MemoryDb,
     name: str,
     *,
-    user_id: str | None = None,
+    user_id: str | Nobody | None = None,
     progress: Callable[[Exported], object] = lambda so_far: None,
 ) -> Exported:
-    """Write every row (of that user) into the file ``name``, ``-`` for standard output.
+    """Write every row (of that user; of those without one: ``NOBODY``) into the file ``name``.
 
-    A name that ends in .gz, .bz2, .xz or .zst is compressed. The file appears when it is complete.
-    Raises FileError when it cannot be written, SourceError when the database was never made, and
-    what the database raises.
+    ``-`` is standard output. A name that ends in .gz, .bz2, .xz or .zst is compressed. The file
+    appears when it is complete. Raises FileError when it cannot be written, SourceError when the
+    database was never made, and what the database raises.
     """
     result, expected = Exported(), sum(counts(db, user_id).values())
     if not expected:
         check_exists(db)
     with files.writing(name) as file:
-        file.write(lines.header(clock.utc_now()).encode() + b"\n")
+        file.write(jsonl_format.header(clock.utc_now()).encode() + b"\n")
         for row in records(db, user_id):
-            file.write(lines.row(row).encode() + b"\n")
+            file.write(jsonl_format.row(row).encode() + b"\n")
             if row.kind is Kind.MEMORY:
                 result.memories += 1
             else:
                 result.summaries += 1
             if result.rows % EVERY == 0:
                 progress(result)
-        file.write(lines.end(result.memories, result.summaries).encode() + b"\n")
+        file.write(jsonl_format.end(result.memories, result.summaries).encode() + b"\n")
     # Rows may have come meanwhile: there are never fewer than none.
     result.unreadable = max(0, expected - result.rows)
     progress(result)

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from buddy.memory.errors import UnsupportedError
+from buddy.memory.rows import MemoryRow, SummaryRow
 from buddy.memory.storage import clock
+from buddy.memory.storage.checks import check_scope
 from buddy.memory.storage.record import Kind, Record
 from buddy.memory.storage.stored import StoredContract
+from buddy.memory.storage.users import Nobody
 from buddy.memory.v2.db.base import MemoryDb
-from buddy.memory.v2.db.schema import MemoryRow, SummaryRow
 
 
-def counts(db: MemoryDb, user_id: str | None = None) -> dict[Kind, int]:
+def counts(db: MemoryDb, user_id: str | Nobody | None = None) -> dict[Kind, int]:
     """Return the number of rows of each kind (of that user), unreadable ones included."""
     try:
         summaries = db.count_summaries(user_id)
@@ -22,12 +24,12 @@ def counts(db: MemoryDb, user_id: str | None = None) -> dict[Kind, int]:
 
 
 def records(
-    db: MemoryDb, user_id: str | None = None, kinds: Sequence[Kind] = tuple(Kind)
+    db: MemoryDb, user_id: str | Nobody | None = None, kinds: Sequence[Kind] = tuple(Kind)
 ) -> Iterator[Record]:
     """Yield every readable row (of that user), memories first, each kind in order of writing."""
     if isinstance(db, StoredContract):
         for kind in kinds:
-            yield from db.iter_records(kind, user_id)
+            yield from db.iter_records(kind, check_scope(user_id))
         return
     if Kind.MEMORY in kinds:
         for memory in db.iter_memories(user_id, "asc"):
@@ -47,22 +49,27 @@ def record(row: MemoryRow | SummaryRow) -> Record:
     created = row.created_at or row.last_updated or clock.utc_now()
     return Record(
         Kind.MEMORY if is_memory else Kind.SUMMARY,
-        row.id or "",
         row.user_id,
+        row.id or "",
         row.memory if isinstance(row, MemoryRow) else row.summary,
         created,
         row.last_updated or created,
         row.version or 1,
+        row.expires_at,
     )
 
 
-def write_new(db: MemoryDb, batch: Sequence[Record]) -> list[Record]:
-    """Store records of one kind that are not there yet; return what is stored, in order."""
-    return db.restore_records(batch) if isinstance(db, StoredContract) else write_over(db, batch)
+def storable(db: MemoryDb, item: Record) -> Record:
+    """Return what ``db`` can hold of a record: without a Store no end and no vector."""
+    if isinstance(db, StoredContract) or (item.expires_at is None and item.vector is None):
+        return item
+    return item._replace(expires_at=None, vector=None)
 
 
-def write_over(db: MemoryDb, batch: Sequence[Record]) -> list[Record]:
-    """Replace the content of records of one kind; return what is stored, in order."""
+def write(db: MemoryDb, batch: Sequence[Record]) -> list[Record]:
+    """Store records of one kind, or replace what is there; return what is stored, in order."""
+    if isinstance(db, StoredContract):
+        return db.restore_records(batch)
     if batch[0].kind is Kind.MEMORY:
         return [record(row) for row in db.upsert_memories(map(_memory, batch))]
     return [record(row) for row in db.upsert_summaries(map(_summary, batch))]

@@ -13,12 +13,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from buddy.memory.conversation.holder import Holder
-from buddy.memory.conversation.messages import Message, as_messages
+from buddy.memory.conversation.base import MemoryBase
+from buddy.memory.conversation.history import RunResponse, SeenSessions, owner, owner_of
+from buddy.memory.conversation.messages import as_messages, one_of
 from buddy.memory.conversation.models import Model, ModelAnswerError
-from buddy.memory.conversation.runs import RunResponse
-from buddy.memory.conversation.sessions import SeenSessions, owner
-from buddy.memory.errors import ConfigError
+from buddy.memory.receipt import Receipt
 from buddy.memory.storage.run import run
 from buddy.memory.v2.db.base import AsyncMemoryDb, MemoryDb
 from buddy.memory.v2.schema import SessionSummary, UserMemory
@@ -26,7 +25,7 @@ from buddy.memory.v2.schema import SessionSummary, UserMemory
 __all__ = ["Memory", "ModelAnswerError", "RunResponse", "SessionSummary", "UserMemory"]
 
 
-class Memory(Holder, SeenSessions):
+class Memory(MemoryBase, SeenSessions):
     """Memories of users and summaries of sessions, synchronous and asynchronous.
 
     ``db`` is a v2 ``MemoryDb`` or ``AsyncMemoryDb``, or a config string or mapping; without it
@@ -49,7 +48,7 @@ class Memory(Holder, SeenSessions):
     ) -> None:
         """Open or take ``db``; does no I/O. Raises TypeError for a database of version 1 or
         something else, ConfigError for a config that names none."""
-        Holder.__init__(self, db, model)
+        MemoryBase.__init__(self, db, model)
         SeenSessions.__init__(self)
 
     # --- memories of a user
@@ -57,33 +56,33 @@ class Memory(Holder, SeenSessions):
     def add_user_memory(self, memory: UserMemory, user_id: str | None = None) -> str:
         """Store a memory and return its id, which is also set on ``memory`` when it had none.
 
-        Without ``user_id`` it belongs to the user that ``memory`` names.
-        A ``memory_id`` that this user has already is overwritten; another user's raises
-        OwnerMismatchError. Raises InvalidMemoryError for a memory that cannot be stored.
+        Without ``user_id`` it belongs to the user that ``memory`` names. A ``memory_id`` that this
+        user has already is overwritten; another user's memory of that id is another one. Raises
+        InvalidMemoryError for a memory that cannot be stored.
         """
-        return run(self._now.add(memory, _owner_of(memory, user_id)))
+        return run(self._sync.add(memory, owner_of(memory, user_id)))
 
     async def aadd_user_memory(self, memory: UserMemory, user_id: str | None = None) -> str:
         """As ``add_user_memory``, awaited."""
-        return await self._later.add(memory, _owner_of(memory, user_id))
+        return await self._async.add(memory, owner_of(memory, user_id))
 
     def get_user_memory(self, memory_id: str, user_id: str | None = None) -> UserMemory | None:
         """Return that memory of the user, or None."""
-        return run(self._now.get(memory_id, owner(user_id)))
+        return run(self._sync.get(memory_id, owner(user_id)))
 
     async def aget_user_memory(
         self, memory_id: str, user_id: str | None = None
     ) -> UserMemory | None:
         """As ``get_user_memory``, awaited."""
-        return await self._later.get(memory_id, owner(user_id))
+        return await self._async.get(memory_id, owner(user_id))
 
     def get_user_memories(self, user_id: str | None = None) -> list[UserMemory]:
         """Return all memories of the user, newest first."""
-        return run(self._now.read(owner(user_id)))
+        return run(self._sync.read(owner(user_id)))
 
     async def aget_user_memories(self, user_id: str | None = None) -> list[UserMemory]:
         """As ``get_user_memories``, awaited."""
-        return await self._later.read(owner(user_id))
+        return await self._async.read(owner(user_id))
 
     def replace_user_memory(
         self, memory_id: str, memory: UserMemory, user_id: str | None = None
@@ -93,21 +92,21 @@ class Memory(Holder, SeenSessions):
         None, and nothing is stored, when the user has no such memory, also when it is deleted
         while this call is under way.
         """
-        return run(self._now.replace(memory_id, memory, _owner_of(memory, user_id)))
+        return run(self._sync.replace(memory_id, memory, owner_of(memory, user_id)))
 
     async def areplace_user_memory(
         self, memory_id: str, memory: UserMemory, user_id: str | None = None
     ) -> str | None:
         """As ``replace_user_memory``, awaited."""
-        return await self._later.replace(memory_id, memory, _owner_of(memory, user_id))
+        return await self._async.replace(memory_id, memory, owner_of(memory, user_id))
 
     def delete_user_memory(self, memory_id: str, user_id: str | None = None) -> bool:
         """Delete that memory of the user; tell whether there was one."""
-        return run(self._now.delete(memory_id, owner(user_id)))
+        return run(self._sync.delete(memory_id, owner(user_id)))
 
     async def adelete_user_memory(self, memory_id: str, user_id: str | None = None) -> bool:
         """As ``delete_user_memory``, awaited."""
-        return await self._later.delete(memory_id, owner(user_id))
+        return await self._async.delete(memory_id, owner(user_id))
 
     def search_user_memories(
         self,
@@ -123,7 +122,7 @@ class Memory(Holder, SeenSessions):
         ``buddy.memory.conversation.search``). None means "keyword" with a query, else "last_n".
         Only "keyword" looks at the query. Raises ConfigError for a wrong method or limit.
         """
-        return run(self._now.search(query, limit, retrieval_method, owner(user_id)))
+        return run(self._sync.search(query, limit, retrieval_method, owner(user_id)))
 
     async def asearch_user_memories(
         self,
@@ -133,7 +132,7 @@ class Memory(Holder, SeenSessions):
         user_id: str | None = None,
     ) -> list[UserMemory]:
         """As ``search_user_memories``, awaited."""
-        return await self._later.search(query, limit, retrieval_method, owner(user_id))
+        return await self._async.search(query, limit, retrieval_method, owner(user_id))
 
     def create_user_memories(
         self, message: Any = None, messages: Any = None, user_id: str | None = None
@@ -142,18 +141,18 @@ class Memory(Holder, SeenSessions):
 
         Give one of the two: a text (said by the user), a ``{"role", "content"}``, or a list of
         them. A model decides what to add, change and delete, among this user's newest memories
-        only (``operations.MAX_SHOWN``); an answer that is not as asked is asked for once more,
+        only (``extraction.MAX_SHOWN``); an answer that is not as asked is asked for once more,
         then raises ModelAnswerError with nothing stored. Without a model each message with the
         role "user" is kept word for word. What the user has in the same words already is not
         stored again, so a repeated call adds nothing.
         """
-        return run(self._now.remember(_one_of(message, messages), owner(user_id)))
+        return run(self._sync.remember(one_of(message, messages), owner(user_id)))
 
     async def acreate_user_memories(
         self, message: Any = None, messages: Any = None, user_id: str | None = None
     ) -> list[UserMemory]:
         """As ``create_user_memories``, awaited."""
-        return await self._later.remember(_one_of(message, messages), owner(user_id))
+        return await self._async.remember(one_of(message, messages), owner(user_id))
 
     # --- summaries of sessions
 
@@ -165,95 +164,97 @@ class Memory(Holder, SeenSessions):
         With ``messages`` the summary covers exactly these and replaces the stored one. Without,
         it goes on from the stored one with what ``add_run`` and ``add_messages`` brought since.
         When nothing was said, nothing is written and the stored summary, or None, comes back.
-        A session has one owner: another user's session id raises OwnerMismatchError. Without a
-        model the summary is extractive, by the rule in ``buddy.memory.conversation.summary``.
+        Two users may have sessions of one id, each with a summary. Without a model the summary is
+        extractive, by the rule in ``buddy.memory.conversation.summary``.
         """
-        now, user = self._now, owner(user_id)
+        manager, user = self._sync, owner(user_id)
         if messages is not None:
-            return run(now.summarise(session_id, user, as_messages(messages), False))
+            return run(manager.summarise(session_id, user, as_messages(messages), False))
         with self._session(session_id, user_id).to_summarise() as said:
-            return run(now.summarise(session_id, user, said, True))
+            return run(manager.summarise(session_id, user, said, True))
 
     async def acreate_session_summary(
         self, session_id: str, user_id: str | None = None, messages: Any = None
     ) -> SessionSummary | None:
         """As ``create_session_summary``, awaited."""
-        later, user = self._later, owner(user_id)
+        manager, user = self._async, owner(user_id)
         if messages is not None:
-            return await later.summarise(session_id, user, as_messages(messages), False)
+            return await manager.summarise(session_id, user, as_messages(messages), False)
         with self._session(session_id, user_id).to_summarise() as said:
-            return await later.summarise(session_id, user, said, True)
+            return await manager.summarise(session_id, user, said, True)
 
     def get_session_summary(
         self, session_id: str, user_id: str | None = None
     ) -> SessionSummary | None:
         """Return the stored summary of that session of the user, or None."""
-        return run(self._now.summary(session_id, owner(user_id)))
+        return run(self._sync.summary(session_id, owner(user_id)))
 
     async def aget_session_summary(
         self, session_id: str, user_id: str | None = None
     ) -> SessionSummary | None:
         """As ``get_session_summary``, awaited."""
-        return await self._later.summary(session_id, owner(user_id))
+        return await self._async.summary(session_id, owner(user_id))
 
     def get_session_summaries(
         self, user_id: str | None = None, limit: int | None = None, sort: str | None = None
     ) -> list[SessionSummary]:
         """Return the user's summaries, newest session first (``sort="asc"``: oldest first)."""
-        return run(self._now.summaries(owner(user_id), limit, sort))
+        return run(self._sync.summaries(owner(user_id), limit, sort))
 
     async def aget_session_summaries(
         self, user_id: str | None = None, limit: int | None = None, sort: str | None = None
     ) -> list[SessionSummary]:
         """As ``get_session_summaries``, awaited."""
-        return await self._later.summaries(owner(user_id), limit, sort)
+        return await self._async.summaries(owner(user_id), limit, sort)
 
     def delete_session_summary(self, session_id: str, user_id: str | None = None) -> bool:
         """Delete the summary of that session of the user; tell whether there was one."""
-        return run(self._now.delete_summary(session_id, owner(user_id)))
+        return run(self._sync.delete_summary(session_id, owner(user_id)))
 
     async def adelete_session_summary(self, session_id: str, user_id: str | None = None) -> bool:
         """As ``delete_session_summary``, awaited."""
-        return await self._later.delete_summary(session_id, owner(user_id))
+        return await self._async.delete_summary(session_id, owner(user_id))
 
     # --- everything of one user, and everything
 
     def delete_user(self, user_id: str | None = None) -> dict[str, int]:
         """Delete all of one user; return ``{"memories": n, "summaries": m}``."""
-        counts: dict[str, int] = run(self._now.db.delete_user(owner(user_id)))
+        counts: dict[str, int] = run(self._sync.db.delete_user(owner(user_id)))
         self._forget_user(owner(user_id))
         return counts
 
     async def adelete_user(self, user_id: str | None = None) -> dict[str, int]:
         """As ``delete_user``, awaited."""
-        counts: dict[str, int] = await self._later.db.delete_user(owner(user_id))
+        counts: dict[str, int] = await self._async.db.delete_user(owner(user_id))
         self._forget_user(owner(user_id))
         return counts
 
+    def forget_user(self, user_id: str | None = None) -> Receipt:
+        """Delete all of one user, also what older software left, and check that it is gone.
+
+        The receipt says how much that was. Where it could not be checked, or rows are still there,
+        ``verified`` is False and ``reason`` says why.
+        """
+        receipt = run(self._sync.forget(owner(user_id)))
+        self._forget_user(owner(user_id))
+        return receipt
+
+    async def aforget_user(self, user_id: str | None = None) -> Receipt:
+        """As ``forget_user``, awaited."""
+        receipt = await self._async.forget(owner(user_id))
+        self._forget_user(owner(user_id))
+        return receipt
+
     def clear(self) -> None:
         """Delete everything of EVERY user of this store. One user's: ``delete_user``."""
-        run(self._now.db.clear())
+        run(self._sync.db.clear())
         self._sessions.clear()
 
     async def aclear(self) -> None:
         """As ``clear``, awaited."""
-        await self._later.db.clear()
+        await self._async.db.clear()
         self._sessions.clear()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the version, the database's settings without secrets, and the runs noted here."""
-        runs = [
-            {"user_id": user, "session_id": id, "runs": [run.to_dict() for run in session.runs]}
-            for (user, id), session in self._sessions.items()
-        ]
-        return {"version": self.version, "db": self.db.to_dict(), "sessions": runs}
-
-
-def _owner_of(memory: UserMemory, user_id: str | None) -> str:
-    return owner(getattr(memory, "user_id", None) if user_id is None else user_id)
-
-
-def _one_of(message: Any, messages: Any) -> list[Message]:
-    if (message is None) == (messages is None):
-        raise ConfigError("give either message or messages; name the user with user_id=…")
-    return as_messages(messages if message is None else message)
+        return {"version": self.version, "db": self.db.to_dict(), "sessions": self._shown()}

@@ -2,7 +2,7 @@
 
 In the database a memory is the JSON object ``{"memory": text}`` and, where given, ``"topics"`` (a
 list of texts) and ``"input"`` (the text it was made from); a summary is ``{"summary": text}`` and
-``"topics"``. Id, owner and times are the row's own. Rows with more or fewer keys, as other software
+``"topics"``. Id, user and times are the row's own. Rows with more or fewer keys, as other software
 writes them, load all the same: unknown keys are left alone, a ``"topic"`` counts as the only topic,
 and an object without the text is shown as its JSON.
 """
@@ -17,7 +17,7 @@ from typing import Any
 
 from typing_extensions import Self
 
-from buddy.memory.conversation.kinds import is_list
+from buddy.memory.conversation.type_guards import is_list
 from buddy.memory.errors import InvalidMemoryError
 
 

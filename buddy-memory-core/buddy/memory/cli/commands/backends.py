@@ -11,9 +11,9 @@ from importlib.util import find_spec
 
 import click
 
+from buddy.memory.cli.formatting import plain
 from buddy.memory.cli.output import emit, table
 from buddy.memory.cli.parameters import json_option
-from buddy.memory.cli.text import plain
 from buddy.memory.registry import Backend
 from buddy.memory.registry import default as registry
 

@@ -10,10 +10,11 @@ from uuid import uuid4
 
 import click
 
-from buddy.memory.cli import exits, installation
+from buddy.memory.cli import exit_codes, installation
+from buddy.memory.cli.formatting import many, plain, remedy
 from buddy.memory.cli.output import console, emit
 from buddy.memory.cli.parameters import json_option, url_argument
-from buddy.memory.cli.text import many, plain, remedy
+from buddy.memory.cli.row_output import IN_MEMORY, is_in_memory
 from buddy.memory.config import redact
 from buddy.memory.errors import MemoryDbError, SchemaError, UnsupportedError
 from buddy.memory.registry import open_memory_db
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 PINGS = 5
 PROBE_USER = "buddy-memory check"
-"""The owner of the row that is written, read and deleted."""
+"""The user of the row that is written, read and deleted."""
 
 _MARKS = {
     "ok": ("✓", "green"),
@@ -40,7 +41,7 @@ class Finding:
     check: str
     state: str
     detail: str
-    exit_code: int = exits.OK
+    exit_code: int = exit_codes.OK
 
 
 class _Doctor:
@@ -48,7 +49,7 @@ class _Doctor:
 
     def __init__(self, url: str, write: bool, create: bool) -> None:
         self.url, self.write, self.create = url, write, create
-        self.told: dict[str, str] = {}
+        self.info: dict[str, str] = {}
 
     def findings(self) -> Iterator[Finding]:
         yield _installation()
@@ -68,11 +69,11 @@ class _Doctor:
                 if finding.state == "failed":
                     return
                 if name == "settings":
-                    yield from (Finding("risk", "warning", risk) for risk in _risks(db, self.told))
+                    yield from (Finding("risk", "warning", risk) for risk in _risks(db, self.info))
 
     def _questions(self, db: MemoryDb) -> Iterator[tuple[str, Callable[[], str | None]]]:
         yield "connection", lambda: _ping(db)
-        yield "settings", lambda: self._facts(db)
+        yield "settings", lambda: self._server_info(db)
         if self.create:
             yield "create", lambda: _create(db)
         yield "tables", lambda: _tables(db)
@@ -80,11 +81,11 @@ class _Doctor:
             # A check changes nothing by itself, and the first write would make the tables.
             yield "writing", lambda: _round_trip(db) if db.table_exists() else None
 
-    def _facts(self, db: MemoryDb) -> str | None:
+    def _server_info(self, db: MemoryDb) -> str | None:
         from buddy.memory.storage.stored import StoredContract
 
-        self.told = db.facts() if isinstance(db, StoredContract) else {}
-        return ", ".join(f"{name} {value}" for name, value in self.told.items()) or None
+        self.info = db.server_info() if isinstance(db, StoredContract) else {}
+        return ", ".join(f"{name} {value}" for name, value in self.info.items()) or None
 
 
 def _ask(name: str, ask: Callable[[], str | None]) -> Finding:
@@ -98,14 +99,14 @@ def _ask(name: str, ask: Callable[[], str | None]) -> Finding:
 
 
 _UNTRIED = {
-    "settings": "there is nothing to tell",
+    "settings": "the backend tells nothing of itself",
     "writing": "there are no tables yet; --create makes them",
 }
 
 
 def _failed(name: str, error: MemoryDbError) -> Finding:
     detail = redact(" ".join(str(error).split()))
-    return Finding(name, "failed", f"{detail} {remedy(detail)}".rstrip(), exits.code_of(error))
+    return Finding(name, "failed", f"{detail} {remedy(detail)}".rstrip(), exit_codes.code_of(error))
 
 
 def _ping(db: MemoryDb) -> str:
@@ -114,10 +115,11 @@ def _ping(db: MemoryDb) -> str:
     return f"answers in {_ms(times[PINGS // 2])}"
 
 
-def _risks(db: MemoryDb, facts: dict[str, str]) -> list[str]:
+def _risks(db: MemoryDb, info: dict[str, str]) -> list[str]:
     from buddy.memory.storage.stored import StoredContract
 
-    return db.risks(facts) if facts and isinstance(db, StoredContract) else []
+    found = db.durability_warnings(info) if info and isinstance(db, StoredContract) else []
+    return found or ([IN_MEMORY] if is_in_memory(db) else [])
 
 
 def _create(db: MemoryDb) -> str:
@@ -126,11 +128,12 @@ def _create(db: MemoryDb) -> str:
 
 
 def _tables(db: MemoryDb) -> str:
-    from buddy.memory.transfer.older import Older
+    from buddy.memory.transfer.legacy_source import LegacySource
 
     there = db.table_exists()
     db.read_memories(limit=1)  # Raises where the layout is not of today.
-    if Older(db).any():  # Where they do not stand in the way, and nothing else tells of them.
+    # Where rows of older software do not stand in the way, nothing else tells of them.
+    if LegacySource(db).any():
         raise SchemaError("There are memories of older software.", "Call upgrade().")
     try:
         db.read_summaries(limit=1)
@@ -140,7 +143,7 @@ def _tables(db: MemoryDb) -> str:
 
 
 def _round_trip(db: MemoryDb) -> str:
-    from buddy.memory.v2.db.schema import MemoryRow
+    from buddy.memory.rows import MemoryRow
 
     row = MemoryRow({"memory": "written by a check"}, f"check-{uuid4()}", PROBE_USER)
     assert row.id is not None
@@ -150,11 +153,11 @@ def _round_trip(db: MemoryDb) -> str:
 
         def read() -> None:
             nonlocal found
-            found = db.read_memory(row.id or "")
+            found = db.read_memory(row.id or "", user_id=PROBE_USER)
 
         seconds = _seconds(read)
     finally:
-        delete = _seconds(lambda: db.delete_memories([row.id or ""]))
+        delete = _seconds(lambda: db.delete_memories([row.id or ""], user_id=PROBE_USER))
     if found is None or found.memory != row.memory:
         raise SchemaError("What was written is not what was read.")
     return f"wrote in {_ms(write)}, read in {_ms(seconds)}, deleted in {_ms(delete)}"
@@ -182,7 +185,7 @@ def _installation() -> Finding:
         if paths:
             parts.append(f"{many(len(paths), 'file')} of ours {what} ({', '.join(paths[:3])})")
     detail = f"{'; '.join(parts)}. Repair: {found.advice()}"
-    return Finding("installation", "failed", detail, exits.NO)
+    return Finding("installation", "failed", detail, exit_codes.NO)
 
 
 @click.command("check")
@@ -206,7 +209,7 @@ def check_command(
             _show(finding)
     if as_json:
         emit([asdict(finding) for finding in findings])
-    ctx.exit(next((f.exit_code for f in findings if f.exit_code), exits.OK))
+    ctx.exit(next((f.exit_code for f in findings if f.exit_code), exit_codes.OK))
 
 
 def _show(finding: Finding) -> None:

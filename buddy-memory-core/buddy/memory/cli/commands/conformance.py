@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from buddy.memory.cli import exits
+from buddy.memory.cli import exit_codes
+from buddy.memory.cli.formatting import many, plain
 from buddy.memory.cli.output import console, emit, say, table, tell
 from buddy.memory.cli.parameters import json_option, url_argument
 from buddy.memory.cli.progress import Progress
-from buddy.memory.cli.text import many, plain
 from buddy.memory.config import redact
 from buddy.memory.errors import ConfigError
 
@@ -27,13 +27,15 @@ _NEEDS = {
     "forks": "data outside of this process",
     "named": "stores that have names",
     "neighbour": "stores that have names",
+    "order_across_users": "a Subject that promises order over users",
+    "order_without_clocks": "a Subject that promises order whatever clocks say",
     "unreachable": "--unreachable URL",
     "secret": "a password in the URL of --unreachable",
     "waits": "a backend that waits for something",
 }
 _STATES = ("passed", "failed", "not supported", "not verified")
 _TABLE_WIDTH = 88
-_RULES = [f"R{n}" for n in range(1, 17)]
+_RULES = [*[f"R{n}" for n in range(1, 17)], "R18", "R21"]
 
 
 @dataclass
@@ -70,7 +72,7 @@ def _safe(reason: str) -> str:
 @url_argument
 @click.option(
     "--rule", "rules", multiple=True, type=click.Choice(_RULES, case_sensitive=False),
-    metavar="RULE", help="Only this rule, R1 to R16; may be repeated.",
+    metavar="RULE", help="Only this rule, such as R3; may be repeated.",
 )  # fmt: skip
 @click.option(
     "--face", "kinds", multiple=True, type=click.Choice(["v1", "v2", "async"]),
@@ -125,7 +127,7 @@ def conformance_command(
         emit(_as_json(url, list(scratches), report, left))
     else:
         _show(list(scratches), report)
-    ctx.exit(exits.NO if report.failed or left else exits.OK)
+    ctx.exit(exit_codes.NO if report.failed or left else exit_codes.OK)
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from buddy.memory.cli import exits
+from buddy.memory.cli import exit_codes
+from buddy.memory.cli.formatting import many, one_line, plain, shown_user
 from buddy.memory.cli.output import emit, say, tell
-from buddy.memory.cli.parameters import complete_url, json_option, opened, url_argument, user_option
+from buddy.memory.cli.parameters import (
+    complete_url,
+    json_option,
+    opened,
+    url_argument,
+    whose_options,
+)
 from buddy.memory.cli.progress import Progress
-from buddy.memory.cli.text import many, one_line, owner, plain
 from buddy.memory.errors import MemoryDbError
+from buddy.memory.storage.users import Nobody
 
 if TYPE_CHECKING:
     from buddy.memory.transfer import Loaded
@@ -32,11 +40,11 @@ dry_run_option = click.option(
 @click.command("export")
 @url_argument
 @click.argument("file", type=click.Path(allow_dash=True))
-@user_option
+@whose_options
 @json_option
 @click.pass_context
 def export_command(
-    ctx: click.Context, url: str, file: str, user: str | None, as_json: bool
+    ctx: click.Context, url: str, file: str, user: str | Nobody | None, as_json: bool
 ) -> None:
     """Write everything into a file, as JSON Lines.
 
@@ -61,7 +69,7 @@ def export_command(
         say(f"exported {rows} to {plain(file)}")
     if result.unreadable:
         tell(f"{many(result.unreadable, 'row')} could not be read and are not in the file.")
-        ctx.exit(exits.NO)
+        ctx.exit(exit_codes.NO)
 
 
 @click.command("import")
@@ -106,9 +114,8 @@ def copy_command(
 
     Rows that are there already are skipped, so a copy that was interrupted is repeated.
 
-    With --from-legacy the source is what other software, or an older release,
-    left in tables of the same name; it is read and not changed. "upgrade" brings
-    such a store up to date in place instead.
+    With --from-legacy the source is what other software left in tables of the same name;
+    it is read and not changed. "upgrade" brings such a store up to date in place instead.
     """
     from buddy.memory.transfer import copy
     from buddy.memory.transfer.rows import counts
@@ -149,7 +156,7 @@ def _report(
         for line in _lines(result, progress, dry_run):
             say(line)
     if result.unreadable or result.differing or result.refused or result.mismatches:
-        ctx.exit(exits.NO)
+        ctx.exit(exit_codes.NO)
 
 
 def _lines(result: Loaded, progress: Progress, dry_run: bool) -> list[str]:
@@ -165,14 +172,20 @@ def _lines(result: Loaded, progress: Progress, dry_run: bool) -> list[str]:
         for found in result.mismatches[:10]:
             expected, actual = found["expected"], found["found"]
             what = f"{found['differs']} differ; rows expected {expected:,}, found {actual:,}"
-            lines.append(f"  user {owner(found['user_id'])}: {what}")
+            lines.append(f"  user {shown_user(found['user_id'])}: {what}")
         return lines
     checked = f"verified: counts and checksums of {many(result.users, 'user')} agree"
     return [*lines, checked]
 
 
-def _named(rows: list[dict[str, str]]) -> list[str]:
-    return [f"  {one_line(row['id'], 100)}: {one_line(row['reason'])}" for row in rows[:10]]
+def _named(rows: Sequence[Mapping[str, str | None]]) -> list[str]:
+    return [f"  {_name(row)}: {one_line(row['reason'] or '')}" for row in rows[:10]]
+
+
+def _name(row: Mapping[str, str | None]) -> str:
+    """Return how a row of a result is named: by its id, and by its user where that is told."""
+    id = one_line(row["id"] or "", 100)
+    return f"{id} of {one_line(shown_user(row['user_id']), 60)}" if "user_id" in row else id
 
 
 def _exceptions(result: Loaded) -> list[str]:
@@ -185,10 +198,10 @@ def _exceptions(result: Loaded) -> list[str]:
     if result.overwritten:
         lines.append(f"overwrote {many(result.overwritten, 'row')}")
     if result.differing:
-        ids = ", ".join(one_line(id, 40) for id in result.differing_ids[:5])
+        names = ", ".join(map(_name, result.differing_rows[:5]))
         more = "…" if result.differing > 5 else ""
         rows = many(result.differing, "row")
-        lines.append(f"left alone {rows}, with other content or of another user: {ids}{more}")
+        lines.append(f"left alone {rows}, there with other content: {names}{more}")
     if result.refused:
         lines.append(f"left out {many(result.refused, 'row')} that the destination cannot store:")
         lines += _named(result.refused_rows)

@@ -9,11 +9,12 @@ from typing import Any
 
 import click
 
-from buddy.memory.cli.commands.look import note_of, show_note
+from buddy.memory.cli.formatting import iso, payload_bytes, plain, shown_user, size, time
 from buddy.memory.cli.output import emit, facts, table
-from buddy.memory.cli.parameters import json_option, opened, url_argument
-from buddy.memory.cli.text import iso, owner, payload_bytes, plain, size, time
+from buddy.memory.cli.parameters import json_option, opened, url_argument, whose_options
+from buddy.memory.cli.row_output import note_of, show_note
 from buddy.memory.storage.record import Kind, Record
+from buddy.memory.storage.users import Nobody
 
 TOP = 5
 
@@ -27,6 +28,7 @@ class Stats:
     bytes: int = 0
     largest: int = 0
     largest_id: str | None = None
+    largest_user: str | None = None
     oldest: datetime | None = None
     newest: datetime | None = None
 
@@ -37,7 +39,7 @@ class Stats:
         size = payload_bytes(row.payload)
         self.bytes += size
         if size > self.largest:
-            self.largest, self.largest_id = size, row.id
+            self.largest, self.largest_id, self.largest_user = size, row.id, row.user_id
         self.oldest = min(self.oldest or row.created_at, row.created_at)
         self.newest = max(self.newest or row.updated_at, row.updated_at)
 
@@ -50,6 +52,7 @@ class Stats:
             "bytes": self.bytes,
             "largest_bytes": self.largest,
             "largest_id": self.largest_id,
+            "largest_user_id": self.largest_user,
             "first_created_at": iso(self.oldest),
             "last_updated_at": iso(self.newest),
             "top_users": [{"user_id": u, "rows": n} for u, n in self.by_user.most_common(TOP)],
@@ -58,22 +61,23 @@ class Stats:
 
 @click.command("stats")
 @url_argument
+@whose_options
 @json_option
-def stats_command(url: str, as_json: bool) -> None:
-    """Count rows, users and bytes. Reads every row."""
+def stats_command(url: str, user: str | Nobody | None, as_json: bool) -> None:
+    """Count rows, users and bytes. Reads every row of these."""
     from buddy.memory.transfer.rows import records
 
     stats = Stats()
     with opened(url) as db:
-        for row in records(db):
+        for row in records(db, user):
             stats.add(row)
         note = "" if as_json or stats.by_user else note_of(db)
     if as_json:
         emit(stats.as_dict())
         return
-    largest = f"{size(stats.largest)}" + (
-        f" ({plain(stats.largest_id)})" if stats.largest_id is not None else ""
-    )
+    largest = size(stats.largest)
+    if stats.largest_id is not None:
+        largest += f" ({plain(stats.largest_id)} of {shown_user(stats.largest_user)})"
     facts(
         [
             ("memories", f"{stats.rows[Kind.MEMORY]:,}"),
@@ -87,5 +91,5 @@ def stats_command(url: str, as_json: bool) -> None:
     )
     if stats.by_user:
         most = stats.by_user.most_common(TOP)
-        table(("Most rows", "Rows"), [(owner(u), f"{n:,}") for u, n in most], right=("Rows",))
+        table(("Most rows", "Rows"), [(shown_user(u), f"{n:,}") for u, n in most], right=("Rows",))
     show_note(note)

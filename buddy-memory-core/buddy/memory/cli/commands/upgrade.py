@@ -1,4 +1,4 @@
-"""``upgrade``: bring the tables of an older release, or of other software, up to date."""
+"""``upgrade``: bring what older software left up to date."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from buddy.memory.cli import exits
+from buddy.memory.cli import exit_codes
+from buddy.memory.cli.formatting import many, one_line
 from buddy.memory.cli.output import emit, say
 from buddy.memory.cli.parameters import confirm, json_option, opened, url_argument, yes_option
-from buddy.memory.cli.text import many, one_line
 
 if TYPE_CHECKING:
-    from buddy.memory.transfer.older import Older
+    from buddy.memory.transfer.legacy_source import LegacySource
     from buddy.memory.v2.db.base import MemoryDb
 
 
@@ -22,22 +22,21 @@ if TYPE_CHECKING:
 @json_option
 @click.pass_context
 def upgrade_command(ctx: click.Context, url: str, yes: bool, as_json: bool) -> None:
-    """Bring the tables of an older release up to date.
+    """Bring a store of older software up to date.
 
-    That includes tables of other software with the same layout.
-    Every row is kept with its id, owner and times; rows that cannot be read are named and left as
-    they are. Safe to repeat. Make a backup first: the layout is changed in place. To leave the
-    old store as it is, use "copy --from-legacy".
+    Every row is kept with its user, id and times; rows that cannot be read are named and left as
+    they are. Safe to repeat. Make a backup first: the layout is changed in place, and the older
+    software cannot use the store any more. To leave it as it is, use "copy --from-legacy".
     """
     with opened(url) as db:
-        before = _older(db)
+        before = _legacy(db)
         found, wrong = before.rows + len(before.unreadable), _wrong(db)
         if not as_json:
             _show(before, wrong)
         if found or wrong:
             confirm("Bring it up to date in place?", yes)
             db.upgrade()
-        result = {"older": found, **_result(db)}
+        result = {"legacy": found, **_result(db)}
     if as_json:
         emit(result)
     else:
@@ -46,7 +45,7 @@ def upgrade_command(ctx: click.Context, url: str, yes: bool, as_json: bool) -> N
             say(f"{many(result['unreadable'], 'row')} cannot, and stand as they stood.")
         if result["left"]:
             say(f"{many(result['left'], 'row')} stayed where they are (see above).")
-    ctx.exit(exits.NO if result["unreadable"] or result["left"] else exits.OK)
+    ctx.exit(exit_codes.NO if result["unreadable"] or result["left"] else exit_codes.OK)
 
 
 def _wrong(db: MemoryDb) -> str:
@@ -65,17 +64,17 @@ def _wrong(db: MemoryDb) -> str:
     return ""
 
 
-def _older(db: MemoryDb) -> Older:
-    """Return what older software left, looked at and not changed."""
-    from buddy.memory.transfer.older import Older
+def _legacy(db: MemoryDb) -> LegacySource:
+    """Return what older software left, read and not changed."""
+    from buddy.memory.transfer.legacy_source import LegacySource
 
-    older = Older(db)
-    for _ in older.read():
+    source = LegacySource(db)
+    for _ in source.read():
         pass
-    return older
+    return source
 
 
-def _show(before: Older, wrong: str) -> None:
+def _show(before: LegacySource, wrong: str) -> None:
     if wrong:
         say(wrong)
     if before.rows:
@@ -90,7 +89,7 @@ def _result(db: MemoryDb) -> dict[str, int]:
     from buddy.memory.transfer.rows import counts, records
 
     readable = sum(1 for _ in records(db))
-    after = _older(db)
+    after = _legacy(db)
     return {
         "readable": readable,
         "unreadable": max(0, sum(counts(db).values()) - readable),

@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
-from datetime import datetime
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from secrets import token_hex
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from buddy.memory import payload
-from buddy.memory.errors import (
-    AccessError,
-    ConflictError,
-    CorruptMemoryError,
-    MemoryDbError,
-    UnavailableError,
-)
-from buddy.memory.storage.record import Corrupt, Kind, Record, Write, merge
+from buddy.memory.errors import ConflictError, SchemaError
+from buddy.memory.storage.record import Corrupt, Key, Kind, Record, Scope, Write, merge, new_stamp
 from buddy.memory.storage.store import Store
+from buddy_memory_newname.encoding import Row, decode, encode, from_key, head, to_key
+from buddy_memory_newname.errors import translated
 from buddy_memory_newname.files import Content, JsonFile
 
 T = TypeVar("T")
-Row = dict[str, Any]
 
 
 class NewnameStore(Store):
-    """A store in one file: ``{"last": position, "memory": {id: row}, "summary": {id: row}}``.
+    """A store in one file: its generation, the last position given, and the rows of each kind.
 
     An object keeps the order in which its keys were added, and a changed one its place: that is
     the order of first writing (rule R3).
@@ -42,13 +35,28 @@ class NewnameStore(Store):
             self._change(lambda content: None)
 
     async def exists(self) -> bool:
-        with _translated():
-            return self._file.read() is not None
+        return self._read() is not None
 
     async def drop(self) -> None:
         if await self.exists():
-            with _translated(), self._file.locked():
+            with translated(), self._file.locked():
                 self._file.remove()
+
+    async def ping(self) -> None:
+        await self.exists()
+
+    async def close(self) -> None:
+        """Nothing is kept open. Close here what the Store itself opened."""
+
+    async def generation(self, kind: Kind) -> str:
+        return str((self._read() or {"generation": ""})["generation"])
+
+    def _read(self) -> Content | None:
+        with translated():
+            content = self._file.read()
+        if content is not None and "generation" not in content:
+            raise SchemaError(f"{self._file.path} is not one of our stores.", "Name another one.")
+        return content
 
     # --- writing: read, decide and write under one lock, so that each call is atomic
 
@@ -58,146 +66,143 @@ class NewnameStore(Store):
     async def put_many(self, writes: Sequence[Write]) -> list[Record]:
         return self._change(lambda content: [_put(content, write) for write in writes])
 
+    async def rewrite(
+        self,
+        kind: Kind,
+        user_id: str | None,
+        id: str,
+        if_stamp: int,
+        *,
+        payload: dict[str, Any],
+        vector: bytes | None,
+    ) -> bool:
+        def work(content: Content) -> bool:
+            rows, key = content[kind.value], to_key(user_id, id)
+            if key not in rows or rows[key]["stamp"] != if_stamp:
+                return False
+            stored = head(kind, key, rows[key])
+            rows[key] = encode(stored._replace(payload=payload, vector=vector, stamp=new_stamp()))
+            return True
+
+        return self._change(work, make=False)
+
     def _change(self, work: Callable[[Content], T], *, make: bool = True) -> T:
         """Return what ``work`` does to the content, and keep it; an error leaves all as it was."""
-        with _translated():
-            if make:
+        if make:
+            with translated():
                 self._file.path.parent.mkdir(parents=True, exist_ok=True)
-            elif self._file.read() is None:
-                return work(_empty())
-            with self._file.locked():
-                found = self._file.read()
-                content = _empty() if found is None else found
-                result = work(content)
-                if make or found is not None:
-                    self._file.write(content)
-                return result
+        elif self._read() is None:
+            return work(_empty())
+        with translated(), self._file.locked():
+            found = self._read()
+            content = _empty() if found is None else found
+            result = work(content)
+            if make or found is not None:
+                self._file.write(content)
+            return result
 
     # --- reading
 
-    def _rows(self, kind: Kind, user_id: str | None) -> dict[str, Row]:
-        with _translated():
-            content = self._file.read() or _empty()
-        return _of_user(content, kind, user_id)
+    async def get(self, kind: Kind, user_id: str | None, id: str) -> Record | Corrupt | None:
+        (found,) = await self.get_many(kind, [Key(user_id, id)])
+        return found
 
-    async def get(self, kind: Kind, id: str, user_id: str | None) -> Record | Corrupt | None:
-        row = self._rows(kind, user_id).get(id)
-        return None if row is None else _decode(kind, id, row)
+    async def get_many(self, kind: Kind, keys: Sequence[Key]) -> list[Record | Corrupt | None]:
+        rows = self._rows(kind)
+        names = [to_key(*key) for key in keys]
+        return [decode(kind, name, rows[name]) if name in rows else None for name in names]
+
+    async def find(self, kind: Kind, ids: Sequence[str]) -> list[Record | Corrupt]:
+        rows = self._rows(kind)
+        keys_of: dict[str, list[str]] = {id: [] for id in ids}
+        for key in rows:
+            keys_of.get(from_key(key).id, []).append(key)
+        # Two rows of an id are enough.
+        return [decode(kind, key, rows[key]) for keys in keys_of.values() for key in keys[:2]]
 
     async def page(
         self,
         kind: Kind,
-        user_id: str | None,
+        scope: Scope,
         *,
         newest_first: bool,
         after: Any,
         limit: int | None,
     ) -> list[Record | Corrupt]:
-        rows = list(self._rows(kind, user_id).items())
+        rows = self._rows(kind)
+        keys = [
+            key
+            for key in _keys(rows, scope)
+            if after is None
+            or (rows[key]["position"] < after if newest_first else rows[key]["position"] > after)
+        ]
         if newest_first:
-            rows.reverse()
-        if after is not None:
-            rows = [
-                (id, row)
-                for id, row in rows
-                if (row["position"] < after if newest_first else row["position"] > after)
-            ]
-        return [_decode(kind, id, row) for id, row in rows[:limit]]
+            keys.reverse()
+        return [decode(kind, key, rows[key]) for key in keys[:limit]]
 
-    async def count(self, kind: Kind, user_id: str | None) -> int:
-        return len(self._rows(kind, user_id))
+    async def count(self, kind: Kind, scope: Scope) -> int:
+        return len(_keys(self._rows(kind), scope))
+
+    async def users(
+        self, kind: Kind, *, prefix: str, after: str | None, limit: int | None
+    ) -> list[str]:
+        users = {from_key(key).user_id for key in _keys(self._rows(kind), Scope.of_prefix(prefix))}
+        named = (user for user in users if user is not None and (after is None or user > after))
+        return sorted(named)[:limit]
+
+    async def mark(self, kind: Kind, user_id: str | None) -> str:
+        rows = self._rows(kind)
+        stamps = [rows[key]["stamp"] for key in _keys(rows, Scope.of_user(user_id))]
+        return f"{len(stamps)}:{sum(stamps)}"
+
+    def _rows(self, kind: Kind) -> dict[str, Row]:
+        rows: dict[str, Row] = (self._read() or _empty())[kind.value]
+        return rows
 
     # --- deleting
 
     async def delete(
-        self, kind: Kind, id: str, user_id: str | None, if_version: int | None
+        self, kind: Kind, user_id: str | None, id: str, if_version: int | None
     ) -> bool:
         def work(content: Content) -> bool:
-            row = _of_user(content, kind, user_id).get(id)
-            version = 0 if row is None else row["version"]
+            rows, key = content[kind.value], to_key(user_id, id)
+            version = rows[key]["version"] if key in rows else 0
             if if_version is not None and if_version != version:
                 raise ConflictError(id, if_version, version)
-            return row is not None and bool(content[kind.value].pop(id))
+            return rows.pop(key, None) is not None
 
         return self._change(work, make=False)
 
-    async def delete_many(self, kind: Kind, ids: Sequence[str], user_id: str | None) -> int:
+    async def delete_many(self, kind: Kind, keys: Sequence[Key]) -> int:
         def work(content: Content) -> int:
-            doomed = _of_user(content, kind, user_id).keys() & set(ids)
-            return sum(bool(content[kind.value].pop(id)) for id in doomed)
+            return sum(content[kind.value].pop(to_key(*key), None) is not None for key in keys)
 
         return self._change(work, make=False)
 
-    async def delete_all(self, kind: Kind, user_id: str | None) -> int:
+    async def delete_all(self, kind: Kind, scope: Scope) -> int:
         def work(content: Content) -> int:
-            doomed = _of_user(content, kind, user_id)
-            return sum(bool(content[kind.value].pop(id)) for id in doomed)
+            rows = content[kind.value]
+            return sum(rows.pop(key) is not None for key in _keys(rows, scope))
 
         return self._change(work, make=False)
-
-    # --- the rest
-
-    async def ping(self) -> None:
-        await self.exists()
-
-    async def close(self) -> None:
-        """Nothing is kept open. Close here what the Store itself opened."""
 
 
 def _empty() -> Content:
-    return {"last": 0, **{kind.value: {} for kind in Kind}}
+    return {"generation": token_hex(8), "last": 0, **{kind.value: {} for kind in Kind}}
 
 
-def _of_user(content: Content, kind: Kind, user_id: str | None) -> dict[str, Row]:
-    rows: dict[str, Row] = content[kind.value]
-    return {id: row for id, row in rows.items() if user_id in (None, row["user_id"])}
+def _keys(rows: dict[str, Row], scope: Scope) -> list[str]:
+    """Return the keys of a scope's rows in the order of first writing."""
+    return [key for key in rows if scope.covers(from_key(key).user_id)]
 
 
 def _put(content: Content, write: Write) -> Record:
-    rows, id = content[write.record.kind.value], write.record.id
-    stored = _head(write.record.kind, id, rows[id]) if id in rows else None
-    merged = merge(stored, write)  # Raises OwnerMismatchError and ConflictError.
+    kind, user_id, id = write.record[:3]
+    rows, key = content[kind.value], to_key(user_id, id)
+    stored = head(kind, key, rows[key]) if key in rows else None
+    merged = merge(stored, write)  # Raises ConflictError.
     if stored is None:
         content["last"] += 1
         merged = merged._replace(position=content["last"])
-    rows[id] = _encode(merged)
+    rows[key] = encode(merged)
     return merged
-
-
-def _encode(record: Record) -> Row:
-    return {
-        "user_id": record.user_id,
-        "created_at": record.created_at.isoformat(),
-        "updated_at": record.updated_at.isoformat(),
-        "version": record.version,
-        "position": record.position,
-        "payload": payload.to_json(record.payload),
-    }
-
-
-def _head(kind: Kind, id: str, row: Row) -> Record:
-    """Return a record without its payload, which may be damaged."""
-    created, updated = map(datetime.fromisoformat, (row["created_at"], row["updated_at"]))
-    return Record(kind, id, row["user_id"], {}, created, updated, row["version"], row["position"])
-
-
-def _decode(kind: Kind, id: str, row: Row) -> Record | Corrupt:
-    try:
-        return _head(kind, id, row)._replace(payload=payload.from_json(row["payload"]))
-    except (KeyError, TypeError, ValueError) as error:
-        return Corrupt(id, row.get("user_id"), row.get("position"), repr(error))
-
-
-@contextmanager
-def _translated() -> Generator[None]:
-    """Turn what the driver raises into errors of buddy.memory.errors: the only place that does."""
-    try:
-        yield
-    except MemoryDbError:
-        raise  # Ours already. Some of them are OSErrors or ValueErrors, too.
-    except (NotADirectoryError, PermissionError) as error:
-        raise AccessError(f"newname: {error}") from error
-    except OSError as error:
-        raise UnavailableError("newname", str(error)) from error
-    except ValueError as error:
-        raise CorruptMemoryError("the file", str(error)) from error

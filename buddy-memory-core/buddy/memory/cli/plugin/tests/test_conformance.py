@@ -11,6 +11,7 @@ import pytest
 from buddy.memory.testing import Subject
 from buddy.memory.testing.pytest_face import Conformance
 from buddy_memory_newname import v1, v2
+from buddy_memory_newname.encoding import from_key
 
 
 class OnNewname(Conformance):
@@ -26,7 +27,9 @@ class OnNewname(Conformance):
         def corrupt(id: str) -> None:
             file = tmp_path / "notes.json"
             content = json.loads(file.read_text())
-            content["memory"][id]["payload"] = '{"torn'
+            for key, row in content["memory"].items():
+                if from_key(key).id == id:
+                    row["payload"] = '{"torn'
             file.write_text(json.dumps(content))
 
         return Subject(
@@ -35,6 +38,8 @@ class OnNewname(Conformance):
             named=lambda name: cls(name, url),
             unreachable=lambda: cls("notes", "newname:////dev/null/folder"),
             corrupt=corrupt,
+            order_without_clocks=True,
+            order_across_users=True,
             forks=True,
         )
 

@@ -10,8 +10,11 @@ import pytest
 from redis import Redis
 
 from buddy.memory import open_memory_db
-from buddy.memory.cli import exits
+from buddy.memory.cli import exit_codes
+from buddy.memory.storage.clock import utc_now
 from buddy.memory.storage.inmemory import InMemoryStore
+from buddy.memory.storage.record import Kind, Record, Scope, Write
+from buddy.memory.storage.sql import SqlStore
 from buddy.memory.v2.db.base import MemoryDb
 from buddy.memory.v2.db.schema import MemoryRow
 from buddy.memory.v2.db.stored import StoredMemoryDb
@@ -31,7 +34,7 @@ def test_add(process: Run, url: str) -> None:
     assert process("add", url, "-", "--id", "y", stdin=b"a\r\nb\n").code == 0
     assert process("show", url, "y", "--json").json["payload"] == {"memory": "a\r\nb"}
     ran = process("add", url, "-", stdin=b"\xff")
-    assert ran.code == exits.USAGE
+    assert ran.code == exit_codes.USAGE
     assert "standard input is no UTF-8" in ran.err
     with open_memory_db(url) as db:
         row = db.read_memory("x")
@@ -41,20 +44,53 @@ def test_add(process: Run, url: str) -> None:
 
 
 def test_add_does_not_take_over_a_row(run: Run, db: MemoryDb, url: str) -> None:
-    """An id of another user is refused, and one's own is replaced."""
-    assert run("add", url, "x", "--id", "m0", "--user", "bob").code == exits.DATA
+    """The user's own row of the id is replaced; another user's is another row."""
+    assert run("add", url, "x", "--id", "m0", "--user", "bob", "--json").json["version"] == 1
     assert run("add", url, "x", "--id", "m0", "--user", "ann", "--json").json["version"] == 4
+    assert db.count_memories() == 6
 
 
 def test_rm(run: Run, db: MemoryDb, url: str) -> None:
     """Rows are deleted by id; what was not there is named, with exit code 1."""
     ran = run("rm", url, "m0", "m1", "zz", "--json")
-    assert ran.code == exits.NO
+    assert ran.code == exit_codes.NO
     assert ran.json == {"deleted": 2, "not_found": ["zz"]}
-    assert run("rm", url, "m3", "--user", "bob").code == exits.NO
+    assert run("rm", url, "m3", "--user", "bob").code == exit_codes.NO
     assert run("rm", url, "m3").code == 0
     assert run("rm", url, "s0", "--summary").code == 0
     assert (db.count_memories(), db.count_summaries()) == (2, 1)
+
+
+def test_rm_of_an_id_of_several_users(run: Run, db: MemoryDb, url: str) -> None:
+    """Where an id is not enough nothing is deleted, and the options that are enough are told."""
+    db.upsert_memories([MemoryRow({}, "m0", user) for user in ("bob", None)])
+    ran = run("rm", url, "m1", "m0")
+    assert ran.code == exit_codes.DATA
+    assert "pass --user ID, or --nobody" in ran.err
+    assert db.count_memories() == 7
+    assert run("rm", url, "m0", "--nobody").code == 0
+    assert run("rm", url, "m0", "--user", "bob").code == 0
+    assert db.read_memory("m0", user_id="ann") is not None
+    assert run("rm", url, "m0").code == 0
+
+
+def test_with_a_user_nothing_is_done_by_id_alone(
+    run: Run, db: MemoryDb, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Commands that know the user never ask for an id alone."""
+
+    def refuse(*args: object, **kwargs: object) -> None:
+        raise AssertionError("by id alone")
+
+    monkeypatch.setattr(SqlStore, "find", refuse)
+    assert run("check", url).code == 0
+    assert run("search", url, "number").code == 0
+    assert run("show", url, "m1", "--user", "bob").code == 0
+    assert run("show", url, "s0", "--summary", "--user", "ann").code == 0
+    assert run("rm", url, "m1", "m4", "--user", "bob").code == 0
+    assert run("rm", url, "m2", "--nobody").code == 0
+    assert run("forget", url, "ann", "--yes").code == 0
+    assert db.count_memories() == 0
 
 
 def test_rm_of_an_unreadable_row(run: Run, db: MemoryDb, url: str, tear: None) -> None:
@@ -77,7 +113,7 @@ def test_forget_asks(process: Run, db: MemoryDb, url: str) -> None:
     """Without a yes, also without anybody to ask, nothing is erased."""
     for answer in (b"", b"n\n", b"\n"):
         ran = process("forget", url, "ann", stdin=answer)
-        assert ran.code == exits.INTERRUPTED
+        assert ran.code == exit_codes.INTERRUPTED
         assert "Erase 2 memories and 2 summaries of the user ann for good?" in ran.err
         assert db.count_memories("ann") == 2
     assert process("forget", url, "ann", stdin=b"y\n").code == 0
@@ -91,19 +127,39 @@ def test_forget_the_user_without_a_name(run: Run, db: MemoryDb, url: str) -> Non
     assert db.count_memories() == 5
 
 
-def test_forget_does_not_overlook_older_rows(run: Run, redis: str, redis_server: str) -> None:
-    """What older software left of the user is told: there is no false receipt."""
+def test_forget_nobody(process: Run, run: Run, db: MemoryDb, url: str) -> None:
+    """--nobody erases the rows without a user; without a user and without it nothing is."""
+    assert run("forget", url, "--yes").code == exit_codes.USAGE
+    assert run("forget", url, "ann", "--nobody", "--yes").code == exit_codes.USAGE
+    ran = process("forget", url, "--nobody", stdin=b"y\n")
+    assert "Erase 1 memory and 0 summaries without a user for good?" in ran.err
+    assert "user id           -" in ran.out
+    assert {row.user_id for row in everything(url)} == {"ann", "bob"}
+
+
+def test_the_receipt_is_that_of_the_library(run: Run, db: MemoryDb, url: str) -> None:
+    """With --json the receipt is what Receipt.to_dict returns."""
+    receipt = run("forget", url, "ann", "--yes", "--json").json
+    assert receipt == {**db.forget_user("ann").to_dict(), **{k: receipt[k] for k in ERASED}}
+
+
+ERASED = ("erased_at", "memories_erased", "summaries_erased")
+
+
+def test_forget_does_not_overlook_rows_of_older_software(
+    run: Run, redis: str, redis_server: str
+) -> None:
+    """What older software left of the user is erased, too, and of nobody else."""
     prefix = redis.partition("prefix=")[2]
-    old = {"id": "1", "user_id": "ann", "memory": {"memory": "x"}, "created_at": 1}
     with Redis.from_url(redis_server) as client:
-        client.set(f"{prefix}:1", json.dumps(old))
-    ran = run("forget", redis, "ann", "--yes", "--json")
-    assert ran.code == exits.NO
-    assert (ran.json["older"], ran.json["verified"]) == (1, False)
-    assert "buddy-memory upgrade" in ran.err
-    assert run("forget", redis, "bob", "--yes", "--json").json["verified"] is True
-    assert run("upgrade", redis, "--yes").code == 0
-    assert run("forget", redis, "ann", "--yes", "--json").json["verified"] is True
+        for user in ("ann", "bob"):
+            old = {"id": user, "user_id": user, "memory": {"memory": "x"}, "created_at": 1}
+            client.set(f"{prefix}:{user}", json.dumps(old))
+    receipt = run("forget", redis, "ann", "--yes", "--json").json
+    assert (receipt["legacy_erased"], receipt["verified"]) == (1, True)
+    with Redis.from_url(redis_server) as client:
+        assert client.exists(f"{prefix}:ann") == 0
+        assert client.exists(f"{prefix}:bob") == 1
 
 
 def test_forget_by_somebody_who_may_not_look_everywhere(
@@ -117,37 +173,42 @@ def test_forget_by_somebody_who_may_not_look_everywhere(
         admin.execute_command("ACL SETUSER", "eraser", *rights.split())
     eraser = redis.replace("://", "://eraser:secret@")
     ran = run("forget", eraser, "ann", "--yes", "--json")
-    assert ran.code == exits.ACCESS
-    assert (ran.json["memories_erased"], ran.json["remaining"]) == (3, 0)
-    assert (ran.json["older"], ran.json["verified"]) == (None, False)
-    assert "SCAN" in ran.json["not_checked"]
+    assert ran.code == exit_codes.NO
+    assert (ran.json["memories_erased"], ran.json["remaining"]) == (3, None)
+    assert ran.json["verified"] is False
+    assert "SCAN" in ran.json["reason"]
     ran = run("forget", eraser, "ann", "--yes")
-    assert "older             not known" in ran.out
-    assert "whether it is all could not be checked" in ran.err
+    assert "remaining         not known" in ran.out
+    assert "whether that is all could not be checked" in ran.err
     assert run("forget", redis, "ann", "--yes", "--json").json["verified"] is True
     with Redis.from_url(redis_server) as admin:
         admin.execute_command("ACL DELUSER", "eraser")
 
 
+class LeakyStore(InMemoryStore):
+    """A store where another client writes for the user at the moment of the deletion."""
+
+    async def delete_all(self, kind: Kind, scope: Scope) -> int:
+        """Delete, and see a new row appear."""
+        deleted = await super().delete_all(kind, scope)
+        now = utc_now()
+        await self.put(Write(Record(kind, scope.name, "new", {}, now, now), now))
+        return deleted
+
+
 class Leaky(StoredMemoryDb):
-    """A database where somebody else writes for the user in the same moment."""
+    """A database on such a store."""
 
     def __init__(self) -> None:
-        super().__init__(InMemoryStore())
+        super().__init__(LeakyStore())
         self.upsert_memory(MemoryRow({}, "1", "ann"))
-
-    def delete_user(self, user_id: str) -> dict[str, int]:
-        """Delete, and see a new row appear."""
-        deleted = super().delete_user(user_id)
-        self.upsert_memory(MemoryRow({}, "2", user_id))
-        return deleted
 
 
 def test_forget_verifies(run: Run) -> None:
     """Rows that are still there afterwards are told, with exit code 1."""
     ran = run("forget", f"{__name__}:Leaky", "ann", "--yes", "--json")
-    assert ran.code == exits.NO
-    assert ran.json["verified"] is False
+    assert ran.code == exit_codes.NO
+    assert (ran.json["verified"], ran.json["memories_erased"]) == (False, 1)
     assert "erase again" in ran.err
 
 
@@ -160,13 +221,13 @@ def old(tmp_path: Path) -> str:
 
 def test_upgrade(process: Run, old: str) -> None:
     """An older layout is brought up after a yes; before it nothing is changed."""
-    assert process("ls", old).code == exits.DATA
+    assert process("ls", old).code == exit_codes.DATA
     assert "buddy-memory upgrade URL" in process("ls", old).err
     ran = process("upgrade", old)
-    assert ran.code == exits.INTERRUPTED
-    assert "made by an older release" in ran.out
+    assert ran.code == exit_codes.INTERRUPTED
+    assert "made by older software" in ran.out
     assert "200 memories of older software can be read" in ran.out
-    assert process("ls", old).code == exits.DATA
+    assert process("ls", old).code == exit_codes.DATA
     ran = process("upgrade", old, stdin=b"y\n")
     assert "The layout is current" in ran.out
     again = process("upgrade", old, "--yes", "--json").json

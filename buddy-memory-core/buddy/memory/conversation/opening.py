@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-from buddy.memory.conversation.kinds import is_mapping
+from buddy.memory.conversation.type_guards import is_mapping
 from buddy.memory.db.base import MemoryDb as MemoryDbV1
 from buddy.memory.first_party import FIRST_PARTY
 from buddy.memory.registry import open_memory_db
 from buddy.memory.storage.defaults import Awaiting
-from buddy.memory.storage.inmemory import InMemoryStore
 from buddy.memory.v2.db.base import AsyncMemoryDb, MemoryDb
 
 
@@ -32,12 +31,12 @@ def open_db(given: Any, owner: str, version: int) -> tuple[Any, bool]:
 
 def _in_memory(version: int) -> Any:
     if version == 1:
-        from buddy.memory.db.stored import StoredMemoryDb as StoredV1
+        from buddy.memory.db.inmemory import InMemoryDb as InMemoryDbV1
 
-        return StoredV1(InMemoryStore())
-    from buddy.memory.v2.db.stored import StoredMemoryDb
+        return InMemoryDbV1()
+    from buddy.memory.v2.db.inmemory import InMemoryDb
 
-    return StoredMemoryDb(InMemoryStore())
+    return InMemoryDb()
 
 
 def _refusal(given: Any, owner: str, version: int) -> str:
@@ -73,7 +72,7 @@ class Blocking(Awaiting):
 
     def iter_memories(self, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
         """As the database's, to be iterated with ``async for``."""
-        return _each(self._db.iter_memories, args, kwargs)
+        return _each(self.db.iter_memories, args, kwargs)
 
 
 async def _each(

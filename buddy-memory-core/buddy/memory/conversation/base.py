@@ -7,16 +7,16 @@ from typing import Any
 
 from typing_extensions import Self
 
-from buddy.memory.conversation.databases import awaitable, blocking, open_db
 from buddy.memory.conversation.manager import MemoryManager
 from buddy.memory.conversation.models import Model, ask_awaiting, ask_blocking, check_model
+from buddy.memory.conversation.opening import awaitable, blocking, open_db
 from buddy.memory.conversation.rows import row_v1, row_v2
 from buddy.memory.errors import ClosedError
-from buddy.memory.storage.policy import Lease
+from buddy.memory.storage.policy import RefCount
 from buddy.memory.storage.run import run
 
 
-class Holder:
+class MemoryBase:
     """A database and a model. ``db`` is the one that was given, or the one that was opened.
 
     A database that the caller made stays the caller's and is never closed here.
@@ -27,16 +27,16 @@ class Holder:
     def __init__(self, db: Any, model: Model | None) -> None:
         self.db, opened = open_db(db, type(self).__name__, self.version)
         self.model = check_model(model)
-        self._lease = Lease() if opened else None
+        self._references = RefCount() if opened else None
         self._closed = False
 
     @property
-    def _now(self) -> MemoryManager:
+    def _sync(self) -> MemoryManager:
         """For synchronous methods, driven by ``run``."""
         return self._manager(blocking(self._open_db), ask_blocking)
 
     @property
-    def _later(self) -> MemoryManager:
+    def _async(self) -> MemoryManager:
         """For asynchronous methods."""
         return self._manager(awaitable(self._open_db), ask_awaiting)
 
@@ -64,10 +64,10 @@ class Holder:
         if self._closed:
             return False
         self._closed = True
-        if self._lease is None:
+        if self._references is None:
             return False
-        self._lease.holders -= 1
-        return self._lease.holders == 0
+        self._references.holders -= 1
+        return self._references.holders == 0
 
     def __enter__(self) -> Self:
         return self
@@ -85,11 +85,11 @@ class Holder:
         """Return a copy that shares the database and the model; everything else is its own."""
         twin = object.__new__(type(self))
         memo[id(self)] = twin
-        shared = ("db", "model", "_lease")
+        shared = ("db", "model", "_references")
         for name, value in vars(self).items():
             twin.__dict__[name] = value if name in shared else deepcopy(value, memo)
-        if self._lease is not None and not self._closed:
-            self._lease.holders += 1
+        if self._references is not None and not self._closed:
+            self._references.holders += 1
         return twin
 
     def __repr__(self) -> str:

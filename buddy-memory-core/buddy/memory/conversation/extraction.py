@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from buddy.memory.conversation.kinds import is_list, is_mapping
 from buddy.memory.conversation.messages import Message, as_data
 from buddy.memory.conversation.models import check_keys, check_text, check_topics
+from buddy.memory.conversation.type_guards import is_list, is_mapping
 
 MAX_SHOWN = 100
 """How many of the user's memories, the newest, a model is shown and may change."""

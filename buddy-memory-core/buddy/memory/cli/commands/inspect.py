@@ -1,27 +1,29 @@
-"""``users``, ``ls``, ``show`` and ``search``: for people who want to look."""
+"""``users``, ``ls``, ``show`` and ``search``: what is in a store."""
 
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import AsyncIterator, Iterable
-from itertools import count, islice
+from itertools import islice
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from buddy.memory.cli import exits
-from buddy.memory.cli.output import emit, emit_each, facts, listing, say, table, tell
+from buddy.memory.cli import exit_codes
+from buddy.memory.cli.formatting import iso, many, plain, shown_user
+from buddy.memory.cli.output import emit, facts, say, table, tell
 from buddy.memory.cli.parameters import (
     json_option,
     opened,
     summaries_option,
     url_argument,
-    user_option,
+    whose_options,
 )
-from buddy.memory.cli.text import iso, many, one_line, owner, plain, time
+from buddy.memory.cli.row_output import as_dict, note_of, show_note, show_rows
 from buddy.memory.storage.contract import PAGE_SIZE
 from buddy.memory.storage.record import Kind, Record
+from buddy.memory.storage.users import NOBODY, Nobody
 
 if TYPE_CHECKING:
     from buddy.memory.v2.db.base import MemoryDb
@@ -30,45 +32,64 @@ if TYPE_CHECKING:
 limit_option = click.option(
     "--limit", "-n", type=click.IntRange(min=0), default=20, show_default=True, metavar="N"
 )
+all_option = click.option(
+    "--all", "everything", is_flag=True, help="All of them, whatever --limit says."
+)
 
 
 @click.command("users")
 @url_argument
+@click.option("--prefix", default="", metavar="TEXT", help="Only users whose id begins so.")
+@click.option("--after", metavar="ID", help="Only users behind this one: the next page.")
+@limit_option
+@all_option
 @json_option
-def users_command(url: str, as_json: bool) -> None:
-    """List users with what they own. Reads every row."""
-    from buddy.memory.transfer.rows import records
-
-    owned = {kind: Counter[str | None]() for kind in Kind}
+def users_command(
+    url: str, prefix: str, after: str | None, limit: int, everything: bool, as_json: bool
+) -> None:
+    """List users with what they have, by id."""
     with opened(url) as db:
-        for row in records(db):
-            owned[row.kind][row.user_id] += 1
-        note = "" if as_json or any(owned.values()) else note_of(db)
-    memories, summaries = owned[Kind.MEMORY], owned[Kind.SUMMARY]
-    users = sorted({*memories, *summaries}, key=lambda id: (id is None, id or ""))
+        # One more than is shown tells whether there are more.
+        users = db.list_users(prefix=prefix, after=after, limit=None if everything else limit + 1)
+        there_are_more = not everything and len(users) > limit
+        shown = users[:limit] if there_are_more else users
+        rows: list[tuple[str | None, int, int]] = [(user, *_counts(db, user)) for user in shown]
+        if not prefix and not there_are_more:
+            rows += [(None, *found) for found in [_counts(db, NOBODY)] if any(found)]
+        note = "" if as_json or rows or users else note_of(db)
     if as_json:
-        emit([{"user_id": u, "memories": memories[u], "summaries": summaries[u]} for u in users])
+        emit([{"user_id": u, "memories": m, "summaries": s} for u, m, s in rows])
         return
     table(
         ("User", "Memories", "Summaries"),
-        [(owner(u), f"{memories[u]:,}", f"{summaries[u]:,}") for u in users],
+        [(shown_user(u), f"{m:,}", f"{s:,}") for u, m, s in rows],
         right=("Memories", "Summaries"),
     )
-    say(many(len(users), "user"), "dim")
+    more = f"; more: --after {quote(plain(shown[-1]))}" if there_are_more and shown else ""
+    say(f"{many(len(rows), 'user')}{more}", "dim")
     show_note(note)
+
+
+def _counts(db: MemoryDb, user: str | Nobody) -> tuple[int, int]:
+    from buddy.memory.transfer.rows import counts
+
+    found = counts(db, user)
+    return found[Kind.MEMORY], found[Kind.SUMMARY]
 
 
 @click.command("ls")
 @url_argument
-@user_option
+@whose_options
+@click.option("--prefix", metavar="TEXT", help="Only users whose id begins so.")
 @limit_option
-@click.option("--all", "everything", is_flag=True, help="All rows, whatever --limit says.")
+@all_option
 @click.option("--oldest", is_flag=True, help="Oldest first instead of newest first.")
 @summaries_option
 @json_option
 def ls_command(
     url: str,
-    user: str | None,
+    user: str | Nobody | None,
+    prefix: str | None,
     limit: int,
     everything: bool,
     oldest: bool,
@@ -78,13 +99,16 @@ def ls_command(
     """List memories, newest first."""
     from buddy.memory.transfer.rows import record
 
+    if user is not None and prefix is not None:
+        raise click.UsageError("--prefix selects users, as --user and --nobody do: give one.")
+    scope: Any = {"user_id": user, "user_prefix": prefix}
     with opened(url) as db:
-        total = db.count_summaries(user) if summaries else db.count_memories(user)
+        total = db.count_summaries(**scope) if summaries else db.count_memories(**scope)
         note = "" if as_json or total else note_of(db)
         iterate: Any = db.iter_summaries if summaries else db.iter_memories
-        page = min(PAGE_SIZE, limit or 1)
-        rows = iterate(user, "asc" if oldest else "desc", PAGE_SIZE if everything else page)
-        shown = _show_rows(map(record, islice(rows, None if everything else limit)), as_json)
+        page = PAGE_SIZE if everything else min(PAGE_SIZE, limit or 1)
+        rows = iterate(sort="asc" if oldest else "desc", page_size=page, **scope)
+        shown = show_rows(map(record, islice(rows, None if everything else limit)), as_json)
     if not as_json:
         noun = ("summary", "summaries") if summaries else ("memory", "memories")
         say(f"{shown:,} of {many(total, *noun)}", "dim")
@@ -94,14 +118,22 @@ def ls_command(
 @click.command("show")
 @url_argument
 @click.argument("id")
-@user_option
+@whose_options
 @click.option("--summary", is_flag=True, help="ID is a session: show its summary.")
 @json_option
 @click.pass_context
 def show_command(
-    ctx: click.Context, url: str, id: str, user: str | None, summary: bool, as_json: bool
+    ctx: click.Context,
+    url: str,
+    id: str,
+    user: str | Nobody | None,
+    summary: bool,
+    as_json: bool,
 ) -> None:
-    """Show one memory in full."""
+    """Show one memory in full.
+
+    Where several users have one with this id, --user or --nobody has to say whose.
+    """
     from buddy.memory.transfer.rows import record
 
     with opened(url) as db:
@@ -109,7 +141,7 @@ def show_command(
         found = read(id, user_id=user)
     if found is None:
         tell(f"There is no {'summary' if summary else 'memory'} {plain(id)!r}.")
-        ctx.exit(exits.NO)
+        ctx.exit(exit_codes.NO)
     row = record(found)
     if as_json:
         emit(as_dict(row))
@@ -122,19 +154,20 @@ def show_command(
 
 
 def _details(row: Record) -> list[tuple[str, str]]:
-    return [
+    details = [
         (row.kind.value, plain(row.id)),
-        ("user", owner(row.user_id)),
+        ("user", shown_user(row.user_id)),
         ("created", iso(row.created_at) or "-"),
         ("updated", iso(row.updated_at) or "-"),
         ("version", str(row.version)),
     ]
+    return details if row.expires_at is None else [*details, ("expires", iso(row.expires_at) or "")]
 
 
 @click.command("search")
 @url_argument
 @click.argument("words", nargs=-1, required=True)
-@user_option
+@whose_options
 @limit_option
 @json_option
 @click.pass_context
@@ -142,7 +175,7 @@ def search_command(
     ctx: click.Context,
     url: str,
     words: tuple[str, ...],
-    user: str | None,
+    user: str | Nobody | None,
     limit: int,
     as_json: bool,
 ) -> None:
@@ -157,30 +190,12 @@ def search_command(
     with opened(url) as db:
         found = run(best_matches(" ".join(words), _memories(db.iter_memories(user)), limit))
         note = "" if as_json or found else note_of(db)
-        rows = (db.read_memory(memory.memory_id or "") for memory in found)
-        _show_rows((record(row) for row in rows if row is not None), as_json)
+        rows = (_stored(db, memory) for memory in found)
+        show_rows((record(row) for row in rows if row is not None), as_json)
     if not as_json:
         say(many(len(found), "match", "matches"), "dim")
         show_note(note)
-    ctx.exit(exits.OK if found else exits.NO)
-
-
-def note_of(db: MemoryDb) -> str:
-    """Return why there is nothing, where that may be a mistake; "" where it is just empty."""
-    from buddy.memory.transfer import SourceError
-    from buddy.memory.transfer.older import check_exists
-
-    try:
-        check_exists(db)
-    except SourceError as error:
-        return str(error)
-    return ""
-
-
-def show_note(note: str) -> None:
-    """Print what ``note_of`` returned, on standard error."""
-    if note:
-        tell(f"note: {note}", "yellow")
+    ctx.exit(exit_codes.OK if found else exit_codes.NO)
 
 
 async def _memories(rows: Iterable[Any]) -> AsyncIterator[UserMemory]:
@@ -190,36 +205,6 @@ async def _memories(rows: Iterable[Any]) -> AsyncIterator[UserMemory]:
         yield UserMemory.from_row(row)
 
 
-def _show_rows(rows: Iterable[Record], as_json: bool) -> int:
-    """Print the rows as they come; return how many there were."""
-    number = count()  # Moves on with each row that is taken.
-    rows = (row for row, _ in zip(rows, number, strict=False))
-    if as_json:
-        emit_each(map(as_dict, rows))
-    else:
-        listing(("Id", "User", "Updated", "Text"), map(_cells, rows))
-    return next(number)
-
-
-def _cells(row: Record) -> tuple[str, ...]:
-    text = one_line(text_of(row))
-    return plain(row.id), owner(row.user_id), time(row.updated_at), text
-
-
-def text_of(row: Record) -> str:
-    """Return the text of a row; its JSON when it has none."""
-    text = row.payload.get(row.kind.value)
-    return text if isinstance(text, str) else json.dumps(row.payload, ensure_ascii=False)
-
-
-def as_dict(row: Record) -> dict[str, Any]:
-    """Return a row for scripts."""
-    return {
-        "kind": row.kind.value,
-        "id": row.id,
-        "user_id": row.user_id,
-        "payload": row.payload,
-        "created_at": iso(row.created_at),
-        "updated_at": iso(row.updated_at),
-        "version": row.version,
-    }
+def _stored(db: MemoryDb, memory: UserMemory) -> Any:
+    user = NOBODY if memory.user_id is None else memory.user_id
+    return db.read_memory(memory.memory_id or "", user_id=user)

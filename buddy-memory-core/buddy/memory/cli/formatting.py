@@ -29,8 +29,8 @@ def one_line(text: str, width: int = 300) -> str:
     return text if len(text) <= width else text[: width - 1] + "…"
 
 
-def owner(user_id: str | None) -> str:
-    """Return how an owner is shown: nobody is a dash, an empty id is seen to be one."""
+def shown_user(user_id: str | None) -> str:
+    """Return how a user is shown: nobody is a dash, an empty id is seen to be one."""
     if user_id is None:
         return "-"
     return plain(user_id) or '""'
@@ -65,11 +65,13 @@ def payload_bytes(payload: dict[str, Any]) -> int:
 
 
 def remedy(text: str) -> str:
-    """Return which command does what an error's text tells to call; "" when there is none."""
-    copied = "buddy-memory copy --from-legacy URL NEW_URL"
+    """Return what does here what an error's text tells to do in code; "" when there is nothing."""
+    here, copied = "From the command line", "buddy-memory copy --from-legacy URL NEW_URL"
     if "upgrade()" in text:
-        return f"Here that is: buddy-memory upgrade URL. To leave it as it is: {copied}"
-    return f"Here that is: {copied}" if "iter_older_memories()" in text else ""
+        return f"{here}: buddy-memory upgrade URL. To leave the store as it is: {copied}"
+    if "iter_legacy_memories()" in text:
+        return f"{here}: {copied}"
+    return f"{here}: pass --user ID, or --nobody." if "pass user_id=" in text else ""
 
 
 def many(number: int, noun: str, plural: str = "") -> str:

@@ -7,7 +7,8 @@ import json
 import pytest
 
 from buddy.memory import open_memory_db
-from buddy.memory.cli import exits
+from buddy.memory.cli import exit_codes
+from buddy.memory.storage.sql import SqlStore
 from buddy.memory.v2.db.base import MemoryDb
 from buddy.memory.v2.db.schema import MemoryRow
 from tests.cli.conftest import STRANGE, Run
@@ -23,6 +24,38 @@ def test_users(run: Run, db: MemoryDb, url: str) -> None:
     assert "3 users" in run("users", url).out
 
 
+def test_users_in_pages(run: Run, db: MemoryDb, url: str) -> None:
+    """Users come by id, those with a prefix or behind another one, as many as asked for."""
+
+    def users(*args: str) -> list[str | None]:
+        return [row["user_id"] for row in run("users", url, "--json", *args).json]
+
+    db.upsert_memories(MemoryRow({}, "x", f"team/{n}") for n in range(25))
+    assert len(users()) == 20
+    assert len(users("--all")) == 28
+    assert users("-n", "1") == ["ann"]
+    assert users("-n", "2", "--after", "ann") == ["bob", "team/0"]
+    assert users("--prefix", "team/2") == ["team/2", "team/20", "team/21", "team/22", *TWENTIES]
+    assert users("--after", "team/8") == ["team/9", None]
+    assert users("--prefix", "zoe") == []
+    assert "1 user; more: --after ann" in run("users", url, "-n", "1").out
+
+
+TWENTIES = ("team/23", "team/24")
+
+
+def test_users_do_not_cost_a_scan(
+    run: Run, db: MemoryDb, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The users are listed without reading a row."""
+
+    def refuse(*args: object, **kwargs: object) -> None:
+        raise AssertionError("a row was read")
+
+    monkeypatch.setattr(SqlStore, "page", refuse)
+    assert len(run("users", url, "--json").json) == 3
+
+
 def test_ls(run: Run, db: MemoryDb, url: str) -> None:
     """Newest first, as many as asked for, of one user, or the summaries."""
 
@@ -33,6 +66,10 @@ def test_ls(run: Run, db: MemoryDb, url: str) -> None:
     assert ids("-n", "2") == ["m4", "m3"]
     assert ids("-n", "2", "--all", "--oldest") == ["m0", "m1", "m2", "m3", "m4"]
     assert ids("--user", "bob") == ["m4", "m1"]
+    assert ids("--nobody") == ["m2"]
+    assert ids("--prefix", "a") == ["m3", "m0"]
+    assert ids("--prefix", "") == ["m4", "m3", "m1", "m0"]
+    assert ids("--summaries", "--prefix", "b") == []
     assert ids("--summaries") == ["s1", "s0"]
     assert "2 of 5 memories" in run("ls", url, "-n", "2").out
 
@@ -70,6 +107,29 @@ def test_show(run: Run, db: MemoryDb, url: str) -> None:
     assert run("show", url, "s1", "--summary", "--json").json["payload"] == {"summary": "S1"}
 
 
+def test_whose_rows_is_said_once(run: Run, db: MemoryDb, url: str) -> None:
+    """--user, --nobody and --prefix exclude each other."""
+    for command in (("ls", url), ("show", url, "x"), ("rm", url, "x"), ("stats", url)):
+        ran = run(*command, "--user", "ann", "--nobody")
+        assert ran.code == exit_codes.USAGE
+        assert "either a user or --nobody" in ran.err
+    assert run("ls", url, "--prefix", "a", "--nobody").code == exit_codes.USAGE
+
+
+def test_show_an_id_of_several_users(run: Run, db: MemoryDb, url: str) -> None:
+    """Where an id is not enough, that is said with the options that are, and names no user."""
+    db.upsert_memories([MemoryRow({"memory": "other"}, "m0", user) for user in ("bob", None)])
+    ran = run("show", url, "m0")
+    assert ran.code == exit_codes.DATA
+    assert "pass --user ID, or --nobody" in ran.err
+    assert "bob" not in ran.err
+    assert run("show", url, "m0", "--user", "ann", "--json").json["version"] == 3
+    assert run("show", url, "m0", "--nobody", "--json").json["user_id"] is None
+    assert json.loads(run("show", url, "m0", "--json").err)["error"] == "AmbiguousIdError"
+    shown = [(row["user_id"], row["id"]) for row in run("search", url, "other", "--json").json]
+    assert shown == [(None, "m0"), ("bob", "m0")]
+
+
 def test_show_is_json(run: Run, db: MemoryDb, url: str) -> None:
     """What is shown of a payload is JSON, whatever ends a line elsewhere."""
     db.upsert_memory(MemoryRow({"memory": "one\u2028two\x85three\nfour"}, "ends", "ann"))
@@ -81,7 +141,7 @@ def test_show_what_is_not_there(run: Run, db: MemoryDb, url: str) -> None:
     """An id that is not there, or is another user's, is said to be not there."""
     for args in (("zz",), ("m0", "--user", "bob")):
         ran = run("show", url, *args)
-        assert ran.code == exits.NO
+        assert ran.code == exit_codes.NO
         assert "There is no memory" in ran.err
 
 
@@ -91,7 +151,9 @@ def test_search(run: Run, db: MemoryDb, url: str) -> None:
     assert run("search", url, "number", "3", "--json").json[0]["id"] == "m3"
     ran = run("search", url, "elephants", "--json")
     assert ran.json == []
-    assert ran.code == exits.NO
+    assert ran.code == exit_codes.NO
+    assert [row["id"] for row in run("search", url, "number", "--nobody", "--json").json] == ["m2"]
+    assert run("search", url, "number", "--user", "zoe").code == exit_codes.NO
 
 
 def test_stats(run: Run, db: MemoryDb, url: str) -> None:
@@ -101,6 +163,8 @@ def test_stats(run: Run, db: MemoryDb, url: str) -> None:
     assert stats["largest_id"] == "m0"
     assert stats["top_users"][0] == {"user_id": "ann", "rows": 4}
     assert "memories" in run("stats", url).out
+    assert run("stats", url, "--user", "bob", "--json").json["memories"] == 2
+    assert run("stats", url, "--nobody", "--json").json["memories"] == 1
 
 
 def test_numbers_are_never_cut(

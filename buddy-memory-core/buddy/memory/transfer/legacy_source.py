@@ -1,4 +1,4 @@
-"""The memories that older software left in a store, as they can be read without changing it."""
+"""The memories that older software left in a store, read without changing it."""
 
 from __future__ import annotations
 
@@ -12,9 +12,12 @@ from buddy.memory.transfer.rows import record
 from buddy.memory.v2.db.base import MemoryDb
 
 
-class Older:
-    """What ``read`` found the last time it was at its end: how many ``rows`` it yielded, and what
-    was wrong with those that it could not, by id (in Redis: by key)."""
+class LegacySource:
+    """A store of older software as a source of rows.
+
+    After ``read`` was at its end, ``rows`` counts what it yielded, and ``unreadable`` says what is
+    wrong with the other rows, by id (in Redis: by key).
+    """
 
     def __init__(self, db: MemoryDb) -> None:
         self._db = db
@@ -22,11 +25,11 @@ class Older:
         self.unreadable: dict[str, str] = {}
 
     def read(self) -> Iterator[Record]:
-        """Yield the readable ones, oldest first. A plugin that is no Store has none."""
+        """Yield the readable rows, oldest first. A plugin without a Store has none."""
         self.rows, self.unreadable = 0, {}
         if not isinstance(self._db, StoredContract):
             return
-        for row in self._db.iter_older_memories():
+        for row in self._db.iter_legacy_memories():
             if isinstance(row, CorruptMemoryError):
                 self.unreadable[row.id] = row.reason
             else:
@@ -34,15 +37,15 @@ class Older:
                 yield record(row)
 
     def any(self) -> bool:
-        """Tell whether there is a readable one."""
+        """Tell whether there is a readable row."""
         return any(True for _ in self.read())
 
 
 def check_exists(source: MemoryDb) -> None:
-    """Raise SourceError unless the source was ever made: a wrong name is no empty store."""
+    """Raise SourceError unless the source was ever made: a wrong name is not an empty store."""
     if source.table_exists():
         return
-    if Older(source).any():
+    if LegacySource(source).any():
         raise SourceError(
             "The store holds memories of older software. Copy them with --from-legacy "
             "(from_legacy=True), or call upgrade() first."

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from buddy.memory.errors import (
     AccessError,
+    AmbiguousIdError,
     ConfigError,
     ConflictError,
     CorruptMemoryError,
     InvalidMemoryError,
     MemoryDbError,
-    OwnerMismatchError,
     SchemaError,
     UnavailableError,
     UnsupportedError,
@@ -25,7 +25,7 @@ UNAVAILABLE = 3
 ACCESS = 4
 """Credentials or rights are missing."""
 DATA = 5
-"""The data do not allow it: tables of another layout, a wrong file, rows in the way."""
+"""The data do not allow it: another layout, a wrong file, rows in the way, an ambiguous id."""
 INTERRUPTED = 130
 
 _BY_ERROR: dict[type[MemoryDbError], int] = {
@@ -36,7 +36,7 @@ _BY_ERROR: dict[type[MemoryDbError], int] = {
     SchemaError: DATA,
     CorruptMemoryError: DATA,
     InvalidMemoryError: DATA,
-    OwnerMismatchError: DATA,
+    AmbiguousIdError: DATA,
     ConflictError: DATA,
 }
 

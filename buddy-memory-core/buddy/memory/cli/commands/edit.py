@@ -7,36 +7,41 @@ from typing import Any
 
 import click
 
-from buddy.memory.cli import exits
+from buddy.memory.cli import exit_codes
+from buddy.memory.cli.formatting import many, plain
 from buddy.memory.cli.output import emit, say, tell
-from buddy.memory.cli.parameters import json_option, opened, url_argument, user_option
-from buddy.memory.cli.text import many, plain
+from buddy.memory.cli.parameters import json_option, opened, url_argument, whose_options
+from buddy.memory.storage.users import Nobody
 
 
 @click.command("add")
 @url_argument
 @click.argument("text")
-@click.option("--user", metavar="ID", help="Who it belongs to.")
+@click.option("--user", metavar="ID", help="Whose it is; without it, nobody's.")
 @click.option("--topic", "topics", multiple=True, metavar="WORD", help="May be repeated.")
-@click.option("--id", metavar="ID", help="Otherwise a fresh one. An id that is there is replaced.")
+@click.option(
+    "--id", metavar="ID", help="Otherwise a fresh one. What the user has with this id is replaced."
+)
 @json_option
 def add_command(
     url: str, text: str, user: str | None, topics: tuple[str, ...], id: str | None, as_json: bool
 ) -> None:
     """Store one memory. TEXT "-" is read from standard input."""
-    from buddy.memory.cli.commands.look import as_dict
+    from buddy.memory.cli.row_output import IN_MEMORY, as_dict, is_in_memory, show_note
+    from buddy.memory.rows import MemoryRow
     from buddy.memory.transfer.rows import record
-    from buddy.memory.v2.db.schema import MemoryRow
     from buddy.memory.v2.schema import UserMemory
 
     content = _standard_input() if text == "-" else text
     payload = UserMemory(content, list(topics) or None).payload()
     with opened(url) as db:
         stored = record(db.upsert_memory(MemoryRow(payload, id, user)))
+        note = IN_MEMORY if is_in_memory(db) else ""
     if as_json:
         emit(as_dict(stored))
     else:
         say(f"stored {plain(stored.id)} (version {stored.version})")
+    show_note(note)
 
 
 def _standard_input() -> str:
@@ -51,7 +56,7 @@ def _standard_input() -> str:
 @click.command("rm")
 @url_argument
 @click.argument("ids", nargs=-1, required=True, metavar="ID...")
-@user_option
+@whose_options
 @click.option("--summary", is_flag=True, help="IDs are sessions: delete their summaries.")
 @json_option
 @click.pass_context
@@ -59,11 +64,15 @@ def rm_command(
     ctx: click.Context,
     url: str,
     ids: tuple[str, ...],
-    user: str | None,
+    user: str | Nobody | None,
     summary: bool,
     as_json: bool,
 ) -> None:
-    """Delete memories by id. Exit code 1 when one of them was not there."""
+    """Delete memories by id. Exit code 1 when one of them was not there.
+
+    Where several users have one with an id, --user or --nobody has to say whose; nothing
+    is deleted then.
+    """
     with opened(url) as db:
         # One by one, to tell which ones there were.
         read: Any = db.read_summary if summary else db.read_memory
@@ -77,10 +86,10 @@ def rm_command(
         say(f"deleted {many(deleted, 'row')}")
         for id in missing:
             tell(f"not found: {plain(id)}")
-    ctx.exit(exits.NO if missing else exits.OK)
+    ctx.exit(exit_codes.NO if missing else exit_codes.OK)
 
 
-def _is_there(read: Any, id: str, user: str | None) -> bool:
+def _is_there(read: Any, id: str, user: str | Nobody | None) -> bool:
     from buddy.memory.errors import CorruptMemoryError
 
     try:
