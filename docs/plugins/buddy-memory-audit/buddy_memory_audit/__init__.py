@@ -17,6 +17,7 @@ from time import perf_counter
 from typing import Any
 
 from buddy.memory.hookspecs import Operation, hookimpl
+from buddy.memory.storage.record import Reach, Scope
 
 __all__ = ["AuditLog", "acting_as"]
 
@@ -96,16 +97,27 @@ class AuditLog:
 def _entry(
     operation: Operation, time: datetime, seconds: float, error: str | None
 ) -> dict[str, Any]:
-    is_bulk = operation.id is None
     return {
         "time": time.isoformat(),
         "actor": _actor.get(),
         "backend": operation.backend,
         "operation": operation.name,
         "kind": operation.kind.value if operation.kind else None,
-        "ids": list(operation.ids) if is_bulk else [operation.id],
-        "user_ids": list(operation.user_ids) or [operation.user_id],
+        "scope": _scope(operation.scope),
+        "keys": list(operation.keys),
+        "ids": list(operation.ids),
         "rows": operation.rows,
         "error": error,
         "seconds": round(seconds, 6),
     }
+
+
+def _scope(scope: Scope | None) -> str | dict[str, str | None] | None:
+    """Return whose rows an operation is about; None where the call does not say."""
+    if scope is None:
+        return None
+    if scope.reach is Reach.PREFIX:
+        return {"prefix": scope.name}
+    if scope.reach is Reach.USER:
+        return "nobody" if scope.name is None else {"user": scope.name}
+    return "everybody"

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from buddy.memory import open_async_memory_db, open_memory_db, plugins
+from buddy.memory import NOBODY, open_async_memory_db, open_memory_db, plugins
 from buddy.memory.errors import ConflictError
 from buddy.memory.storage.inmemory import InMemoryStore
 from buddy.memory.v2.db.schema import MemoryRow, SummaryRow
@@ -46,7 +46,7 @@ def lines(file: Path) -> list[dict[str, Any]]:
 def test_a_line_says_who_did_what_to_which_rows_when(
     log: AuditLog, file: Path, tmp_path: Path
 ) -> None:
-    """A line has actor, operation, ids, owners, number of rows and time, and no payload."""
+    """A line has actor, operation, scope, rows, their number and time, and no payload."""
     before = datetime.now(timezone.utc)
     with acting_as("nurse"), open_memory_db(f"sqlite:///{tmp_path}/a.db") as db:
         db.upsert_memory(MemoryRow({"secret": 1}, "a", "ann"))
@@ -54,18 +54,25 @@ def test_a_line_says_who_did_what_to_which_rows_when(
         db.upsert_summary(SummaryRow({"secret": 3}, "s", "ann"))
         db.read_memories("ann")
         db.delete_memories(["b", "x"])
-    put, bulk, summary, page, delete, close = lines(file)
+        db.count_memories()
+        db.count_memories(NOBODY)
+        db.delete_users(user_prefix="a")
+    put, bulk, summary, page, find, delete, everybody, nobody, prefix, _, close = lines(file)
     assert before <= datetime.fromisoformat(put["time"]) <= datetime.now(timezone.utc)
     assert put["seconds"] > 0
-    shown = ("actor", "backend", "operation", "kind", "ids", "user_ids", "rows", "error")
-    start = ["nurse", "SqliteMemoryDb"]
-    assert [[line[key] for key in shown] for line in (put, bulk, summary, page, delete)] == [
-        [*start, "put", "memory", ["a"], ["ann"], 1, None],
-        [*start, "put_many", "memory", ["b", "c"], ["bob", None], 2, None],
-        [*start, "put", "summary", ["s"], ["ann"], 1, None],
-        [*start, "page", "memory", ["a"], ["ann"], 1, None],
-        [*start, "delete_many", "memory", ["b", "x"], [None], 1, None],
+    shown = ("actor", "backend", "operation", "kind", "scope", "keys", "ids", "rows", "error")
+    start, ann = ["nurse", "SqliteMemoryDb"], {"user": "ann"}
+    rows = (put, bulk, summary, page, find, delete)
+    assert [[line[key] for key in shown] for line in rows] == [
+        [*start, "put", "memory", ann, [["ann", "a"]], [], 1, None],
+        [*start, "put_many", "memory", None, [["bob", "b"], [None, "c"]], [], 2, None],
+        [*start, "put", "summary", ann, [["ann", "s"]], [], 1, None],
+        [*start, "page", "memory", ann, [["ann", "a"]], [], 1, None],
+        [*start, "find", "memory", None, [["bob", "b"]], ["b", "x"], 1, None],
+        [*start, "delete_many", "memory", None, [["bob", "b"]], [], 1, None],
     ]
+    assert (everybody["scope"], nobody["scope"]) == ("everybody", "nobody")
+    assert (prefix["operation"], prefix["scope"]) == ("delete_all", {"prefix": "a"})
     assert close["operation"] == "close"
     assert "secret" not in file.read_text()
 
@@ -76,7 +83,7 @@ def test_a_failed_operation_is_in_the_log(log: AuditLog, file: Path) -> None:
     with pytest.raises(ConflictError):
         db.upsert_memory(MemoryRow({}, "a"), if_version=3)
     (line,) = lines(file)
-    assert (line["error"], line["rows"], line["ids"]) == ("ConflictError", None, ["a"])
+    assert (line["error"], line["rows"], line["keys"]) == ("ConflictError", None, [[None, "a"]])
 
 
 def test_every_task_has_its_own_actor(log: AuditLog, file: Path, tmp_path: Path) -> None:
@@ -91,8 +98,8 @@ def test_every_task_has_its_own_actor(log: AuditLog, file: Path, tmp_path: Path)
         await asyncio.gather(act("ann"), act("bob"))
 
     asyncio.run(both())
-    puts = {line["actor"]: line["ids"] for line in lines(file) if line["operation"] == "put"}
-    assert puts == {"ann": ["ann"], "bob": ["bob"]}
+    puts = {line["actor"]: line["keys"] for line in lines(file) if line["operation"] == "put"}
+    assert puts == {"ann": [[None, "ann"]], "bob": [[None, "bob"]]}
 
 
 def test_the_file_is_private_and_only_appended_to(log: AuditLog, file: Path) -> None:
@@ -119,7 +126,7 @@ def test_a_disk_that_fails_does_not_fail_the_call(
         db = StoredMemoryDb(InMemoryStore())
         assert db.upsert_memory(MemoryRow({}, "a")).version == 1
         with pytest.raises(ConflictError):
-            db.delete_memory("a", if_version=9)
+            db.delete_memory("a", user_id=NOBODY, if_version=9)
         assert caplog.text.count("AuditLog failed while observing") == 2
         (file.parent / "missing").mkdir()
         db.ping()
@@ -182,7 +189,8 @@ def test_lines_of_threads_do_not_mix(log: AuditLog, file: Path) -> None:
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(write, range(80)))
-    assert sorted(line["ids"][0] for line in lines(file)) == sorted(str(n) * 500 for n in range(80))
+    ids = [id for line in lines(file) for _, id in line["keys"]]
+    assert sorted(ids) == sorted(str(n) * 500 for n in range(80))
 
 
 def test_without_a_file_the_installed_plugin_does_not_load() -> None:

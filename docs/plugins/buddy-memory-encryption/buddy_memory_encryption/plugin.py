@@ -4,7 +4,7 @@ What is stored instead of a payload::
 
     {"buddy_memory_encryption": 1, "key": "2026-11", "sealed": "base64 of nonce, text and tag"}
 
-A sealed payload is bound to the kind, id and owner of its row. In another row it is unreadable.
+A sealed payload is bound to the kind, user and id of its row. In another row it is unreadable.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from dataclasses import dataclass, field
 
 from buddy.memory.hookspecs import hookimpl
 from buddy.memory.payload import canonical_json, from_json, to_json
-from buddy.memory.storage.record import Kind, Record
+from buddy.memory.storage.record import Key, Kind, Record
 from buddy_memory_encryption.keys import Keys
 
 _MARK, _FORM = "buddy_memory_encryption", 1
 
-RowKey = tuple[Kind, str]
+RowKey = tuple[Kind, Key]
 
 
 class NotEncryptedError(ValueError):
@@ -81,7 +81,7 @@ class Encryption:
     @hookimpl(trylast=True)
     def buddy_memory_after_read(self, record: Record) -> Record | None:
         """Unseal the payload; whatever is wrong with it makes the row unreadable."""
-        notice, row = _notice.get(), (record.kind, record.id)
+        notice, row = _notice.get(), (record.kind, record.key)
         try:
             shown, is_newest = self._unsealed(record)
         except Exception:
@@ -105,4 +105,4 @@ class Encryption:
 
 
 def _bound_to(record: Record) -> bytes:
-    return canonical_json([_FORM, record.kind.value, record.id, record.user_id]).encode()
+    return canonical_json([_FORM, record.kind.value, record.user_id, record.id]).encode()

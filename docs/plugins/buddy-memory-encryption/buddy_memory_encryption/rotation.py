@@ -2,58 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from buddy.memory import plugins
-from buddy.memory.errors import ConflictError
-from buddy.memory.storage.record import Kind
+from buddy.memory.storage.record import EVERYBODY, Kind, Record
+from buddy.memory.storage.stored import StoredContract
 from buddy.memory.v2.db.base import MemoryDb
 from buddy_memory_encryption.plugin import Encryption, Notice, noticing
 
 
 class Rotation(NamedTuple):
-    """How many rows were sealed anew, and how many could not be read and stayed as they are."""
+    """How many rows were sealed again, and how many could not be read and stayed as they are."""
 
     rewritten: int
     unreadable: int
 
 
 def rotate(db: MemoryDb) -> Rotation:
-    """Store anew every memory and summary that is not sealed with the newest key.
+    """Seal every memory and summary again that is not sealed with the newest key.
 
     May run while others read and write, be interrupted, and be repeated: what others write
-    meanwhile stays. Rows that are written anew get a new version and time of update. Raises
-    RuntimeError where no Encryption is active, and what the database raises.
+    meanwhile stays. Versions, times and ends of rows stay as well. Raises RuntimeError where no
+    Encryption is active, and what the database raises.
     """
     manager = plugins.active()
     if manager is None or not any(isinstance(p, Encryption) for p in manager.get_plugins()):
         raise RuntimeError("no Encryption is among the active plugins")
+    if not isinstance(db, StoredContract):
+        raise RuntimeError(f"{type(db).__name__} has no Store, and so nothing in it is sealed")
     with noticing() as notice:
-        memories = _rotate(
-            notice, Kind.MEMORY, db.iter_memories(), db.read_memory, db.upsert_memory
-        )
-        summaries = _rotate(
-            notice, Kind.SUMMARY, db.iter_summaries(), db.read_summary, db.upsert_summary
-        )
-        return Rotation(memories + summaries, len(notice.unreadable))
+        rewritten = sum(_rotate(notice, db, kind) for kind in Kind)
+        return Rotation(rewritten, len(notice.unreadable))
 
 
-def _rotate(
-    notice: Notice,
-    kind: Kind,
-    rows: Iterable[Any],
-    read: Callable[[str], Any],
-    write: Callable[..., Any],
-) -> int:
+def _rotate(notice: Notice, db: StoredContract[object], kind: Kind) -> int:
     rewritten = 0
-    for seen in rows:
-        row = seen
-        while row is not None and (kind, row.id) in notice.stale:
-            notice.stale.discard((kind, row.id))
-            try:
-                write(row, if_version=row.version)
+    for seen in db.iter_records(kind, EVERYBODY):
+        record: Record | None = seen
+        while record is not None and (kind, record.key) in notice.stale:
+            notice.stale.discard((kind, record.key))
+            if db.rewrite_record(record, payload=record.payload, vector=record.vector):
                 rewritten += 1
-            except ConflictError:  # Somebody else wrote it, with whichever key, or deleted it.
-                row = read(row.id)
+            else:  # Another client wrote it, with whichever key, or deleted it.
+                record = db.read_record(kind, record.key)
     return rewritten

@@ -21,6 +21,7 @@ import redis
 from buddy.memory import open_async_memory_db, open_memory_db, plugins
 from buddy.memory.errors import CorruptMemoryError
 from buddy.memory.storage.inmemory import InMemoryStore
+from buddy.memory.storage.record import Kind, Record, Scope
 from buddy.memory.testing import CHECKS, Subject, run_checks
 from buddy.memory.v2.db.schema import MemoryRow, SummaryRow
 from buddy.memory.v2.db.stored import AsyncStoredMemoryDb, StoredMemoryDb
@@ -197,7 +198,9 @@ def test_rotation_seals_everything_with_the_newest_key(url: str, tmp_path: Path)
         db.upsert_summary(SummaryRow(SECRET, "s"))
     with encrypting(k2=NEW, k1=OLD), open_memory_db(url) as db:
         db.upsert_memory(MemoryRow({"n": 0}, "000", "ann"))
+        before = db.read_memories()
         assert rotate(db) == Rotation(600, 0)
+        assert db.read_memories() == before  # Versions and times included.
         assert rotate(db) == Rotation(0, 0)
     assert {p["key"] for p in stored(tmp_path)} == {"k2"}
     with encrypting(k2=NEW), open_memory_db(url) as db:
@@ -215,18 +218,44 @@ def test_rotation_does_not_undo_what_others_write_meanwhile(url: str) -> None:
     with encrypting(k1=OLD):
         other = open_memory_db(url)
     with encrypting(k2=NEW, k1=OLD), open_memory_db(url) as db:
-        page = db.iter_memories
+        assert isinstance(db, StoredMemoryDb)
+        page = db.iter_records
 
-        def interrupted() -> Iterator[MemoryRow]:
-            for row in page():
-                if row.id == "2":
+        def interrupted(kind: Kind, scope: Scope) -> Iterator[Record]:
+            for record in page(kind, scope):
+                if record.id == "0":
                     other.upsert_memory(MemoryRow({"n": "new"}, "1"))
                     other.delete_memory("0")
-                yield row
+                yield record
 
-        db.iter_memories = interrupted  # type: ignore[method-assign, assignment]
+        db.iter_records = interrupted  # type: ignore[method-assign]
         assert rotate(db) == Rotation(2, 0)
-        assert {row.id: row.memory["n"] for row in db.read_memories()} == {"2": 2, "1": "new"}
+        left = {row.id: (row.memory["n"], row.version) for row in db.read_memories()}
+        assert left == {"2": (2, 1), "1": ("new", 2)}
+    other.close()
+
+
+def test_rotation_keeps_one_id_of_several_users_apart(url: str) -> None:
+    """Rows of one id are rotated each for its user, and what is written meanwhile stays."""
+    users = ("ann", "bob", None)
+    with encrypting(k1=OLD), open_memory_db(url) as db:
+        db.upsert_memories([MemoryRow({"of": user}, "x", user) for user in users])
+    with encrypting(k1=OLD):
+        other = open_memory_db(url)
+    with encrypting(k2=NEW, k1=OLD), open_memory_db(url) as db:
+        assert isinstance(db, StoredMemoryDb)
+        page = db.iter_records
+
+        def interrupted(kind: Kind, scope: Scope) -> Iterator[Record]:
+            for record in page(kind, scope):
+                if record.user_id == "bob":
+                    other.upsert_memory(MemoryRow({"of": "bob", "new": True}, "x", "bob"))
+                yield record
+
+        db.iter_records = interrupted  # type: ignore[method-assign]
+        assert rotate(db) == Rotation(3, 0)
+        shown = {row.user_id: row.memory.get("new", False) for row in db.read_memories()}
+        assert shown == {"ann": False, "bob": True, None: False}
     other.close()
 
 

@@ -11,7 +11,7 @@ from typing_extensions import Self
 from buddy.memory.errors import ConfigError
 from buddy.memory.options import construct, split
 from buddy.memory.storage.settings import Settings
-from buddy_memory_lmdb.database import MAP_SIZE, Database
+from buddy_memory_lmdb.client import MAP_SIZE, Database
 from buddy_memory_lmdb.store import LmdbStore
 
 

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 from lmdb import Transaction
 
 from buddy.memory.errors import ConflictError, CorruptMemoryError, TooLargeError
-from buddy.memory.storage.record import Corrupt, Kind, Record, Write, merge
+from buddy.memory.storage.record import Corrupt, Key, Kind, Record, Scope, Write, merge, new_stamp
 from buddy.memory.storage.store import Store
-from buddy_memory_lmdb.database import Database
-from buddy_memory_lmdb.layout import Keys, decode, encode, head, pack, unpack
+from buddy_memory_lmdb.client import Database, get, keys_backwards, keys_of
+from buddy_memory_lmdb.encoding import decode, encode, head
+from buddy_memory_lmdb.index import Index
+from buddy_memory_lmdb.schema import Keys, new_generation, pack, unpack
+
+T = TypeVar("T")
+Work = Callable[[Transaction], T]
 
 
 class LmdbStore(Store):
@@ -22,146 +27,210 @@ class LmdbStore(Store):
     def __init__(self, database: Database, table_name: str) -> None:
         self._database = database
         self._keys = Keys(table_name)
+        self._index = Index(self._keys)
+
+    # --- the place
 
     async def create(self) -> None:
         if not await self.exists():
-            made = self._keys.made
-            self._database.write(lambda t: t.put(made, pack(0), overwrite=False))
+            self._write(lambda transaction: None)
 
     async def exists(self) -> bool:
-        return self._database.read(lambda t: t.get(self._keys.made) is not None, False)
+        return bool(self._read(self._made, b""))
 
     async def drop(self) -> None:
         def work(transaction: Transaction) -> None:
-            for key in list(_keys(transaction, self._keys.store)):
+            for key in list(keys_of(transaction, self._keys.store)):
                 transaction.delete(key)
 
-        self._database.change(work, None)
+        self._change(work, None)
+
+    async def generation(self, kind: Kind) -> str:
+        made = self._read(self._made, b"")
+        return self._keys.generation(made) if made else ""
+
+    async def ping(self) -> None:
+        self._read(self._made, b"")
+
+    async def close(self) -> None:
+        self._database.close()
+
+    async def server_info(self) -> dict[str, str]:
+        return {"map size": f"{self._database.map_size:,} bytes"}
+
+    # --- transactions, each of which looks at the layout first
+
+    def _made(self, transaction: Transaction) -> bytes:
+        """Return what the store is marked with, b"" when it was never made."""
+        made = get(transaction, self._keys.made)
+        if made:
+            self._keys.generation(made)  # Raises SchemaError.
+        return made
+
+    def _read(self, work: Work[T], empty: T) -> T:
+        return self._database.read(lambda t: work(t) if self._made(t) else empty, empty)
+
+    def _change(self, work: Work[T], empty: T) -> T:
+        return self._database.change(lambda t: work(t) if self._made(t) else empty, empty)
+
+    def _write(self, work: Work[T]) -> T:
+        def made_first(transaction: Transaction) -> T:
+            if not self._made(transaction):
+                transaction.put(self._keys.made, new_generation())
+            return work(transaction)
+
+        return self._database.write(made_first)
 
     # --- writing
 
     async def put(self, write: Write) -> Record:
-        return self._database.write(lambda transaction: self._put(transaction, write))
+        return self._write(lambda transaction: self._put(transaction, write))
 
     async def put_many(self, writes: Sequence[Write]) -> list[Record]:
-        return self._database.write(lambda t: [self._put(t, write) for write in writes])
+        return self._write(lambda t: [self._put(t, write) for write in writes])
 
     def _put(self, transaction: Transaction, write: Write) -> Record:
-        found = self._find(transaction, write.record.kind, write.record.id, None)
+        kind, user_id, id = write.record[:3]
+        found = self._head(transaction, kind, user_id, id)
         merged = merge(found, write)
         if found is None:
-            merged = self._place(transaction, merged)
-        row = encode(merged)
-        if len(row) > self._database.map_size:
-            raise TooLargeError(len(row), self._database.map_size)
-        transaction.put(self._keys.rows(merged.kind) + pack(merged.position), row)
+            position = unpack(get(transaction, self._keys.last)) + 1
+            transaction.put(self._keys.last, pack(position))
+            merged = merged._replace(position=position)
+        self._index.put(transaction, merged, self._row(merged))
         return merged
 
-    def _place(self, transaction: Transaction, record: Record) -> Record:
-        """Give a new row its position, and lead its id and its user there."""
-        position = unpack(_get(transaction, self._keys.made)) + 1
-        transaction.put(self._keys.made, pack(position))
-        transaction.put(self._keys.id(record.kind, record.id), pack(position))
-        if record.user_id is not None:
-            transaction.put(self._keys.user(record.kind, record.user_id) + pack(position), b"")
-        return record._replace(position=position)
+    def _row(self, record: Record) -> bytes:
+        row = encode(record)
+        if len(row) > self._database.map_size:
+            raise TooLargeError(len(row), self._database.map_size)
+        return row
+
+    async def rewrite(
+        self,
+        kind: Kind,
+        user_id: str | None,
+        id: str,
+        if_stamp: int,
+        *,
+        payload: dict[str, Any],
+        vector: bytes | None,
+    ) -> bool:
+        def work(transaction: Transaction) -> bool:
+            found = self._head(transaction, kind, user_id, id)
+            if found is None or found.stamp != if_stamp:
+                return False
+            new = found._replace(payload=payload, vector=vector, stamp=new_stamp())
+            self._index.put(transaction, new, self._row(new))
+            return True
+
+        return self._change(work, False)
 
     # --- reading
 
-    def _find(self, t: Transaction, kind: Kind, id: str, user_id: str | None) -> Record | None:
-        """Return the row (of that user) without its payload."""
-        at = _get(t, self._keys.id(kind, id))
+    def _head(self, t: Transaction, kind: Kind, user_id: str | None, id: str) -> Record | None:
+        """Return a row without its payload."""
+        at = self._index.place(t, kind, user_id, id)
         if not at:
             return None
         try:
-            record = head(kind, unpack(at), _get(t, self._keys.rows(kind) + at))
+            return head(kind, unpack(at), get(t, self._keys.rows(kind) + at))
         except (TypeError, ValueError) as error:
             raise CorruptMemoryError(id, str(error)) from None
-        return record if user_id in (None, record.user_id) else None
 
-    def _row(self, transaction: Transaction, kind: Kind, position: int) -> Record | Corrupt:
-        value = _get(transaction, self._keys.rows(kind) + pack(position))
-        return decode(kind, position, value)
+    def _rows(self, t: Transaction, kind: Kind, places: Sequence[bytes]) -> list[Record | Corrupt]:
+        rows = self._keys.rows(kind)
+        return [decode(kind, unpack(at), get(t, rows + at)) for at in places]
 
-    async def get(self, kind: Kind, id: str, user_id: str | None) -> Record | Corrupt | None:
-        def work(transaction: Transaction) -> Record | Corrupt | None:
-            found = self._find(transaction, kind, id, user_id)
-            return None if found is None else self._row(transaction, kind, found.position)
+    async def get(self, kind: Kind, user_id: str | None, id: str) -> Record | Corrupt | None:
+        (found,) = await self.get_many(kind, [Key(user_id, id)])
+        return found
 
-        return self._database.read(work, None)
+    async def get_many(self, kind: Kind, keys: Sequence[Key]) -> list[Record | Corrupt | None]:
+        def work(transaction: Transaction) -> list[Record | Corrupt | None]:
+            places = [self._index.place(transaction, kind, *key) for key in keys]
+            rows = iter(self._rows(transaction, kind, [at for at in places if at]))
+            return [next(rows) if at else None for at in places]
+
+        return self._read(work, [None] * len(keys))
+
+    async def find(self, kind: Kind, ids: Sequence[str]) -> list[Record | Corrupt]:
+        def work(transaction: Transaction) -> list[Record | Corrupt]:
+            found = [
+                get(transaction, key)
+                for id in ids
+                for key in islice(keys_of(transaction, self._keys.ids(kind, id)), 2)
+            ]
+            return self._rows(transaction, kind, found)
+
+        return self._read(work, [])
 
     async def page(
         self,
         kind: Kind,
-        user_id: str | None,
+        scope: Scope,
         *,
         newest_first: bool,
         after: Any,
         limit: int | None,
     ) -> list[Record | Corrupt]:
-        prefix = self._prefix(kind, user_id)
-
         def work(transaction: Transaction) -> list[Record | Corrupt]:
-            keys = (_keys_backwards if newest_first else _keys)(transaction, prefix, after)
-            return [self._row(transaction, kind, unpack(key)) for key in islice(keys, limit)]
+            # Of each user no more than what the whole page may need.
+            found = [
+                key[-8:]
+                for index in self._index.of_scope(transaction, kind, scope)
+                for key in islice(_places(transaction, index, newest_first, after), limit)
+            ]
+            found.sort(reverse=newest_first)
+            return self._rows(transaction, kind, found[:limit])
 
-        return self._database.read(work, [])
+        return self._read(work, [])
 
-    def _prefix(self, kind: Kind, user_id: str | None) -> bytes:
-        return self._keys.rows(kind) if user_id is None else self._keys.user(kind, user_id)
+    async def count(self, kind: Kind, scope: Scope) -> int:
+        def work(transaction: Transaction) -> int:
+            indexes = self._index.of_scope(transaction, kind, scope)
+            return sum(1 for index in indexes for _ in keys_of(transaction, index))
 
-    async def count(self, kind: Kind, user_id: str | None) -> int:
-        prefix = self._prefix(kind, user_id)
-        return self._database.read(lambda t: sum(1 for _ in _keys(t, prefix)), 0)
+        return self._read(work, 0)
+
+    async def users(
+        self, kind: Kind, *, prefix: str, after: str | None, limit: int | None
+    ) -> list[str]:
+        return self._read(
+            lambda t: list(islice(self._index.users(t, kind, prefix, after), limit)), []
+        )
+
+    async def mark(self, kind: Kind, user_id: str | None) -> str:
+        def work(transaction: Transaction) -> str:
+            index = self._keys.user(kind, user_id)
+            stamps = [unpack(get(transaction, key)[:8]) for key in keys_of(transaction, index)]
+            return f"{len(stamps)}:{sum(stamps)}"
+
+        return self._read(work, "0:0")
 
     # --- deleting
 
     async def delete(
-        self, kind: Kind, id: str, user_id: str | None, if_version: int | None
+        self, kind: Kind, user_id: str | None, id: str, if_version: int | None
     ) -> bool:
         def work(transaction: Transaction) -> bool:
-            found = self._find(transaction, kind, id, user_id)
-            _check_version(id, if_version, 0 if found is None else found.version)
-            return found is not None and self._remove(transaction, found)
+            if if_version is not None:
+                found = self._head(transaction, kind, user_id, id)
+                _check_version(id, if_version, 0 if found is None else found.version)
+            return self._index.remove(transaction, kind, user_id, id)
 
-        if not self._database.is_made():
+        if not await self.exists():
             _check_version(id, if_version, 0)
-        return self._database.change(work, False)
+        return self._change(work, False)
 
-    async def delete_many(self, kind: Kind, ids: Sequence[str], user_id: str | None) -> int:
+    async def delete_many(self, kind: Kind, keys: Sequence[Key]) -> int:
         def work(transaction: Transaction) -> int:
-            found = [self._find(transaction, kind, id, user_id) for id in ids]
-            return sum(self._remove(transaction, record) for record in found if record)
+            return sum(self._index.remove(transaction, kind, *key) for key in keys)
 
-        return self._database.change(work, 0)
+        return self._change(work, 0)
 
-    async def delete_all(self, kind: Kind, user_id: str | None) -> int:
-        def work(transaction: Transaction) -> int:
-            positions = [unpack(key) for key in _keys(transaction, self._prefix(kind, user_id))]
-            for position in positions:
-                value = _get(transaction, self._keys.rows(kind) + pack(position))
-                self._remove(transaction, head(kind, position, value))
-            return len(positions)
-
-        return self._database.change(work, 0)
-
-    def _remove(self, transaction: Transaction, record: Record) -> bool:
-        at = pack(record.position)
-        transaction.delete(self._keys.id(record.kind, record.id))
-        if record.user_id is not None:
-            transaction.delete(self._keys.user(record.kind, record.user_id) + at)
-        return transaction.delete(self._keys.rows(record.kind) + at)
-
-    # --- the rest
-
-    async def ping(self) -> None:
-        self._database.read(lambda transaction: transaction.get(self._keys.made), None)
-
-    async def close(self) -> None:
-        self._database.close()
-
-    async def facts(self) -> dict[str, str]:
-        return {"map size": f"{self._database.map_size:,} bytes"}
+    async def delete_all(self, kind: Kind, scope: Scope) -> int:
+        return self._change(lambda t: self._index.remove_all(t, kind, scope), 0)
 
 
 def _check_version(id: str, expected: int | None, actual: int) -> None:
@@ -169,24 +238,8 @@ def _check_version(id: str, expected: int | None, actual: int) -> None:
         raise ConflictError(id, expected or 0, actual)
 
 
-def _get(transaction: Transaction, key: bytes) -> bytes:
-    return bytes(transaction.get(key, b""))
-
-
-def _keys(transaction: Transaction, prefix: bytes, after: int | None = None) -> Iterator[bytes]:
-    """Yield the keys that begin so, oldest first, from behind a position."""
-    cursor = transaction.cursor()
-    found = cursor.set_range(prefix if after is None else prefix + pack(after + 1))
-    while found and (key := bytes(cursor.key())).startswith(prefix):
-        yield key
-        found = cursor.next()
-
-
-def _keys_backwards(transaction: Transaction, prefix: bytes, before: int | None) -> Iterator[bytes]:
-    """Yield them newest first, from before a position."""
-    cursor = transaction.cursor()
-    end = prefix + (b"\xff" * 8 if before is None else pack(before))
-    found = cursor.prev() if cursor.set_range(end) else cursor.last()
-    while found and (key := bytes(cursor.key())).startswith(prefix):
-        yield key
-        found = cursor.prev()
+def _places(t: Transaction, index: bytes, newest_first: bool, after: int | None) -> Iterator[bytes]:
+    """Yield the keys of an index that end with a position, in that order, from behind one."""
+    if newest_first:
+        return keys_backwards(t, index, index + (b"\xff" * 8 if after is None else pack(after)))
+    return keys_of(t, index, index + pack((after or 0) + 1))

@@ -6,8 +6,8 @@ import os
 
 from buddy.memory.v2.db.stored import StoredMemoryDb
 from buddy.memory.v2.db.threaded import ThreadedMemoryDb
+from buddy_memory_lmdb.client import MAP_SIZE
 from buddy_memory_lmdb.constructor import LmdbConstructor, OpenedByUrl
-from buddy_memory_lmdb.database import MAP_SIZE
 
 __all__ = ["AsyncLmdbMemoryDb", "LmdbMemoryDb"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,15 @@ from buddy.memory.errors import (
     TooLargeError,
     UnavailableError,
 )
-from buddy.memory.storage.record import Kind
+from buddy.memory.storage.record import Kind, Record, Scope, Write
+from buddy.memory.storage.run import run
 from buddy.memory.testing import Subject
 from buddy.memory.testing.pytest_face import Conformance
 from buddy.memory.v2.db.schema import MemoryRow
-from buddy_memory_lmdb.database import MAP_SIZE, Database, translate
-from buddy_memory_lmdb.layout import Keys
+from buddy_memory_lmdb.client import MAP_SIZE, Database, get, keys_of
+from buddy_memory_lmdb.errors import translate
+from buddy_memory_lmdb.schema import Keys
+from buddy_memory_lmdb.store import LmdbStore
 from buddy_memory_lmdb.v1 import LmdbMemoryDb as LmdbMemoryDbV1
 from buddy_memory_lmdb.v2 import AsyncLmdbMemoryDb, LmdbMemoryDb
 
@@ -39,8 +43,9 @@ class OnLmdb(Conformance):
             keys, database = Keys("notes"), Database(folder, MAP_SIZE)
 
             def damage(t: lmdb.Transaction) -> None:
-                at = keys.rows(Kind.MEMORY) + t.get(keys.id(Kind.MEMORY, id))
-                t.put(at, t.get(at).partition(b"\n")[0] + b'\n{"torn')
+                for key in list(keys_of(t, keys.ids(Kind.MEMORY, id))):
+                    at = keys.rows(Kind.MEMORY) + t.get(key)
+                    t.put(at, t.get(at).partition(b"\n")[0] + b'\n{"torn')
 
             database.write(damage)
             database.close()
@@ -51,6 +56,8 @@ class OnLmdb(Conformance):
             named=lambda name: cls(folder, name),
             unreachable=lambda: cls("/dev/null/x"),
             corrupt=corrupt,
+            order_without_clocks=True,
+            order_across_users=True,
             forks=True,
         )
 
@@ -115,6 +122,36 @@ def test_every_error_of_the_driver_is_translated(tmp_path: Path) -> None:
     assert len(kinds) > 20
     for kind in kinds:
         assert isinstance(translate(kind("what"), tmp_path), MemoryDbError)
+
+
+def test_an_earlier_layout(tmp_path: Path) -> None:
+    """A store in the layout of an earlier release is refused by every call, and not changed."""
+    database = Database(tmp_path, MAP_SIZE)
+    database.write(lambda t: t.put(Keys("notes").made, (7).to_bytes(8, "big")))
+    with LmdbMemoryDb(tmp_path, "notes") as db, LmdbMemoryDb(tmp_path, "other") as other:
+        for call in (db.create, db.read_memories, db.clear, db.drop_table, db.upgrade, db.ping):
+            with pytest.raises(SchemaError, match="earlier buddy-memory"):
+                call()
+        with pytest.raises(SchemaError, match="earlier buddy-memory"):
+            db.upsert_memory(MemoryRow({}, "a"))
+        assert other.upsert_memory(MemoryRow({}, "a")).version == 1
+    kept = database.read(lambda t: get(t, Keys("notes").made), b"")
+    assert kept == (7).to_bytes(8, "big")
+    database.close()
+
+
+def test_names_longer_than_a_key(tmp_path: Path) -> None:
+    """Users whose names are alike for longer than a key may be come in code-point order."""
+    store = LmdbStore(Database(tmp_path, MAP_SIZE), "notes")
+    users = sorted("é" * 300 + end for end in ("", "a", "b", "ä"))
+    for user in [users[2], "z", users[0], users[3], users[1]]:
+        now = datetime.now(timezone.utc)
+        run(store.put(Write(Record(Kind.MEMORY, user, "1", {}, now, now), now)))
+    found = store.users(Kind.MEMORY, prefix="é" * 299, after=users[0], limit=2)
+    assert run(found) == users[1:3]
+    assert run(store.delete_all(Kind.MEMORY, Scope.of_prefix("é" * 299))) == 4
+    assert run(store.users(Kind.MEMORY, prefix="", after=None, limit=None)) == ["z"]
+    run(store.close())
 
 
 def test_objects_share_an_environment(tmp_path: Path) -> None:

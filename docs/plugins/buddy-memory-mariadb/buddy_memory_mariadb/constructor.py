@@ -1,19 +1,14 @@
-"""The constructor that both versions share: from a URL to an engine."""
+"""The constructor that both versions share."""
 
 from __future__ import annotations
 
-import sqlalchemy as sa
-from sqlalchemy import exc
-
-from buddy.memory.config import redact
-from buddy.memory.errors import ConfigError
 from buddy.memory.storage.settings import Settings
 from buddy.memory.storage.sql import SyncConnector
-from buddy.memory.storage.sql.engines import acquire
+from buddy.memory.storage.sql.tables import check_name
+from buddy_memory_mariadb.client import open_engine
 from buddy_memory_mariadb.dialect import MariaDbDialect
 from buddy_memory_mariadb.store import MariaDbStore
-
-_DRIVER = "mariadb+pymysql"
+from buddy_memory_mariadb.url import parse
 
 
 class MariaDbConstructor(Settings):
@@ -25,35 +20,9 @@ class MariaDbConstructor(Settings):
     """
 
     def __init__(self, table_name: str = "memory", db_url: str | None = None) -> None:
-        url = _parse(db_url)
-        engine, release = acquire(("mariadb", url), lambda: _make(url))
+        check_name("table_name", table_name)
+        engine, release = open_engine(parse(db_url))
         dialect = MariaDbDialect()
         connector = SyncConnector(engine, dialect.begin, release)
         store = MariaDbStore(connector, dialect, engine.dialect, table_name)
         super().__init__(store, {"table_name": table_name, "db_url": db_url})
-
-
-def _parse(db_url: object) -> sa.URL:
-    if not isinstance(db_url, str):
-        raise ConfigError("give db_url, such as mariadb://user:password@host/database")
-    try:
-        url = sa.make_url(db_url)
-    except (exc.ArgumentError, ValueError):
-        raise ConfigError(f"{redact(db_url)!r} is not a MariaDB URL") from None
-    if url.drivername not in ("mariadb", _DRIVER) or not url.database:
-        raise ConfigError("a MariaDB URL is mariadb://user:password@host:port/database")
-    return url.set(drivername=_DRIVER)
-
-
-def _make(url: sa.URL) -> sa.Engine:
-    engine = sa.create_engine(
-        url,
-        # Single statements commit by themselves; transactions are begun explicitly.
-        isolation_level="AUTOCOMMIT",
-        pool_reset_on_return=None,
-        # A connection that a restart of the server has ended is noticed before it is used.
-        pool_pre_ping=True,
-    )
-    # SQLAlchemy would learn it from the first connection; we compile before there is one.
-    engine.dialect.insert_returning = True
-    return engine

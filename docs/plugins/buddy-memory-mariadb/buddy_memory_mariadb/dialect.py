@@ -1,4 +1,4 @@
-"""What MariaDB does differently from other SQL engines, and what its errors mean."""
+"""What MariaDB does differently from other SQL engines."""
 
 from __future__ import annotations
 
@@ -6,29 +6,19 @@ from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import Any
 
-import pymysql
 import sqlalchemy as sa
-from sqlalchemy import exc
 from sqlalchemy.dialects import mysql
 
-from buddy.memory.errors import (
-    AccessError,
-    ConfigError,
-    InvalidMemoryError,
-    MemoryDbError,
-    TooLargeError,
-    UnavailableError,
-)
-from buddy.memory.storage.sql import Fault, SqlDialect
+from buddy.memory.errors import MemoryDbError
+from buddy.memory.storage.sql import Fault, Query, SqlDialect
+from buddy_memory_mariadb.errors import MAX_BYTES, MAX_KEY, translate
 
-MAX_BYTES = 16_000_000
-"""A little less than ``max_allowed_packet``, which is 16 MiB by default."""
-
-MAX_KEY = 700
-"""Characters of an id or a user id: an index takes 3072 bytes, four of them for each character."""
-
-# Byte by byte: no other case, no other accent, no padding with blanks is the same.
 _TEXT = {"charset": "utf8mb4", "collation": "utf8mb4_nopad_bin"}
+
+_GENERATION = """
+SELECT column_default FROM information_schema.columns
+WHERE table_schema = database() AND table_name = %s AND column_name = 'stamp'
+"""
 
 
 class MariaDbDialect(SqlDialect):
@@ -37,18 +27,37 @@ class MariaDbDialect(SqlDialect):
     name = "MariaDB"
     max_bytes = MAX_BYTES
     max_name_bytes = 64
-    id_type = mysql.VARCHAR(MAX_KEY, **_TEXT)
+    # Compared byte by byte, which for UTF-8 is by code point: no other case, no other accent, no
+    # padding with blanks is the same.
+    id_type = user_type = mysql.VARBINARY(MAX_KEY)
     # And not JSON, which is a LONGTEXT too, with a check that refuses 32 levels of nesting.
     payload_type = mysql.LONGTEXT(**_TEXT)
     time_type = mysql.DATETIME(fsp=6)
+    vector_type = mysql.LONGBLOB()
 
     @property
     def insert(self) -> Callable[[sa.Table], Any]:
         return mysql.insert
 
+    def generation(self, table: sa.Table) -> Query:
+        return Query(_GENERATION, (table.name,))
+
     def keys(self, table_name: str) -> list[sa.schema.SchemaItem]:
-        # Without names of their own, which could be too long.
-        return [sa.UniqueConstraint(*self.identity), sa.UniqueConstraint("user_id", "seq")]
+        # An index takes 3,072 bytes, which are too few for the longest id and the longest user: it
+        # is the id's digest that is unique, and the beginning of the id by which rows are found.
+        digest = sa.Computed("unhex(sha2(id, 256))", persisted=True)
+        return [
+            sa.Column("id_digest", mysql.BINARY(32), digest),
+            sa.UniqueConstraint("id_digest", "user_id"),
+            sa.UniqueConstraint("user_id", "seq"),
+            sa.Index("id_user", "id", "user_id", mariadb_length={"id": 1000}),
+            sa.Index("expires_at", "expires_at"),
+        ]
+
+    def as_read(self, column: sa.Column[Any]) -> Any:
+        # Bytes that are compared, and text that is read.
+        is_key = isinstance(column.type, mysql.VARBINARY)
+        return sa.cast(column, mysql.CHAR(charset="utf8mb4")) if is_key else column
 
     def load_time(self, value: Any) -> datetime:
         if not isinstance(value, datetime):
@@ -56,32 +65,4 @@ class MariaDbDialect(SqlDialect):
         return value.replace(tzinfo=timezone.utc)
 
     def translate(self, error: Exception) -> MemoryDbError | Fault | None:
-        if isinstance(error, exc.TimeoutError):
-            return UnavailableError(self.name, "no connection of the pool came free in time")
-        cause = getattr(error, "orig", None) or error
-        if not isinstance(cause, (pymysql.Error, pymysql.Warning)):
-            return None
-        code, text = cause.args[0] if cause.args else 0, f"MariaDB: {cause.args[-1:]}"
-        meaning = _MEANINGS.get(code)
-        if meaning is None:
-            return UnavailableError(self.name, str(cause))
-        return meaning if isinstance(meaning, Fault) else meaning(text)
-
-
-# https://mariadb.com/kb/en/mariadb-error-code-reference/
-_MEANINGS: dict[int, Fault | Callable[[str], MemoryDbError]] = {
-    1050: Fault.EXISTS,
-    1146: Fault.NO_TABLE,
-    1932: Fault.NO_TABLE,  # It is being dropped.
-    1054: Fault.NO_COLUMN,
-    1020: Fault.REPEAT,
-    1213: Fault.REPEAT,  # A deadlock: this transaction was undone for another one.
-    1044: AccessError,
-    1045: AccessError,
-    1142: AccessError,
-    1143: AccessError,
-    1227: AccessError,
-    1049: ConfigError,  # There is no such database.
-    1153: lambda text: TooLargeError(MAX_BYTES + 1, MAX_BYTES),
-    1406: lambda text: InvalidMemoryError(f"an id or user id has over {MAX_KEY} characters", "id"),
-}
+        return translate(error)

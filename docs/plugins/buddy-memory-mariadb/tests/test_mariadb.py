@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import count
 from typing import Any
 
@@ -12,17 +12,19 @@ import pytest
 from buddy.memory.errors import (
     AccessError,
     ConfigError,
+    ConflictError,
     InvalidMemoryError,
     MemoryDbError,
-    OwnerMismatchError,
+    SchemaError,
     TooLargeError,
     UnavailableError,
 )
 from buddy.memory.storage.sql import Fault
 from buddy.memory.testing import Subject
+from buddy.memory.testing.expect import at_once
 from buddy.memory.testing.pytest_face import Conformance
 from buddy.memory.v2.db.schema import MemoryRow
-from buddy_memory_mariadb.dialect import MAX_BYTES, MariaDbDialect
+from buddy_memory_mariadb.errors import MAX_BYTES, MAX_KEY, translate
 from buddy_memory_mariadb.store import PACKET
 from buddy_memory_mariadb.v1 import MariaDbMemoryDb as MariaDbMemoryDbV1
 from buddy_memory_mariadb.v2 import AsyncMariaDbMemoryDb, MariaDbMemoryDb
@@ -81,6 +83,8 @@ class OnServer(Conformance):
             unreachable=lambda: cls(table, closed),
             secret=PASSWORD,
             corrupt=corrupt,
+            order_without_clocks=True,
+            order_across_users=True,
             forks=True,
         )
 
@@ -111,11 +115,11 @@ def test_a_restart_of_the_server(url: str, table: str, server: MariaDbServer) ->
 def test_a_bulk_write_over_one_packet(url: str, table: str) -> None:
     """A bulk write takes more than the server takes in one packet, and stays one transaction."""
     with MariaDbMemoryDb(table, url) as db:
-        theirs = db.upsert_memory(MemoryRow({}, "theirs", "bob"))
+        kept = db.upsert_memory(MemoryRow({}, "kept", "bob"))
         rows = [MemoryRow({"a": "x" * (PACKET // 3)}, str(n), "ann") for n in range(15)]
-        with pytest.raises(OwnerMismatchError):
-            db.upsert_memories([*rows, MemoryRow({}, "theirs", "ann")])
-        assert db.read_memories() == [theirs]
+        with pytest.raises(InvalidMemoryError):
+            db.upsert_memories([*rows, MemoryRow({}, "x" * (MAX_KEY + 1), "ann")])
+        assert db.read_memories() == [kept]
         assert [row.id for row in db.upsert_memories(rows)] == [row.id for row in rows]
 
 
@@ -124,10 +128,69 @@ def test_what_does_not_fit(url: str, table: str) -> None:
     with MariaDbMemoryDb(table, url) as db:
         with pytest.raises(TooLargeError):
             db.upsert_memory(MemoryRow({"a": "x" * MAX_BYTES}))
-        with pytest.raises(InvalidMemoryError, match="700"):
-            db.upsert_memory(MemoryRow({}, "x" * 701))
+        for long in (MemoryRow({}, "x" * (MAX_KEY + 1)), MemoryRow({}, "a", "x" * (MAX_KEY + 1))):
+            with pytest.raises(InvalidMemoryError, match="2048"):
+                db.upsert_memory(long)
         assert db.read_memories() == []
-        assert db.upsert_memory(MemoryRow({"a": "x" * (MAX_BYTES - 10)}, "🦉" * 700)).version == 1
+        longest = "🦉" * (MAX_KEY // 4)
+        row = db.upsert_memory(MemoryRow({"a": "x" * (MAX_BYTES - 10)}, longest, longest))
+        assert db.read_memories(user_prefix="🦉") == [row]
+        assert db.list_users() == [longest]
+
+
+def test_users_are_compared_byte_by_byte(url: str, table: str) -> None:
+    """Users that differ in case, accent or a blank are others, and come in code-point order."""
+    users = ["", "\x01", " ", "A", "a", "a ", "b", "e", "\u00e9", "\uffff", "🦉"]
+    with MariaDbMemoryDb(table, url) as db:
+        db.upsert_memories(MemoryRow({}, "same", user) for user in [*users[::-1], None])
+        assert db.list_users() == users
+        assert db.list_users(prefix="a") == ["a", "a "]
+        assert [db.count_memories(user) for user in users] == [1] * len(users)
+
+
+def test_an_earlier_layout(url: str, table: str, admin: pymysql.cursors.Cursor) -> None:
+    """A table in which an id was unique among all users is refused by every call, and kept."""
+    admin.execute(
+        f"CREATE TABLE {table} (seq BIGINT PRIMARY KEY AUTO_INCREMENT, id VARCHAR(700) UNIQUE, "
+        "user_id VARCHAR(700), memory LONGTEXT, created_at DATETIME(6), updated_at DATETIME(6), "
+        "version BIGINT NOT NULL DEFAULT 1, UNIQUE (user_id, seq)) CHARSET latin1"
+    )
+    admin.execute(f"INSERT INTO {table} (id, memory) VALUES ('a', '{{}}')")  # noqa: S608
+    with MariaDbMemoryDb(table, url) as db:
+        calls: list[Callable[[], object]] = [
+            db.create,
+            db.table_exists,
+            db.read_memories,
+            db.count_memories,
+            db.list_users,
+            lambda: db.upsert_memory(MemoryRow({}, "a")),
+            lambda: db.delete_memory("a", user_id="ann"),
+            db.clear,
+            db.drop_table,
+        ]
+        for call in calls:
+            with pytest.raises(SchemaError, match="earlier buddy-memory"):
+                call()
+    admin.execute(f"SELECT count(*) FROM {table}")  # noqa: S608
+    assert admin.fetchone() == (1,)
+
+
+def test_first_writes_with_a_version(url: str, table: str) -> None:
+    """Of many first writes of one row with if_version=0 at once, one is done."""
+    with MariaDbMemoryDb(table, url) as db:
+        db.create()
+
+        def write(n: int) -> None:
+            try:
+                db.upsert_memory(MemoryRow({"n": n}, "a", "ann"), if_version=0)
+                done.append(n)
+            except ConflictError:
+                pass
+
+        done: list[int] = []
+        at_once(16, write)
+        (row,) = db.read_memories("ann")
+        assert (row.version, [row.memory["n"]]) == (1, done)
 
 
 def test_who_may_not(url: str, table: str) -> None:
@@ -145,11 +208,16 @@ def test_a_wrong_url(wrong: str | None) -> None:
         MariaDbMemoryDb("notes", wrong)
 
 
+def test_an_empty_name(url: str) -> None:
+    """A table without a name is a ConfigError, without any I/O."""
+    with pytest.raises(ConfigError, match="table_name"):
+        MariaDbMemoryDb("", url)
+
+
 def test_every_error_has_a_meaning() -> None:
     """Whatever the driver raises is translated, and what is not the driver's is not."""
-    dialect = MariaDbDialect()
     for code in (*range(1000, 2100), 0):
-        meaning = dialect.translate(pymysql.OperationalError(code, "what"))
+        meaning = translate(pymysql.OperationalError(code, "what"))
         assert isinstance(meaning, (MemoryDbError, Fault))
-    assert isinstance(dialect.translate(pymysql.InterfaceError()), UnavailableError)
-    assert dialect.translate(KeyError()) is None
+    assert isinstance(translate(pymysql.InterfaceError()), UnavailableError)
+    assert translate(KeyError()) is None

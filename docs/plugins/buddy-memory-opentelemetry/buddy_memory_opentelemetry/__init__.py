@@ -20,11 +20,12 @@ _NAME, _VERSION = "buddy_memory_opentelemetry", "0.1.0"
 _BUCKETS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10)  # seconds, as the conventions advise
 _SYSTEMS = {
     "firestore": "gcp.firestore",
+    "in": "memory",
     "mongo": "mongodb",
     "pg": "postgresql",
     "postgres": "postgresql",
 }
-_READS = ("get", "page")
+_READS = ("get", "get_many", "find", "page")
 
 
 class Telemetry:
@@ -82,8 +83,8 @@ def _sizes(operation: Operation) -> dict[str, int]:
     if operation.name in _READS:
         if operation.rows is not None:
             sizes["db.response.returned_rows"] = operation.rows
-    elif len(operation.ids) > 1:
-        sizes["db.operation.batch.size"] = len(operation.ids)
+    elif len(operation.keys) > 1:
+        sizes["db.operation.batch.size"] = len(operation.keys)
     return sizes
 
 

@@ -111,6 +111,19 @@ def test_an_error_is_a_status_and_a_type(seen: Seen) -> None:
     assert point.attributes["error.type"] == "buddy.memory.errors.ConflictError"
 
 
+def test_reads_by_id_tell_how_many_rows_came(seen: Seen) -> None:
+    """A read of several ids returns rows, whether the user is named or not."""
+    db = StoredMemoryDb(InMemoryStore())
+    db.upsert_memories([MemoryRow({}, "a", "ann"), MemoryRow({}, "b", "ann")])
+    db.read_memories_by_id(["a", "b", "c"], user_id="ann")
+    db.read_memories_by_id(["a", "b", "c"])
+    named, alone = seen.spans()[1:]
+    assert [named.name, alone.name] == ["get_many memory", "find memory"]
+    for span in (named, alone):
+        assert span.attributes is not None
+        assert span.attributes["db.response.returned_rows"] == 2
+
+
 def test_durations_are_a_histogram_in_seconds(seen: Seen) -> None:
     """Every operation is counted once, by system and operation, in the advised buckets."""
     db = StoredMemoryDb(InMemoryStore())
@@ -132,7 +145,7 @@ def test_nothing_of_a_row_is_exported(seen: Seen) -> None:
     db.upsert_memory(MemoryRow({"drinks": "quinine"}, "quinine-1", "quinine-user"))
     db.read_memories("quinine-user")
     with pytest.raises(ConflictError):
-        db.delete_memory("quinine-1", if_version=9)
+        db.delete_memory("quinine-1", user_id="quinine-user", if_version=9)
     exported = [span.to_json() for span in seen.spans()]
     assert len(exported) == 3
     assert "quinine" not in "".join(exported) + str(seen.reader.get_metrics_data())
@@ -147,6 +160,7 @@ def test_nothing_of_a_row_is_exported(seen: Seen) -> None:
         ("MongoMemoryDb", "mongodb"),
         ("AsyncRedisMemoryDb", "redis"),
         ("FirestoreMemoryDb", "gcp.firestore"),
+        ("InMemoryDb", "memory"),
         ("AcmeMemoryDb", "acme"),
     ],
 )

@@ -1,23 +1,18 @@
-"""An LMDB environment: opened at first use, shared, and what its errors mean."""
+"""The LMDB environment of a path: opened at first use, shared, closed by the last user."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Lock
 from typing import TypeVar
 
 import lmdb
 
-from buddy.memory.errors import (
-    AccessError,
-    CorruptMemoryError,
-    MemoryDbError,
-    SchemaError,
-    UnavailableError,
-)
+from buddy.memory.errors import AccessError, MemoryDbError
 from buddy.memory.storage.clients import share
+from buddy_memory_lmdb.errors import translate
 
 T = TypeVar("T")
 Work = Callable[[lmdb.Transaction], T]
@@ -110,25 +105,30 @@ class Database:
                 self._environment.close()
 
 
-def translate(error: Exception, path: Path) -> MemoryDbError:
-    """Return what an error of the driver means: the only place that knows them."""
-    text = str(error)
-    for kind, meaning in _MEANINGS.items():
-        if isinstance(error, kind):
-            return meaning(f"{path}: {text}")
-    if any(part in text for part in ("ermission denied", "ot a directory", "ead-only")):
-        return AccessError(f"LMDB: {path}: {text}")
-    return UnavailableError("LMDB", text)
+# --- what transactions are asked for
 
 
-_MEANINGS: dict[type[Exception], Callable[[str], MemoryDbError]] = {
-    lmdb.MapFullError: lambda text: UnavailableError("LMDB", f"{text}: pass a larger map_size"),
-    lmdb.ReadonlyError: AccessError,
-    lmdb.CorruptedError: lambda text: CorruptMemoryError("the database file", text),
-    lmdb.PageNotFoundError: lambda text: CorruptMemoryError("the database file", text),
-    lmdb.InvalidError: lambda text: SchemaError(text, "Name another folder; nothing was changed."),
-    lmdb.VersionMismatchError: lambda text: SchemaError(text, "Name another folder."),
-}
+def get(transaction: lmdb.Transaction, key: bytes) -> bytes:
+    """Return the value of a key, b"" without one."""
+    return bytes(transaction.get(key, b""))
+
+
+def keys_of(transaction: lmdb.Transaction, prefix: bytes, start: bytes = b"") -> Iterator[bytes]:
+    """Yield the keys that begin with ``prefix``, in order, from ``start`` on."""
+    cursor = transaction.cursor()
+    found = cursor.set_range(max(prefix, start))
+    while found and (key := bytes(cursor.key())).startswith(prefix):
+        yield key
+        found = cursor.next()
+
+
+def keys_backwards(transaction: lmdb.Transaction, prefix: bytes, end: bytes) -> Iterator[bytes]:
+    """Yield the keys that begin with ``prefix``, backwards, from before ``end``."""
+    cursor = transaction.cursor()
+    found = cursor.prev() if cursor.set_range(end) else cursor.last()
+    while found and (key := bytes(cursor.key())).startswith(prefix):
+        yield key
+        found = cursor.prev()
 
 
 def _after_fork_in_child() -> None:

@@ -1,0 +1,44 @@
+"""The statements that differ: MariaDB's upsert has no WHERE, and its UPDATE no RETURNING."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from buddy.memory.storage.sql.statement import compiled, parameter
+from buddy.memory.storage.sql.statements import Statements
+
+_MICROSECOND: Any = sa.text("INTERVAL 1 MICROSECOND")
+
+
+class MariaDbStatements(Statements):
+    """All statements of one table."""
+
+    def _or_update(self, insert: Any) -> Any:
+        # Assigned from left to right, each of them seeing the last ones.
+        changed = self._changed(insert.inserted)
+        later = self._c.updated_at + _MICROSECOND
+        changed["updated_at"] = sa.func.greatest(parameter("p_now"), later)
+        return insert.on_duplicate_key_update([*changed.items()]).returning(*self._returned())
+
+    def _returned(self) -> list[Any]:
+        id, user_id, *rest = super()._returned()
+        return [self._dialect.as_read(id), self._dialect.as_read(user_id), *rest]
+
+    @compiled
+    def locked_version(self) -> Any:
+        """Version of the row with p_id and p_user_id, which nothing else changes from now on."""
+        return sa.select(self._c.version).where(*self._is_key()).with_for_update()
+
+    @compiled
+    def users(self, inclusive: bool, bounded: bool, limit: bool, damaged: bool = False) -> Any:
+        # MariaDB steps through the index by itself ("Using index for group-by").
+        user, low = self._c.user_id, parameter("p_low")
+        conditions = [user >= low if inclusive else user > low]
+        if bounded:
+            conditions.append(user < parameter("p_high"))
+        names = sa.select(user).distinct().where(*conditions).order_by(user)
+        names = names.limit(parameter("p_limit")) if limit else names
+        found: Any = names.subquery("names").c.user_id
+        return sa.select(self._dialect.as_read(found)).order_by(found)
