@@ -48,7 +48,7 @@ class Operations:
         yield self._by_id(
             "upsert, update", "put", lambda s, n: s.put(f"id-{n}", user(n), payload(n))
         )
-        yield self._by_id("exists", "exists", lambda side, n: side.exists(f"id-{n}"))
+        yield self._by_id("exists", "exists", lambda s, n: s.exists(f"id-{n}", user(n)))
         yield self._by_id("read by id", "get", lambda side, n: side.get(f"id-{n}", user(n)))
         yield self._by_id("newest 20 of a user", "newest", lambda side, n: side.newest("one", 20))
         yield self._by_id("page through 1,000 rows of a user", "page", lambda s, n: s.page("one"))

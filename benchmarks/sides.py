@@ -44,7 +44,7 @@ class Side(Protocol):
     def create(self) -> Any: ...
     def put(self, id: str, user: str, memory: dict[str, Any]) -> Any: ...
     def put_many(self, rows: list[Row]) -> Any: ...
-    def exists(self, id: str) -> Any: ...
+    def exists(self, id: str, user: str) -> Any: ...
     def get(self, id: str, user: str) -> Any: ...
     def newest(self, user: str, limit: int) -> Any: ...
     def page(self, user: str | None) -> Any:
@@ -77,11 +77,11 @@ class Ours:
     def put_many(self, rows: list[Row]) -> Any:
         return self.db.upsert_memories([MemoryRow(memory, id, user) for id, user, memory in rows])
 
-    def exists(self, id: str) -> Any:
-        return self.db.memory_exists(MemoryRow({}, id))
+    def exists(self, id: str, user: str) -> Any:
+        return self.db.memory_exists(MemoryRow({}, id, user))
 
     def get(self, id: str, user: str) -> Any:
-        return self.db.read_memory(id)
+        return self.db.read_memory(id, user_id=user)
 
     def newest(self, user: str, limit: int) -> Any:
         return self.db.read_memories(user, limit=limit)
@@ -90,7 +90,7 @@ class Ours:
         return sum(1 for _ in self.db.iter_memories(user, page_size=PAGE))
 
     def delete(self, id: str, user: str) -> Any:
-        return self.db.delete_memory(id)
+        return self.db.delete_memory(id, user_id=user)
 
     def close(self) -> Any:
         return self.db.close()

@@ -1,6 +1,6 @@
 """The limit for Firestore: its client by hand, one document for each row.
 
-An upsert is a transaction that checks the owner and counts the version: two requests.
+An upsert is a transaction that counts the version: two requests.
 """
 
 from __future__ import annotations
@@ -33,12 +33,16 @@ class Limit:
     def create(self) -> None:
         """Collections make themselves."""
 
+    def document(self, id: str, user: str) -> Any:
+        return self.rows.document(f"{user}:{id}")
+
     def put(self, id: str, user: str, memory: dict[str, Any]) -> Any:
-        document = self.rows.document(id)
+        document = self.document(id, user)
 
         @firestore.transactional
         def write(transaction: Any) -> None:
-            apply(transaction, document, document.get(transaction=transaction), user, memory)
+            found = document.get(transaction=transaction)
+            apply(transaction, document, found, id, user, memory)
 
         return write(self.client.transaction())
 
@@ -49,14 +53,14 @@ class Limit:
     def batch(self, rows: list[Row]) -> Any:
         batch = self.client.batch()
         for id, user, memory in rows:
-            batch.set(self.rows.document(id), new(id, user, memory))
+            batch.set(self.document(id, user), new(id, user, memory))
         return batch
 
-    def exists(self, id: str) -> Any:
-        return self.rows.document(id).get(field_paths=["version"]).exists
+    def exists(self, id: str, user: str) -> Any:
+        return self.document(id, user).get(field_paths=["version"]).exists
 
     def get(self, id: str, user: str) -> Any:
-        return self.rows.document(id).get().to_dict()
+        return self.document(id, user).get().to_dict()
 
     def of(self, user: str | None) -> Any:
         if user is None:
@@ -76,7 +80,7 @@ class Limit:
         return found
 
     def delete(self, id: str, user: str) -> Any:
-        return self.rows.document(id).delete()
+        return self.document(id, user).delete()
 
     def close(self) -> Any:
         return self.client.close()
@@ -93,12 +97,12 @@ class LimitAsync(Limit):
         self.rows = self.client.collection(self.collection)
 
     def put(self, id: str, user: str, memory: dict[str, Any]) -> Any:
-        document = self.rows.document(id)
+        document = self.document(id, user)
 
         @firestore.async_transactional
         async def write(transaction: Any) -> None:
             found = await document.get(transaction=transaction)
-            apply(transaction, document, found, user, memory)
+            apply(transaction, document, found, id, user, memory)
 
         return write(self.client.transaction())
 
@@ -106,11 +110,11 @@ class LimitAsync(Limit):
         for some in chunks(rows, 500):
             await self.batch(some).commit()
 
-    async def exists(self, id: str) -> Any:
-        return (await self.rows.document(id).get(field_paths=["version"])).exists
+    async def exists(self, id: str, user: str) -> Any:
+        return (await self.document(id, user).get(field_paths=["version"])).exists
 
     async def get(self, id: str, user: str) -> Any:
-        return (await self.rows.document(id).get()).to_dict()
+        return (await self.document(id, user).get()).to_dict()
 
     async def newest(self, user: str, limit: int) -> Any:
         return [found.to_dict() async for found in self.of(user).limit(limit).stream()]
@@ -126,12 +130,12 @@ class LimitAsync(Limit):
         self.client.close()
 
 
-def apply(transaction: Any, document: Any, found: Any, user: str, memory: dict[str, Any]) -> None:
+def apply(
+    transaction: Any, document: Any, found: Any, id: str, user: str, memory: dict[str, Any]
+) -> None:
     if not found.exists:
-        transaction.create(document, new(document.id, user, memory))
+        transaction.create(document, new(id, user, memory))
         return
-    if found.get("user_id") != user:
-        raise PermissionError(document.id)
     changed = {"memory": memory, "version": found.get("version") + 1, "updated_at": NOW}
     transaction.update(document, changed)
 

@@ -17,7 +17,10 @@ from benchmarks.sides import PAGE, Row
 
 EPOCH, MICROSECOND = datetime(1970, 1, 1, tzinfo=timezone.utc), timedelta(microseconds=1)
 ONE = Int64(1)
-INDEXES = [IndexModel("id", unique=True), IndexModel([("user_id", 1), ("_id", 1)])]
+INDEXES = [
+    IndexModel([("user_id", 1), ("id", 1)], unique=True),
+    IndexModel([("user_id", 1), ("_id", 1)]),
+]
 
 
 class Limit:
@@ -39,7 +42,7 @@ class Limit:
 
     def put(self, id: str, user: str, memory: dict[str, Any]) -> Any:
         return self.rows.find_one_and_update(
-            {"id": id, "user_id": user},
+            {"user_id": user, "id": id},
             update(memory),
             upsert=True,
             return_document=ReturnDocument.AFTER,
@@ -47,15 +50,15 @@ class Limit:
 
     def put_many(self, rows: list[Row]) -> Any:
         writes = [
-            UpdateOne({"id": id, "user_id": user}, update(m), upsert=True) for id, user, m in rows
+            UpdateOne({"user_id": user, "id": id}, update(m), upsert=True) for id, user, m in rows
         ]
         return self.rows.bulk_write(writes, ordered=False)
 
-    def exists(self, id: str) -> Any:
-        return self.rows.find_one({"id": id}, {"_id": 1})
+    def exists(self, id: str, user: str) -> Any:
+        return self.rows.find_one({"user_id": user, "id": id}, {"_id": 1})
 
     def get(self, id: str, user: str) -> Any:
-        return self.rows.find_one({"id": id})
+        return self.rows.find_one({"user_id": user, "id": id})
 
     def newest(self, user: str, limit: int) -> Any:
         return self.rows.find({"user_id": user}).sort("_id", -1).limit(limit).to_list()
@@ -70,7 +73,7 @@ class Limit:
         return self.rows.find(query, sort=[("_id", -1)], limit=PAGE, batch_size=PAGE)
 
     def delete(self, id: str, user: str) -> Any:
-        return self.rows.delete_one({"id": id})
+        return self.rows.delete_one({"user_id": user, "id": id})
 
     def close(self) -> Any:
         return self.client.close()

@@ -16,16 +16,16 @@ from benchmarks.sides import PAGE, Row
 
 CONNECTIONS = 10
 TABLE = """
-CREATE TABLE IF NOT EXISTS memory (seq bigint GENERATED ALWAYS AS IDENTITY, id text PRIMARY KEY,
-user_id text, memory jsonb NOT NULL, created_at timestamptz NOT NULL,
-updated_at timestamptz NOT NULL, version bigint NOT NULL DEFAULT 1);
-CREATE UNIQUE INDEX IF NOT EXISTS by_order ON memory (seq);
-CREATE INDEX IF NOT EXISTS by_user ON memory (user_id, seq)
+CREATE TABLE IF NOT EXISTS memory (seq bigint GENERATED ALWAYS AS IDENTITY, id text,
+user_id text COLLATE "C", memory jsonb NOT NULL, created_at timestamptz NOT NULL,
+updated_at timestamptz NOT NULL, version bigint NOT NULL DEFAULT 1, PRIMARY KEY (id, user_id));
+CREATE INDEX IF NOT EXISTS by_order ON memory (seq);
+CREATE UNIQUE INDEX IF NOT EXISTS by_user ON memory (user_id, seq)
 """
 GIVEN = "id, user_id, memory, created_at, updated_at"
 OR_UPDATE = """
-ON CONFLICT (id) DO UPDATE SET memory = excluded.memory, updated_at = excluded.updated_at,
-version = memory.version + 1 WHERE memory.user_id IS NOT DISTINCT FROM excluded.user_id
+ON CONFLICT (id, user_id) DO UPDATE SET memory = excluded.memory,
+updated_at = excluded.updated_at, version = memory.version + 1
 RETURNING seq, created_at, updated_at, version
 """
 UPSERT = f"INSERT INTO memory ({GIVEN}) VALUES (%s, %s, %s, %s, %s) {OR_UPDATE}"
@@ -36,12 +36,12 @@ created_at timestamptz, updated_at timestamptz) ON COMMIT DROP
 COPY = f"COPY given ({GIVEN}) FROM STDIN"
 UNSTAGE = f"INSERT INTO memory ({GIVEN}) SELECT {GIVEN} FROM given ORDER BY n {OR_UPDATE}"
 COLUMNS = "SELECT seq, id, user_id, memory, created_at, updated_at, version FROM memory"
-EXISTS = "SELECT 1 FROM memory WHERE id = %s"
-GET = f"{COLUMNS} WHERE id = %s"
+EXISTS = "SELECT 1 FROM memory WHERE id = %s AND user_id = %s"
+GET = f"{COLUMNS} WHERE id = %s AND user_id = %s"
 NEWEST = f"{COLUMNS} WHERE user_id = %s ORDER BY seq DESC LIMIT %s"
 NEXT = f"{COLUMNS} WHERE user_id = %s AND seq < %s ORDER BY seq DESC LIMIT {PAGE}"
 NEXT_OF_ALL = f"{COLUMNS} WHERE seq < %s ORDER BY seq DESC LIMIT {PAGE}"
-DELETE = "DELETE FROM memory WHERE id = %s"
+DELETE = "DELETE FROM memory WHERE id = %s AND user_id = %s"
 
 
 class Limit:
@@ -75,7 +75,7 @@ class Limit:
             return connection.execute(sql, values or None)
 
     def put(self, id: str, user: str, memory: dict[str, Any]) -> Any:
-        return checked(self.run(UPSERT, *dump(id, user, memory)).fetchone(), id)
+        return self.run(UPSERT, *dump(id, user, memory)).fetchone()
 
     def put_many(self, rows: list[Row]) -> list[Any]:
         with self.connection() as connection, connection.transaction():
@@ -85,11 +85,11 @@ class Limit:
                     copy.write_row(dump(*row))
             return cursor.execute(UNSTAGE).fetchall()
 
-    def exists(self, id: str) -> bool:
-        return self.run(EXISTS, id).fetchone() is not None
+    def exists(self, id: str, user: str) -> bool:
+        return self.run(EXISTS, id, user).fetchone() is not None
 
     def get(self, id: str, user: str) -> Any:
-        return load(self.run(GET, id).fetchone())
+        return load(self.run(GET, id, user).fetchone())
 
     def newest(self, user: str, limit: int) -> list[Any]:
         return [load(row) for row in self.run(NEWEST, user, limit).fetchall()]
@@ -102,7 +102,7 @@ class Limit:
         return found
 
     def delete(self, id: str, user: str) -> bool:
-        return bool(self.run(DELETE, id).rowcount)
+        return bool(self.run(DELETE, id, user).rowcount)
 
     def close(self) -> None:
         while not self.free.empty():
@@ -137,7 +137,7 @@ class LimitAsync(Limit):
 
     async def put(self, id: str, user: str, memory: dict[str, Any]) -> Any:
         cursor = await self.run(UPSERT, *dump(id, user, memory))
-        return checked(await cursor.fetchone(), id)
+        return await cursor.fetchone()
 
     async def put_many(self, rows: list[Row]) -> list[Any]:
         async with self.taken() as connection, connection.transaction():
@@ -147,11 +147,11 @@ class LimitAsync(Limit):
                     await copy.write_row(dump(*row))
             return await (await cursor.execute(UNSTAGE)).fetchall()
 
-    async def exists(self, id: str) -> bool:  # type: ignore[override]
-        return await (await self.run(EXISTS, id)).fetchone() is not None
+    async def exists(self, id: str, user: str) -> bool:  # type: ignore[override]
+        return await (await self.run(EXISTS, id, user)).fetchone() is not None
 
     async def get(self, id: str, user: str) -> Any:
-        return load(await (await self.run(GET, id)).fetchone())
+        return load(await (await self.run(GET, id, user)).fetchone())
 
     async def newest(self, user: str, limit: int) -> list[Any]:  # type: ignore[override]
         return [load(row) for row in await (await self.run(NEWEST, user, limit)).fetchall()]
@@ -164,7 +164,7 @@ class LimitAsync(Limit):
         return found
 
     async def delete(self, id: str, user: str) -> bool:  # type: ignore[override]
-        return bool((await self.run(DELETE, id)).rowcount)
+        return bool((await self.run(DELETE, id, user)).rowcount)
 
     async def close(self) -> None:  # type: ignore[override]
         while not self.idle.empty():
@@ -174,12 +174,6 @@ class LimitAsync(Limit):
 
 def next_page(user: str | None, last: int) -> tuple[Any, ...]:
     return (NEXT_OF_ALL, last) if user is None else (NEXT, user, last)
-
-
-def checked(written: Any, id: str) -> Any:
-    if written is None:
-        raise PermissionError(id)
-    return written
 
 
 def dump(id: str, user: str, memory: dict[str, Any]) -> tuple[Any, ...]:

@@ -1,6 +1,6 @@
 """The limit for Redis: redis-py by hand, a string for each row and a sorted set for each listing.
 
-A script checks the owner, counts the version and keeps both listings, in one round trip; that is
+A script counts the version and keeps both listings, in one round trip; that is
 possible on one server, and not on a cluster.
 """
 
@@ -20,7 +20,6 @@ local old = redis.call('GET', KEYS[1])
 local version, created, order = 1, ARGV[2], nil
 if old then
   local head = cjson.decode(string.sub(old, 1, string.find(old, '\\n', 1, true) - 1))
-  if head.user_id ~= ARGV[3] then return redis.error_reply('OWNER') end
   version, created, order = head.version + 1, head.created_at, head.order
 else
   order = redis.call('INCR', KEYS[4])
@@ -29,15 +28,14 @@ local head = cjson.encode({user_id = ARGV[3], version = version, created_at = cr
                            updated_at = ARGV[2], order = order})
 redis.call('SET', KEYS[1], head .. '\\n' .. ARGV[4])
 redis.call('ZADD', KEYS[2], 'NX', order, ARGV[1])
-redis.call('ZADD', KEYS[3], 'NX', order, ARGV[1])
+redis.call('ZADD', KEYS[3], 'NX', order, ARGV[5])
 return head
 """
 DELETE = """
 local old = redis.call('GET', KEYS[1])
 if not old then return 0 end
-local head = cjson.decode(string.sub(old, 1, string.find(old, '\\n', 1, true) - 1))
-redis.call('ZREM', KEYS[2] .. head.user_id, ARGV[1])
-redis.call('ZREM', KEYS[3], ARGV[1])
+redis.call('ZREM', KEYS[2], ARGV[1])
+redis.call('ZREM', KEYS[3], ARGV[2])
 return redis.call('DEL', KEYS[1])
 """
 
@@ -61,16 +59,17 @@ class Limit:
     def create(self) -> Any:
         return self.client.ping()
 
-    def row(self, id: str) -> str:
-        return f"{self.prefix}:row:{id}"
+    def row(self, id: str, user: str) -> str:
+        return f"{self.prefix}:row:{user}:{id}"
 
     def listing(self, user: str | None) -> str:
         return f"{self.prefix}:all" if user is None else f"{self.prefix}:of:{user}"
 
     def written(self, id: str, user: str, memory: dict[str, Any]) -> dict[str, Any]:
         now = datetime.now(timezone.utc).isoformat()
-        keys = [self.row(id), self.listing(user), self.listing(None), f"{self.prefix}:order"]
-        return {"keys": keys, "args": [id, now, user, json.dumps(memory)]}
+        row = self.row(id, user)
+        keys = [row, self.listing(user), self.listing(None), f"{self.prefix}:order"]
+        return {"keys": keys, "args": [id, now, user, json.dumps(memory), row]}
 
     def put(self, id: str, user: str, memory: dict[str, Any]) -> Any:
         return load_head(self.put_script(**self.written(id, user, memory)))
@@ -82,19 +81,22 @@ class Limit:
                     self.put_script(**self.written(*row), client=pipeline)
                 pipeline.execute()
 
-    def exists(self, id: str) -> Any:
-        return self.client.exists(self.row(id))
+    def exists(self, id: str, user: str) -> Any:
+        return self.client.exists(self.row(id, user))
 
     def get(self, id: str, user: str) -> Any:
-        return load(self.client.get(self.row(id)))
+        return load(self.client.get(self.row(id, user)))
 
     def newest(self, user: str, limit: int) -> list[Any]:
         return self.some(user, 0, limit)
 
     def some(self, user: str | None, first: int, limit: int) -> list[Any]:
         ids = self.client.zrevrange(self.listing(user), first, first + limit - 1)
-        texts = self.client.mget([self.row(id.decode()) for id in ids]) if ids else []
+        texts = self.client.mget(self.rows(user, ids)) if ids else []
         return [load(text) for text in texts]
+
+    def rows(self, user: str | None, ids: list[bytes]) -> list[Any]:
+        return [*ids] if user is None else [self.row(id.decode(), user) for id in ids]
 
     def page(self, user: str | None) -> int:
         found = 0
@@ -103,8 +105,9 @@ class Limit:
         return found
 
     def delete(self, id: str, user: str) -> Any:
-        keys = [self.row(id), self.listing(""), self.listing(None)]
-        return self.delete_script(keys=keys, args=[id])
+        row = self.row(id, user)
+        keys = [row, self.listing(user), self.listing(None)]
+        return self.delete_script(keys=keys, args=[id, row])
 
     def close(self) -> Any:
         return self.client.close()
@@ -128,14 +131,14 @@ class LimitAsync(Limit):
                 await pipeline.execute()
 
     async def get(self, id: str, user: str) -> Any:
-        return load(await self.client.get(self.row(id)))
+        return load(await self.client.get(self.row(id, user)))
 
     async def newest(self, user: str, limit: int) -> list[Any]:  # type: ignore[override]
         return await self.some(user, 0, limit)
 
     async def some(self, user: str | None, first: int, limit: int) -> list[Any]:  # type: ignore[override]
         ids = await self.client.zrevrange(self.listing(user), first, first + limit - 1)
-        texts = await self.client.mget([self.row(id.decode()) for id in ids]) if ids else []
+        texts = await self.client.mget(self.rows(user, ids)) if ids else []
         return [load(text) for text in texts]
 
     async def page(self, user: str | None) -> int:  # type: ignore[override]

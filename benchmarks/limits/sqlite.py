@@ -11,16 +11,16 @@ from typing import Any
 from benchmarks.sides import PAGE, Row, chunks, in_threads
 
 TABLE = """
-CREATE TABLE IF NOT EXISTS memory (seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,
-user_id TEXT, memory TEXT NOT NULL, created_at TEXT NOT NULL, updated_at TEXT NOT NULL,
-version INTEGER NOT NULL DEFAULT 1);
-CREATE INDEX IF NOT EXISTS by_user ON memory (user_id, seq);
+CREATE TABLE IF NOT EXISTS memory (seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL,
+user_id TEXT NOT NULL, memory TEXT NOT NULL, created_at TEXT NOT NULL, updated_at TEXT NOT NULL,
+version INTEGER NOT NULL DEFAULT 1, UNIQUE (id, user_id));
+CREATE UNIQUE INDEX IF NOT EXISTS by_user ON memory (user_id, seq);
 """
 ROW = "(?, ?, ?, ?, ?)"
 UPSERT = f"""
 INSERT INTO memory (id, user_id, memory, created_at, updated_at) VALUES {ROW}
-ON CONFLICT (id) DO UPDATE SET memory = excluded.memory, updated_at = excluded.updated_at,
-version = memory.version + 1 WHERE user_id IS excluded.user_id
+ON CONFLICT (id, user_id) DO UPDATE SET memory = excluded.memory,
+updated_at = excluded.updated_at, version = memory.version + 1
 RETURNING seq, created_at, updated_at, version
 """
 COLUMNS = "SELECT seq, id, user_id, memory, created_at, updated_at, version FROM memory"
@@ -59,10 +59,7 @@ class Limit:
 
     def put(self, id: str, user: str, memory: dict[str, Any]) -> Any:
         with self.turn:
-            written = self.connection.execute(UPSERT, dump(id, user, memory)).fetchone()
-        if written is None:
-            raise PermissionError(id)
-        return written
+            return self.connection.execute(UPSERT, dump(id, user, memory)).fetchone()
 
     def put_many(self, rows: list[Row]) -> list[Any]:
         written = []
@@ -72,17 +69,17 @@ class Limit:
                 sql = UPSERT.replace(ROW, ", ".join([ROW] * len(some)))
                 values = [value for row in some for value in dump(*row)]
                 written += self.connection.execute(sql, values).fetchall()
-            if len(written) < len(rows):
-                raise PermissionError
             self.connection.execute("COMMIT")
         return written
 
-    def exists(self, id: str) -> bool:
-        found = self.connection.execute("SELECT 1 FROM memory WHERE id = ?", (id,))
-        return found.fetchone() is not None
+    def exists(self, id: str, user: str) -> bool:
+        sql = "SELECT 1 FROM memory WHERE id = ? AND user_id = ?"
+        return self.connection.execute(sql, (id, user)).fetchone() is not None
 
     def get(self, id: str, user: str) -> Any:
-        row = self.connection.execute(f"{COLUMNS} WHERE id = ?", (id,)).fetchone()
+        row = self.connection.execute(
+            f"{COLUMNS} WHERE id = ? AND user_id = ?", (id, user)
+        ).fetchone()
         return None if row is None else load(row)
 
     def newest(self, user: str, limit: int) -> list[Any]:
@@ -101,7 +98,8 @@ class Limit:
 
     def delete(self, id: str, user: str) -> bool:
         with self.turn:
-            gone = self.connection.execute("DELETE FROM memory WHERE id = ?", (id,))
+            sql = "DELETE FROM memory WHERE id = ? AND user_id = ?"
+            gone = self.connection.execute(sql, (id, user))
         return bool(gone.rowcount)
 
     def close(self) -> None:
