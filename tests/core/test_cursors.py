@@ -28,14 +28,14 @@ OTHERS = {
     "generation": LISTING._replace(generation="g2"),
 }
 
-places = st.integers(-(2**63) + 1, 2**63 - 1) | st.text(max_size=30)
+WORDS = st.text("0123456789abcdefXYZ_", max_size=30)
 
 
-@given(places)
+@given(st.integers(-(2**63) + 1, 2**63 - 1) | WORDS)
 def test_a_place_comes_back(place: int | str) -> None:
     """The place of a cursor is what it was made with, and its text travels in a URL as it is."""
     cursor = cursors.encode(LISTING, place)
-    assert cursors.decode(LISTING, cursor) == place
+    assert cursors.decode(LISTING, cursor, type(place)) == place
     assert cursor.replace("-", "").replace("_", "").isalnum()
     assert cursor.isascii()
 
@@ -44,7 +44,7 @@ def test_a_place_comes_back(place: int | str) -> None:
 def test_a_cursor_of_another_listing(other: str) -> None:
     """A cursor of another kind, scope, order or generation is refused, and says what to do."""
     with pytest.raises(ConfigError, match="Start again without it"):
-        cursors.decode(LISTING, cursors.encode(OTHERS[other], 7))
+        cursors.decode(LISTING, cursors.encode(OTHERS[other], 7), int)
 
 
 def _cursor(text: str) -> str:
@@ -62,15 +62,42 @@ NO_CURSORS: list[Any] = [
 @pytest.mark.parametrize("text", NO_CURSORS, ids=lambda text: ascii(text)[:20])
 def test_what_is_no_cursor(text: Any) -> None:
     """Whatever else comes, of any type and length, is a ConfigError and nothing worse."""
+    for place_type in (int, str):
+        with pytest.raises(ConfigError):
+            cursors.decode(LISTING, text, place_type)
+
+
+FORGED: list[tuple[Any, type[Any]]] = [
+    ("x", int),
+    (7, str),
+    ("\ud800", str),
+    ("a\0b", str),
+    ("é", str),
+    ("' OR 1=1", str),
+    (True, int),
+    (2**63, int),
+]
+
+
+@pytest.mark.parametrize(("place", "place_type"), FORGED, ids=ascii)
+def test_a_place_that_no_row_has(place: Any, place_type: type[Any]) -> None:
+    """A cursor may be forged: a place that is none of this backend's never reaches it."""
+    with pytest.raises(ConfigError, match="no cursor"):
+        cursors.decode(LISTING, cursors.encode(LISTING, place), place_type)
+
+
+@pytest.mark.parametrize("change", ["!{}", "\n{}", "{}=", " {}", "{}A"])
+def test_a_cursor_is_taken_to_the_letter(change: str) -> None:
+    """A cursor with anything in front of it or behind it is none."""
     with pytest.raises(ConfigError):
-        cursors.decode(LISTING, text)
+        cursors.decode(LISTING, change.format(cursors.encode(LISTING, 7)), int)
 
 
 @given(st.text() | st.binary().map(lambda data: urlsafe_b64encode(data).decode()))
 def test_any_text(text: str) -> None:
     """No text leads anywhere but to a ConfigError."""
     with pytest.raises(ConfigError):
-        cursors.decode(LISTING, text)
+        cursors.decode(LISTING, text, int)
 
 
 def test_a_generation_is_asked_for_once_a_page_needs_it() -> None:

@@ -36,8 +36,28 @@ class Fails(InMemoryStore):
         self._fail("delete legacy")
         return 3
 
+    async def page(self, kind: Kind, scope: Scope, **how: Any) -> list[Record | Corrupt]:
+        self._fail("page")
+        return await super().page(kind, scope, **how)
+
+
+class Stops(InMemoryStore):
+    """Deletes one row and then fails, as a deletion in several steps may; ``and_count`` also fails
+    to count from then on."""
+
+    def __init__(self, *, and_count: bool) -> None:
+        super().__init__()
+        self.and_count, self.has_failed = and_count, False
+
+    async def delete_all(self, kind: Kind, scope: Scope) -> int:
+        (first, *_) = await self.page(kind, scope, newest_first=True, after=None, limit=1)
+        await self.delete(kind, first.user_id, first.id, None)
+        self.has_failed = True
+        raise UnavailableError("Stops", "in the middle")
+
     async def count(self, kind: Kind, scope: Scope) -> int:
-        self._fail("count")
+        if self.has_failed and self.and_count:
+            raise UnavailableError("Stops", "still")
         return await super().count(kind, scope)
 
 
@@ -50,7 +70,7 @@ def _filled(store: InMemoryStore) -> StoredMemoryDb:
 
 @pytest.mark.parametrize(
     ("at", "memories", "summaries", "legacy"),
-    [("delete summary", 2, 0, 0), ("delete legacy", 2, 1, 0), ("count", 2, 1, 3)],
+    [("delete summary", 2, 0, 0), ("delete legacy", 2, 1, 0), ("page", 2, 1, 3)],
 )
 def test_a_failure_after_a_deletion(at: str, memories: int, summaries: int, legacy: int) -> None:
     """After something was deleted nothing is raised: the receipt says what is gone, and why it is
@@ -65,6 +85,16 @@ def test_a_failure_after_a_deletion(at: str, memories: int, summaries: int, lega
     assert "no answer from db://" in receipt.reason
     assert "hunter2" not in json.dumps(receipt.to_dict())
     assert "hunter2" not in repr(receipt)
+
+
+@pytest.mark.parametrize(("and_count", "erased"), [(False, 1), (True, None)])
+def test_a_deletion_that_stops_in_the_middle(and_count: bool, erased: int | None) -> None:
+    """A deletion that fails between two of its steps gives a receipt: with what is gone, where that
+    can be told."""
+    receipt = _filled(Stops(and_count=and_count)).forget_user("ann")
+    assert (receipt.verified, receipt.memories_erased) == (False, erased)
+    assert "in the middle" in receipt.reason
+    assert receipt.to_dict()["memories_erased"] == erased
 
 
 def test_a_failure_before_a_deletion() -> None:

@@ -11,7 +11,7 @@ from buddy.memory import open_memory_db
 from buddy.memory.errors import ConfigError, SchemaError
 from buddy.memory.testing import Subject, Trial
 from buddy.memory.testing.rules.failure import every_call
-from buddy.memory.v2.db.schema import MemoryRow
+from buddy.memory.v2.db.schema import MemoryRow, SummaryRow
 from buddy.memory.v2.db.sqlite import SqliteMemoryDb
 
 
@@ -79,3 +79,14 @@ def test_letters_beyond_ascii_are_told_apart(tmp_path: Path) -> None:
     with SqliteMemoryDb("é", db_file=file) as one, SqliteMemoryDb("É", db_file=file) as two:
         one.upsert_memory(MemoryRow({}))
         assert (one.count_memories(), two.count_memories()) == (1, 0)
+
+
+def test_a_store_on_the_summaries_of_another_is_refused(tmp_path: Path) -> None:
+    """A store whose table is another store's table of summaries is refused, also when it is only
+    asked whether it or a row is there."""
+    with SqliteMemoryDb("notes", db_file=tmp_path / "a.db") as db:
+        db.upsert_summary(SummaryRow({}, "s", "ann"))
+    with SqliteMemoryDb("notes_summaries", db_file=tmp_path / "a.db") as db:
+        for call in (db.table_exists, lambda: db.memory_exists(MemoryRow({}, "s", "ann"))):
+            with pytest.raises(SchemaError):
+                call()

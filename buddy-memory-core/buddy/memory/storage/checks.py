@@ -73,9 +73,9 @@ def check_scope(user_id: Any, user_prefix: Any = None) -> Scope:
     return Scope.of_prefix(check_prefix(user_prefix))
 
 
-def check_prefix(prefix: Any) -> str:
-    """Return what users have to begin with: any string a user id could begin with."""
-    return _check_key(prefix, "user_prefix")
+def check_prefix(prefix: Any, name: str = "user_prefix") -> str:
+    """Return what users begin with, or come behind: any string that a user id could begin with."""
+    return _check_key(prefix, name)
 
 
 def check_full_prefix(prefix: Any) -> str:

@@ -6,7 +6,8 @@ A cursor holds a place, an order, and a digest of what was listed. It names no u
 from __future__ import annotations
 
 import json
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+import re
+from base64 import b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
 from hashlib import sha256
 from typing import Any, NamedTuple
@@ -36,16 +37,18 @@ def encode(listing: Listing, place: int | str) -> str:
     return urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-def decode(listing: Listing, cursor: Any) -> int | str:
+def decode(listing: Listing, cursor: Any, place_type: type[int] | type[str]) -> int | str:
     """Return the place of a cursor. Raises ConfigError when it is none, or another listing's."""
     if not isinstance(cursor, str):
         raise ConfigError(f"a cursor is a text or None, not {type(cursor).__name__}")
     try:
-        if len(cursor) > MAX_LENGTH:
+        if len(cursor) > MAX_LENGTH or "=" in cursor:
             raise ValueError
         padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
-        place, digest = json.loads(urlsafe_b64decode(padded))
-        is_ours = _is_place(place) and digest == _digest(listing, place)
+        place, digest = json.loads(b64decode(padded, altchars=b"-_", validate=True))
+        if not _is_place(place, place_type):
+            raise ValueError
+        is_ours = digest == _digest(listing, place)
     except (ValueError, TypeError, Base64Error, RecursionError):
         raise ConfigError("this is no cursor: pass what .next of a page holds") from None
     if not is_ours:
@@ -57,8 +60,13 @@ def decode(listing: Listing, cursor: Any) -> int | str:
     return result
 
 
-def _is_place(place: Any) -> bool:
-    return type(place) is str or (type(place) is int and abs(place) < 2**63)
+def _is_place(place: Any, place_type: type[int] | type[str]) -> bool:
+    """Tell whether a backend can be asked with this: a cursor is hostile until it is parsed."""
+    if type(place) is not place_type:
+        return False
+    if isinstance(place, int):
+        return abs(place) < 2**63
+    return re.fullmatch(r"[\w:,]*", place, re.ASCII) is not None
 
 
 def _digest(listing: Listing, place: int | str) -> str:

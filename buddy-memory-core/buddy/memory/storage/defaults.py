@@ -10,13 +10,13 @@ import builtins
 import inspect
 from collections.abc import Iterable
 from copy import deepcopy
+from functools import partial
 from typing import Any
 
 from buddy.memory import payload
-from buddy.memory.config import redact
 from buddy.memory.errors import AmbiguousIdError, MemoryDbError, UnsupportedError
 from buddy.memory.receipt import Receipt
-from buddy.memory.storage import clock, cursors, places
+from buddy.memory.storage import cursors, forgetting, places
 from buddy.memory.storage.checks import (
     check_full_prefix,
     check_id,
@@ -86,7 +86,7 @@ class EightMethodOperations(RowOperations):
         limit, newest_first = check_page_limit(limit), check_sort(sort)
         scope = check_scope(user_id, user_prefix)
         listing = cursors.Listing(kind, scope, newest_first, "")
-        place = None if after is None else cursors.decode(listing, after)
+        place = None if after is None else cursors.decode(listing, after, str)
         rows = await self._all(kind, scope, newest_first)
         start = 0 if place is None else places.find(rows, str(place))
         end = start + limit
@@ -107,7 +107,7 @@ class EightMethodOperations(RowOperations):
 
     async def list_users(self, prefix: Any, after: Any, limit: Any) -> list[str]:
         scope, limit = Scope.of_prefix(check_prefix(prefix)), check_limit(limit)
-        after = None if after is None else check_user(after)
+        after = None if after is None else check_prefix(after, "after")
         users = {row.user_id for row in await self._all(Kind.MEMORY, scope)}
         return sorted(user for user in users if after is None or user > after)[:limit]
 
@@ -155,15 +155,17 @@ class EightMethodOperations(RowOperations):
     async def forget_user(self, user_id: Any, place: str) -> Receipt:
         user = check_named_user(user_id)
         scope = Scope.of_user(user)
-        memories = await self._delete_all(scope)
-        remaining, reason = None, ""
-        try:
-            remaining = len(await self._all(Kind.MEMORY, scope))
-        except MemoryDbError as error:
-            reason = redact(" ".join(str(error).split()))
-        if remaining:
-            reason = "rows of this user were written meanwhile, or could not be erased"
-        return Receipt(user, place, clock.utc_now(), memories, None, 0, remaining, reason)
+
+        async def count() -> int:
+            return len(await self._all(Kind.MEMORY, scope))
+
+        async def no_legacy() -> int:
+            return 0
+
+        memories = forgetting.Rows(count, partial(self._delete_all, scope))
+        return await forgetting.forget(
+            user, place, memories=memories, summaries=None, delete_legacy=no_legacy, look=count
+        )
 
     async def _delete_all(self, scope: Scope) -> int:
         self._check_deletes_by_user()

@@ -21,6 +21,7 @@ class HookedStore(Store):
 
     def __init__(self, store: Store, backend: str, manager: pluggy.PluginManager) -> None:
         self.inner = store
+        self.position_type = store.position_type
         self._backend = backend
         hook = manager.hook
         self._observers = functions(hook.buddy_memory_operation, "operation")

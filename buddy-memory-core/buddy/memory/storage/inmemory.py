@@ -27,7 +27,8 @@ class InMemoryStore(Store):
 
     def __init__(self) -> None:
         self._lock = RLock()
-        self._positions = count(1)  # Never begun anew, so that cursors stay good.
+        self._positions = count(1)
+        self._generation = ""
         # A dict keeps insertion order, and an update keeps a key's place: that is rule R3.
         self._records: dict[Kind, dict[Key, Record]] | None = None
 
@@ -41,13 +42,14 @@ class InMemoryStore(Store):
         with self._lock:
             if self._records is None:
                 self._records = {kind: {} for kind in Kind}
+                self._generation = str(new_stamp())
 
     async def exists(self) -> bool:
         return self._records is not None
 
     async def drop(self) -> None:
         with self._lock:
-            self._records = None
+            self._records, self._generation = None, ""
 
     async def put(self, write: Write) -> Record:
         with self._lock:
@@ -146,6 +148,9 @@ class InMemoryStore(Store):
         with self._lock:
             stamps = [record.stamp or 0 for record in self._within(kind, Scope.of_user(user_id))]
             return f"{len(stamps)}:{sum(stamps)}"
+
+    async def generation(self, kind: Kind) -> str:
+        return self._generation
 
     async def ping(self) -> None:
         """Always answers."""

@@ -29,6 +29,9 @@ class Store(ABC):
     write.
     """
 
+    position_type: type[int] | type[str] = int
+    """What positions are; texts are ASCII letters and digits. Cursors with others are refused."""
+
     # --- the place
 
     @abstractmethod

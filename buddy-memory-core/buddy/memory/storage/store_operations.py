@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any
 
-from buddy.memory.config import redact
-from buddy.memory.errors import MemoryDbError
 from buddy.memory.receipt import Receipt
-from buddy.memory.storage import clock, cursors
+from buddy.memory.storage import cursors, forgetting
 from buddy.memory.storage.checks import (
     check_full_prefix,
     check_limit,
@@ -17,7 +16,6 @@ from buddy.memory.storage.checks import (
     check_prefix,
     check_scope,
     check_sort,
-    check_user,
 )
 from buddy.memory.storage.policy import Policy
 from buddy.memory.storage.record import Kind, Record, Scope
@@ -66,7 +64,7 @@ class StoreOperations(RowOperations):
         place, listing = None, None
         if after is not None:
             listing = await self._listing(kind, scope, newest_first)
-            place = cursors.decode(listing, after)
+            place = cursors.decode(listing, after, self.policy.store.position_type)
         # One more than is shown tells whether there is a next page.
         records, _ = await self.policy.page(kind, scope, newest_first, limit + 1, place)
         if len(records) <= limit:
@@ -108,7 +106,7 @@ class StoreOperations(RowOperations):
         return await self.policy.delete_many(kind, ids, user_id)
 
     async def list_users(self, prefix: Any, after: Any, limit: Any) -> list[str]:
-        after = None if after is None else check_user(after)
+        after = None if after is None else check_prefix(after, "after")
         return await self.policy.users(check_prefix(prefix), after, check_limit(limit))
 
     async def delete_user(self, user_id: Any) -> dict[str, int]:
@@ -120,18 +118,20 @@ class StoreOperations(RowOperations):
     async def forget_user(self, user_id: Any, place: str) -> Receipt:
         user, store = check_named_user(user_id), self.policy.store
         scope = Scope.of_user(user)
-        memories = await store.delete_all(Kind.MEMORY, scope)
-        summaries = legacy = 0
-        remaining, reason = None, ""
-        try:
-            summaries = await store.delete_all(Kind.SUMMARY, scope)
-            legacy = await store.delete_legacy(user)
-            remaining = await self._remaining(scope)
-        except MemoryDbError as error:  # What is erased is, and has to be told.
-            reason = redact(" ".join(str(error).split()))
-        if remaining:
-            reason = "rows of this user were written meanwhile, or could not be erased"
-        return Receipt(user, place, clock.utc_now(), memories, summaries, legacy, remaining, reason)
+
+        def rows(kind: Kind) -> forgetting.Rows:
+            return forgetting.Rows(
+                partial(store.count, kind, scope), partial(store.delete_all, kind, scope)
+            )
+
+        return await forgetting.forget(
+            user,
+            place,
+            memories=rows(Kind.MEMORY),
+            summaries=rows(Kind.SUMMARY),
+            delete_legacy=partial(store.delete_legacy, user),
+            look=partial(self._remaining, scope),
+        )
 
     async def _remaining(self, scope: Scope) -> int:
         """Count the user's rows of every kind, those of older software included."""

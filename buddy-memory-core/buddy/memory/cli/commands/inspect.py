@@ -54,7 +54,8 @@ def users_command(
         there_are_more = not everything and len(users) > limit
         shown = users[:limit] if there_are_more else users
         rows: list[tuple[str | None, int, int]] = [(user, *_counts(db, user)) for user in shown]
-        if not prefix and not there_are_more:
+        has_room = everything or len(shown) < limit
+        if not prefix and not there_are_more and has_room:
             rows += [(None, *found) for found in [_counts(db, NOBODY)] if any(found)]
         note = "" if as_json or rows or users else note_of(db)
     if as_json:
@@ -140,7 +141,10 @@ def show_command(
         read: Any = db.read_summary if summary else db.read_memory
         found = read(id, user_id=user)
     if found is None:
-        tell(f"There is no {'summary' if summary else 'memory'} {plain(id)!r}.")
+        if as_json:
+            emit(None)
+        else:
+            tell(f"There is no {'summary' if summary else 'memory'} {plain(id)!r}.")
         ctx.exit(exit_codes.NO)
     row = record(found)
     if as_json:

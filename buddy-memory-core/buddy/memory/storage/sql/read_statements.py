@@ -77,8 +77,9 @@ class ReadStatements(StatementsBase):
     @compiled
     def has(self) -> Any:
         """As ``get``, with as little of the row as proves it."""
-        # A column that earlier layouts lack.
-        return sa.select(self._c.expires_at).where(*self._is_key())
+        # Columns that earlier layouts lack, and that only a table of this kind has.
+        is_ours = self._payload.is_not(None)
+        return sa.select(self._c.expires_at).where(*self._is_key(), is_ours)
 
     @compiled
     def state(self) -> Any:

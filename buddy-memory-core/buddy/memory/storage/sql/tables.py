@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from buddy.memory.errors import ConfigError
 from buddy.memory.storage.record import Kind, new_stamp
 from buddy.memory.storage.sql.dialect import SqlDialect
-from buddy.memory.storage.sql.layouts import check_columns, columns_of, refuse_earlier
+from buddy.memory.storage.sql.layouts import check_columns, columns_of, is_legacy
 
 SUFFIX = {Kind.MEMORY: "", Kind.SUMMARY: "_summaries"}
 """What the name of each kind's table adds to the store's table name."""
@@ -48,11 +48,14 @@ class Tables:
         return [self.by_kind[kind] for kind in Kind]
 
     def exist(self, connection: sa.Connection) -> bool:
-        """Tell whether the memory table is there. Raises SchemaError for an earlier layout."""
+        """Tell whether the memory table is there. Raises SchemaError where it is none of ours; one
+        of older software is there."""
         table = self.by_kind[Kind.MEMORY]
         if not sa.inspect(connection).has_table(table.name, schema=table.schema):
             return False
-        refuse_earlier(table, columns_of(connection, table))
+        columns = columns_of(connection, table)
+        if not is_legacy(columns):
+            check_columns(table, columns)
         return True
 
     def complete(self, connection: sa.Connection) -> bool:
