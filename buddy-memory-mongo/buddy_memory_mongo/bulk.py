@@ -1,17 +1,15 @@
-"""Bulk writes and deletions: many rows in as few commands as the driver makes of them."""
+"""Bulk writes: many rows in as few commands as the driver makes of them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from bson import ObjectId
-from pymongo import DeleteOne, UpdateOne
+from pymongo import UpdateOne
 
 from buddy.memory.errors import MemoryDbError
-from buddy.memory.storage.record import Key, Kind, Record, Scope
-from buddy_memory_mongo import encoding, updates
-from buddy_memory_mongo.database import Database
+from buddy.memory.storage.record import Key, Record
+from buddy_memory_mongo import updates
 from buddy_memory_mongo.encoding import Document
 from buddy_memory_mongo.errors import BulkRefused
 from buddy_memory_mongo.lookups import PART, find_keys
@@ -63,12 +61,14 @@ class BulkWrite:
         refused: set[int] = set()
         try:
             result = await self._writer.database.call(
-                self._kind, lambda c: c.bulk_write(commands, ordered=False)
+                self._kind, lambda c: c.bulk_write(commands, ordered=False), long=True
             )
             inserted = set(result.upserted_ids)
         except BulkRefused as error:
             refused = set(error.errors)
             inserted = {found["index"] for found in error.result["upserted"]}
+        if inserted:
+            self._writer.schema.note_insert(self._kind)
         updated = []
         for n, one in enumerate(part):
             if n in inserted:
@@ -134,50 +134,3 @@ def _as_left(prepared: Prepared, state: Document) -> Record:
     # Another client has written it since. With the version of that write, the next conditional
     # write would overwrite it unseen.
     return left._replace(updated_at=prepared.write.now, version=left.version - 1)
-
-
-async def delete_keys(database: Database, kind: Kind, keys: Sequence[Key]) -> int:
-    """Delete the rows with these keys; return how many there were."""
-    deleted = 0
-    for start in range(0, len(keys), PART):
-        part = [encoding.ours_by_key(kind, *key) for key in keys[start : start + PART]]
-        deleted += await _delete_each(database, kind, part)
-    return deleted
-
-
-async def delete_scope(database: Database, kind: Kind, scope: Scope) -> int:
-    """Delete the rows of a scope; return how many there were.
-
-    In commands that each take a short time, and up to the row that is the newest after the first of
-    them, so that it ends while other clients write.
-    """
-    query, deleted = {**encoding.of_scope(scope), **encoding.mark(kind)}, 0
-    fields = {"_id": True, "user_id": True, encoding.ID[kind]: True}
-    while found := await database.find(
-        kind, query, fields, limit=PART, batch_size=PART, primary=True
-    ):
-        deleted += await _delete_each(database, kind, found)
-        if len(found) < PART:
-            break
-        if "_id" not in query:
-            newest = await _newest(database, kind, query, scope)
-            query["_id"] = {"$lte": newest}
-    return deleted
-
-
-async def _newest(
-    database: Database, kind: Kind, query: dict[str, Any], scope: Scope
-) -> ObjectId | None:
-    order = encoding.order_of(scope, newest_first=True)
-    found = await database.find(kind, query, {"_id": True}, sort=order, limit=1, primary=True)
-    return found[0]["_id"] if found else None
-
-
-async def _delete_each(database: Database, kind: Kind, documents: Sequence[dict[str, Any]]) -> int:
-    # Not one deleteMany: the driver repeats only single deletions after an interruption.
-    commands = [DeleteOne(document) for document in documents]
-    try:
-        result = await database.call(kind, lambda c: c.bulk_write(commands, ordered=False))
-    except BulkRefused as error:
-        raise error.first() from error
-    return int(result.deleted_count)

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine, Hashable
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any, TypeVar
 
-from pymongo import AsyncMongoClient, MongoClient
+from pymongo import AsyncMongoClient, MongoClient, timeout
 
 from buddy.memory.storage.clients import PerLoop, PerProcess, share
 from buddy.memory.storage.single_flight import SingleFlight
@@ -32,10 +33,11 @@ class Driver(ABC):
 
     def __init__(self, target: Target, client: Any) -> None:
         self._callers = client
+        self._call_seconds = target.call_seconds if client is None else None
         self.server: Any = target.url if client is None else client
         """What identifies the server: the URL, or the caller's client."""
         if client is None:
-            key = type(self), target.url
+            key = type(self), target.url, *sorted(target.client_options.items())
             self._clients, self._give_back = share(key, partial(self._shared, target))
 
     @staticmethod
@@ -46,6 +48,10 @@ class Driver(ABC):
     def client(self) -> Any:
         """Return the client of this process or event loop."""
         return self._clients.get() if self._callers is None else self._callers
+
+    def time_limit(self) -> AbstractContextManager[Any]:
+        """Return the limit of a call, to be entered around it; none for a caller's client."""
+        return nullcontext() if self._call_seconds is None else timeout(self._call_seconds)
 
     @abstractmethod
     async def settle(self, result: Any) -> Any:

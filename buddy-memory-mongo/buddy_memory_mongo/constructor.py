@@ -10,7 +10,7 @@ from buddy.memory.storage.settings import Settings
 from buddy_memory_mongo.client import AsyncDriver, Driver, SyncDriver
 from buddy_memory_mongo.database import Database
 from buddy_memory_mongo.store import MongoStore
-from buddy_memory_mongo.url import Target, check_client, check_names
+from buddy_memory_mongo.url import TIMEOUT, Target, check_client, check_names, check_timeout
 
 
 class _MongoSettings(Settings):
@@ -22,7 +22,10 @@ class _MongoSettings(Settings):
         **settings: Any,
     ) -> None:
         client = settings["client"]
-        target = Target.parse(None if client else settings["db_url"], settings["db_name"])
+        check_timeout(settings["timeout"])
+        check_names(settings["db_name"], collection_name)
+        db_url = None if client is not None else settings["db_url"]
+        target = Target.parse(db_url, settings["db_name"], settings["timeout"])
         if client is not None:
             check_client(client, client_class)
         check_names(target.database, collection_name)
@@ -41,9 +44,9 @@ class MongoConstructor(_MongoSettings):
 
     The database is the one in the URL's path, or else ``db_name``. Memories are kept in
     ``collection_name``, summaries in ``{collection_name}_summaries``; the first write makes both
-    with their indexes. Each call waits up to 15 seconds for a server, and for a connection, unless
-    ``serverSelectionTimeoutMS`` and ``waitQueueTimeoutMS`` in the URL say otherwise. Raises
-    ConfigError; does no I/O.
+    with their indexes. A call whose server does not answer within ``timeout`` seconds raises
+    UnavailableError; None is no limit. Limits that the URL sets, as ``socketTimeoutMS``, and those
+    of ``client`` apply instead. Raises ConfigError; does no I/O.
     """
 
     def __init__(
@@ -52,6 +55,7 @@ class MongoConstructor(_MongoSettings):
         db_url: str | None = None,
         db_name: str = "buddy",
         client: MongoClient[Any] | None = None,
+        timeout: float | None = TIMEOUT,
     ) -> None:
         self._open(
             SyncDriver,
@@ -60,6 +64,7 @@ class MongoConstructor(_MongoSettings):
             db_url=db_url,
             db_name=db_name,
             client=client,
+            timeout=timeout,
         )
 
 
@@ -79,6 +84,7 @@ class AsyncMongoConstructor(_MongoSettings):
         db_url: str | None = None,
         db_name: str = "buddy",
         client: AsyncMongoClient[Any] | None = None,
+        timeout: float | None = TIMEOUT,
     ) -> None:
         self._open(
             AsyncDriver,
@@ -87,4 +93,5 @@ class AsyncMongoConstructor(_MongoSettings):
             db_url=db_url,
             db_name=db_name,
             client=client,
+            timeout=timeout,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Hashable
+from contextlib import nullcontext
 from typing import Any
 
 from bson.codec_options import CodecOptions, DatetimeConversion
@@ -19,6 +20,10 @@ _CODEC: CodecOptions[dict[str, Any]] = CodecOptions(
 )
 
 _translated = Translated()
+_NO_LIMIT = nullcontext()
+
+_FEW = 1000
+"""Documents that come in little time."""
 
 
 class Database:
@@ -49,16 +54,32 @@ class Database:
         self._cached[kind, primary] = client, collection
         return collection
 
-    async def call(self, kind: Kind, call: Call, *, primary: bool = False) -> Any:
-        """Return the result of a call on the collection of a kind."""
-        with _translated:
+    async def call(
+        self, kind: Kind, call: Call, *, primary: bool = False, long: bool = False
+    ) -> Any:
+        """Return the result of a call on the collection of a kind.
+
+        ``long`` is for calls of many requests, and for a request that may take the server long:
+        the time limit is that of each wait for an answer, and not that of the call.
+        """
+        with _translated, _NO_LIMIT if long else self._driver.time_limit():
             collection = self._collection(self._driver.client(), kind, primary)
             return await self._driver.settle(call(collection))
 
     async def call_client(self, call: Call) -> Any:
         """Return the result of a call on the client."""
-        with _translated:
+        with _translated, self._driver.time_limit():
             return await self._driver.settle(call(self._driver.client()))
+
+    async def list_collections(self, filter: dict[str, Any]) -> list[Document]:
+        """Return what the server tells about the collections that match ``filter``."""
+        answer = await self.call_client(
+            lambda client: client[self.name].command(
+                "listCollections", filter=filter, codec_options=_CODEC
+            )
+        )
+        found: list[Document] = answer["cursor"]["firstBatch"]
+        return found
 
     async def single_flight(self, key: Hashable, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Return what ``work`` returns; tasks that ask for ``key`` meanwhile wait for that one."""
@@ -66,7 +87,10 @@ class Database:
 
     async def find(self, kind: Kind, *query: Any, primary: bool = False, **options: Any) -> Any:
         """Return the documents of a query as a list."""
-        return await self.call(kind, lambda c: c.find(*query, **options).to_list(), primary=primary)
+        long = not 0 < abs(options.get("limit", 0)) <= _FEW
+        return await self.call(
+            kind, lambda c: c.find(*query, **options).to_list(), primary=primary, long=long
+        )
 
     async def find_ours(self, kind: Kind, query: dict[str, Any], **options: Any) -> list[Document]:
         """Return our documents that match ``query``, which need not name the mark.

@@ -24,6 +24,8 @@ class Layout:
         # Names a row. It is also the shard key, which keeps it unique on a sharded cluster.
         self._key_index: Keys = (("user_id", ASCENDING), (ID[kind], ASCENDING))
         self.id_index: Keys = ((ID[kind], ASCENDING),)
+        other = next(each for each in Kind if each is not kind)
+        self._other_key_index: Keys = (("user_id", ASCENDING), (ID[other], ASCENDING))
         # Serves the newest or oldest rows of a user without sorting, and the list of users.
         self._user_index: Keys = (("user_id", ASCENDING), ("_id", ASCENDING))
 
@@ -32,7 +34,7 @@ class Layout:
     def indexes(self) -> list[IndexModel]:
         """Return the indexes to make."""
         return [
-            IndexModel(self._key_index, unique=True),
+            self.key_index(),
             IndexModel(self.id_index),
             IndexModel(self._user_index),
         ]
@@ -51,8 +53,7 @@ class Layout:
 
         Raises SchemaError for indexes with which a user and an id do not name a row.
         """
-        if self.is_earlier(indexes):
-            raise self.earlier_layout()
+        self.refuse_others(indexes)
         if self.has_unique_ids(indexes):
             raise self.legacy_layout()
         if not indexes.keys() >= {self._key_index, self.id_index, self._user_index}:
@@ -66,9 +67,20 @@ class Layout:
             )
         return True
 
+    def key_index(self) -> IndexModel:
+        """Return the index that names rows."""
+        return IndexModel(self._key_index, unique=True)
+
     def names_rows(self, indexes: Indexes) -> bool:
         """Tell whether there is the index that names rows, which no earlier layout had."""
         return self._key_index in indexes
+
+    def refuse_others(self, indexes: Indexes) -> None:
+        """Raise SchemaError for the indexes of an earlier layout, or of the other kind of rows."""
+        if self.is_earlier(indexes):
+            raise self.earlier_layout()
+        if self._other_key_index in indexes and self._key_index not in indexes:
+            raise self._other_documents()
 
     def has_unique_ids(self, indexes: Indexes) -> bool:
         """Tell whether ids are unique in the whole collection, as older software had them."""
@@ -79,6 +91,10 @@ class Layout:
         return self.has_unique_ids(indexes) and self._user_index in indexes
 
     # --- documents
+
+    def ours(self) -> dict[str, Any]:
+        """Return the filter for documents as we write them."""
+        return {MARK[self.kind]: LAYOUT}
 
     def foreign(self) -> dict[str, Any]:
         """Return the filter for documents that are not ours as we write them."""
@@ -108,9 +124,19 @@ class Layout:
             return self.earlier_layout()
         if self.kind is Kind.MEMORY and _is_legacy(document):
             return self.legacy_layout()
+        return self._other_documents()
+
+    def _other_documents(self) -> SchemaError:
         return SchemaError(
             f"The collection {self.collection!r} holds other documents than memories of this kind.",
             "Choose another collection_name; nothing was changed.",
+        )
+
+    def two_of_one_key(self) -> SchemaError:
+        """Return the error for documents that stand twice and may not be deleted."""
+        return SchemaError(
+            f"The collection {self.collection!r} holds two documents of one user and id.",
+            "Delete one of them and call create() again.",
         )
 
     def earlier_layout(self) -> SchemaError:

@@ -24,6 +24,8 @@ class ProcessState:
         self._server = server  # Kept alive: its identity may be a part of the key.
         self.positions = {kind: Positions() for kind in Kind}
         self.seen_complete: dict[Kind, float] = {}
+        self.inserted: set[Kind] = set()
+        """Where rows were inserted since the indexes were seen: that may make a collection."""
 
 
 _lock = Lock()

@@ -26,8 +26,9 @@ from buddy.memory.storage.record import (
 from buddy.memory.storage.store import Store
 from buddy.memory.storage.users import decode_user
 from buddy_memory_mongo import encoding, lookups, server_info, updates
-from buddy_memory_mongo.bulk import BulkWrite, delete_keys, delete_scope
+from buddy_memory_mongo.bulk import BulkWrite
 from buddy_memory_mongo.database import Database
+from buddy_memory_mongo.deletions import delete_keys, delete_scope
 from buddy_memory_mongo.encoding import Document
 from buddy_memory_mongo.process_state import process_state
 from buddy_memory_mongo.schema import Schema
@@ -40,10 +41,12 @@ _MAX_LIMIT = 2**31 - 2
 class MongoStore(Store):
     """Two collections of a database."""
 
+    position_type = str
+
     def __init__(self, database: Database) -> None:
         self.database = database
         self.state = process_state(database.server, database.name, *database.collections.values())
-        self.schema = Schema(database, self.state.seen_complete)
+        self.schema = Schema(database, self.state)
         self.writer = Writer(database, self.schema, self.state.positions)
 
     # --- the collections
@@ -186,6 +189,9 @@ class MongoStore(Store):
         rows, stamps = (found[0]["rows"], found[0]["stamps"]) if found else (0, 0)
         await self._checked(kind, rows)
         return f"{rows}:{int(stamps)}"
+
+    async def generation(self, kind: Kind) -> str:
+        return await self.schema.generation(kind)
 
     async def _checked(self, kind: Kind, count: int) -> int:
         """Return a count, after a check of why it is 0, if it is."""

@@ -48,6 +48,9 @@ async def upgrade(database: Database, schema: Schema) -> None:
     for kind in Kind:
         await schema.refuse_earlier(kind)
     query = schema.layouts[Kind.MEMORY].legacy()
+    if await database.find(Kind.MEMORY, query, {"_id": True}, limit=1, primary=True):
+        # Before any change: afterwards, rows of older software would be taken for ours.
+        await schema.make_key_index(Kind.MEMORY)
     while found := await database.find(Kind.MEMORY, query, limit=_BATCH, primary=True):
         await _send(database, [_change(query, document) for document in found])
     await _drop_unique_ids(database, schema)
@@ -57,7 +60,7 @@ async def upgrade(database: Database, schema: Schema) -> None:
 
 async def _send(database: Database, changes: list[UpdateOne]) -> None:
     try:
-        await database.call(Kind.MEMORY, lambda c: c.bulk_write(changes, ordered=False))
+        await database.call(Kind.MEMORY, lambda c: c.bulk_write(changes, ordered=False), long=True)
     except BulkRefused as error:
         raise error.first() from error
 

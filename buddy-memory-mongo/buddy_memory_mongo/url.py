@@ -11,11 +11,14 @@ from pymongo.uri_parser import parse_uri
 from buddy.memory.config import redact, redact_url
 from buddy.memory.errors import ConfigError
 
-WAIT_MS = 15_000
-"""Milliseconds that a call waits for a server, and for a connection, unless the URL sets them. An
-election takes up to 12 seconds; the driver's own defaults are 30 seconds and no limit."""
+TIMEOUT = 15.0
+"""Seconds that a call takes at most, unless told otherwise. An election takes up to 12 seconds."""
 
-_WAITS = ("serverSelectionTimeoutMS", "waitQueueTimeoutMS")
+_MAX_MS = 999_999_999
+"""The most that the driver takes: eleven days."""
+
+_WAITS = ("serverSelectionTimeoutMS", "waitQueueTimeoutMS", "socketTimeoutMS")
+"""The driver's limits of what a call waits for: a server, a connection, and an answer."""
 
 _SCHEMES = ("mongodb", "mongodb+srv", "mongo")
 _DATABASE = re.compile(r'[^\s.$/\\"\0]{1,63}')
@@ -29,9 +32,11 @@ class Target(NamedTuple):
     url: str
     database: str
     client_options: dict[str, Any]
+    call_seconds: float | None = None
+    """How long a whole call may take; None where the URL has limits of its own."""
 
     @classmethod
-    def parse(cls, db_url: Any, db_name: str) -> Target:
+    def parse(cls, db_url: Any, db_name: str, timeout: float | None = TIMEOUT) -> Target:
         """Return the target of ``db_url``; ``db_name`` is used where its path names no database."""
         if db_url is None:
             db_url = "mongodb://localhost"
@@ -47,13 +52,30 @@ class Target(NamedTuple):
         options = {name.lower(): value for name, value in parsed["options"].items()}
         if options.get("w") == 0:
             raise ConfigError("w=0 is refused: unacknowledged writes may be lost")
-        client_options: dict[str, Any] = {
-            name: WAIT_MS for name in _WAITS if name.lower() not in options
-        }
+        client_options = _limits(timeout, options)
         if "appname" not in options:
             client_options["appname"] = "buddy-memory"
         url = f"{'mongodb+srv' if srv else 'mongodb'}://{rest}"
-        return cls(url, parsed["database"] or db_name, client_options)
+        own = any(name.lower() in options for name in (*_WAITS, "timeoutMS"))
+        return cls(url, parsed["database"] or db_name, client_options, None if own else timeout)
+
+
+def _limits(timeout: float | None, options: dict[str, Any]) -> dict[str, Any]:
+    """Return the driver's limits of time for ``timeout`` that the URL's ``options`` do not set."""
+    if "timeoutms" in options:  # It limits whole calls, and overrides the others.
+        return {}
+    if timeout is None:  # Without a number, the driver waits for a server for 30 seconds.
+        limits = {"serverSelectionTimeoutMS": _MAX_MS}
+    else:
+        limits = dict.fromkeys((*_WAITS, "connectTimeoutMS"), max(1, round(timeout * 1000)))
+    return {name: ms for name, ms in limits.items() if name.lower() not in options}
+
+
+def check_timeout(timeout: Any) -> None:
+    """Raise ConfigError unless ``timeout`` is a number of seconds, or None."""
+    is_number = isinstance(timeout, (int, float)) and not isinstance(timeout, bool)
+    if timeout is not None and not (is_number and 0 < timeout <= _MAX_MS / 1000):
+        raise ConfigError(f"timeout must be a number of seconds above 0 or None, not {timeout!r}")
 
 
 def _parse(rest: str, srv: bool, shown: str) -> dict[str, Any]:
@@ -85,7 +107,8 @@ def check_names(database: Any, collection: Any) -> None:
         ("database", database, _DATABASE),
         ("collection", collection, _COLLECTION),
     ):
-        if not isinstance(name, str) or not valid.fullmatch(name) or not _is_unicode(name):
+        is_text = isinstance(name, str) and bool(name.strip()) and _is_unicode(name)
+        if not is_text or not valid.fullmatch(name):
             raise ConfigError(f"{name!r:.80} is not a valid MongoDB {what} name")
 
 

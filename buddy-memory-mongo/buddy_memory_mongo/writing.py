@@ -29,13 +29,13 @@ class Writer:
         self, database: Database, schema: Schema, positions: dict[Kind, Positions]
     ) -> None:
         self.database, self.positions = database, positions
-        self._schema = schema
+        self.schema = schema
         self._follows: set[Kind] = set()  # Where positions follow the rows stored before.
 
     async def before_writing(self, kind: Kind) -> None:
         """Make the collections at the first write (R5), and read which row is the newest (R3)."""
-        if not self._schema.is_checked(kind):
-            await self.database.single_flight("create", self._schema.create)
+        if not self.schema.is_checked(kind):
+            await self.database.single_flight("create", self.schema.create)
         if kind not in self._follows:
             newest = partial(self._newest, kind)
             self.positions[kind].follow(await self.database.single_flight(("newest", kind), newest))
@@ -81,6 +81,8 @@ class Writer:
                 return_document=ReturnDocument.AFTER,
             ),
         )
+        if state is not None and state["_id"] == position:
+            self.schema.note_insert(kind)
         return state
 
     def _check_index(self, kind: Kind, refusal: Duplicate) -> None:
@@ -99,7 +101,7 @@ class Writer:
         query = encoding.by_key(kind, user_id, id)
         found: Any = await self.database.call(kind, lambda c: c.find_one(query), primary=True)
         if found is not None and not encoding.is_ours(kind, found):
-            raise self._schema.layouts[kind].refusal(found)
+            raise self.schema.layouts[kind].refusal(found)
         version = 0 if found is None else int(found.get("version", 0))
         if write.if_version is not None and write.if_version != version:
             raise ConflictError(id, write.if_version, version)

@@ -24,7 +24,7 @@ from buddy.memory.errors import (
     UnavailableError,
 )
 from buddy.memory.v2.db.mongodb import AsyncMongoMemoryDb, MongoMemoryDb
-from buddy.memory.v2.db.schema import MemoryRow
+from buddy.memory.v2.db.schema import MemoryRow, SummaryRow
 from buddy_memory_mongo import schema
 from buddy_memory_mongo.errors import BulkRefused, Duplicate, meaning, translate
 from tests.servers.mongo import MongoServer
@@ -346,16 +346,37 @@ def test_only_the_mark_makes_a_document_ours(url: str, database: Database) -> No
         assert [row.id for row in db.read_memories("ann")] == ["3", "2"]
 
 
-def test_summaries_do_not_pass_for_memories(url: str) -> None:
-    """A store named as another one's collection of summaries is refused."""
+@pytest.mark.parametrize("rows", [0, 1])
+def test_summaries_do_not_pass_for_memories(url: str, rows: int) -> None:
+    """A store named as another one's collection of summaries is refused by every call."""
     with MongoMemoryDb("notes", url) as db, MongoMemoryDb("notes_summaries", url) as other:
-        from buddy.memory.v2.db.schema import SummaryRow
-
-        db.upsert_summary(SummaryRow({"s": 1}, "a"))
-        for call in (other.read_memories, lambda: other.upsert_memory(MemoryRow({}, "a"))):
-            with pytest.raises(SchemaError):
+        db.create()
+        for n in range(rows):
+            db.upsert_summary(SummaryRow({"s": 1}, f"{n}"))
+        for call in (
+            other.table_exists,
+            other.create,
+            other.drop_table,
+            other.clear,
+            other.read_memories,
+            other.read_summaries,
+            other.count_summaries,
+            lambda: other.read_summary("a"),
+            lambda: other.upsert_memory(MemoryRow({}, "a")),
+            lambda: other.upsert_summary(SummaryRow({}, "a")),
+        ):
+            with pytest.raises(SchemaError, match="other documents"):
                 call()
-        assert db.count_summaries() == 1
+        assert db.count_summaries() == rows
+
+
+def test_a_collection_of_others_does_not_exist_as_a_table(url: str, database: Database) -> None:
+    """Whether there is a table is not told of a collection of other software."""
+    database["notes"].insert_one({"title": "an order"})
+    with MongoMemoryDb("notes", url) as db:
+        for call in (db.table_exists, db.read_summaries):
+            with pytest.raises(SchemaError, match="other documents"):
+                call()
 
 
 def test_an_index_of_others_that_refuses_a_row_is_named(url: str, database: Database) -> None:

@@ -21,7 +21,7 @@ from buddy.memory.testing.expect import at_once
 from buddy.memory.v2.db.mongodb import AsyncMongoMemoryDb, MongoMemoryDb
 from buddy.memory.v2.db.schema import MemoryRow
 from buddy_memory_mongo.positions import Positions
-from buddy_memory_mongo.url import WAIT_MS, Target
+from buddy_memory_mongo.url import Target
 
 SECRET = "hunter2-is-secret"  # noqa: S105
 MOMENT = datetime(2026, 11, 22, 20, 22, 24, 123456, timezone.utc)
@@ -34,14 +34,6 @@ def test_the_path_names_the_database() -> None:
     assert Target.parse("mongodb+srv://cluster.example/app?w=majority", "x").database == "app"
     assert Target.parse("mongodb+srv://c.example/app?srvMaxHosts=2&w=1", "x").database == "app"
     assert Target.parse(None, "buddy") == Target.parse("mongo://localhost", "buddy")
-
-
-def test_waits_are_bounded() -> None:
-    """The waits for a server and for a connection are those of the URL, otherwise our own."""
-    ours = Target.parse("mongodb://h", "x").client_options
-    assert (ours["serverSelectionTimeoutMS"], ours["waitQueueTimeoutMS"]) == (WAIT_MS, WAIT_MS)
-    url = "mongodb://h/?serverselectiontimeoutms=5&waitQueueTimeoutMS=6&appName=me"
-    assert Target.parse(url, "x").client_options == {}
 
 
 @pytest.mark.parametrize("name", ["mongodb", "mongodb+srv", "mongo"])
@@ -79,7 +71,9 @@ def test_options_of_the_driver_stay_in_the_url() -> None:
         "mongodb://h/app?colection_name=x",
         "mongodb://h/app?sharded=yes",
         "mongodb://h/app?collection_name=",
+        "mongodb://h/app?collection_name=%20",
         "mongodb://h/?db_name=",
+        "mongodb://h/?db_name=%20",
     ],
 )
 def test_a_wrong_url_is_a_config_error(url: str) -> None:
@@ -89,13 +83,16 @@ def test_a_wrong_url_is_a_config_error(url: str) -> None:
     assert SECRET not in f"{raised.value!r}{raised.value.__cause__!r}"
 
 
-@pytest.mark.parametrize("name", ["", "a$b", "system.x", ".a", "a.", "a..b", "a\0b", "\ud800", 7])
+@pytest.mark.parametrize(
+    "name", ["", " ", "\t", "a$b", "system.x", ".a", "a.", "a..b", "a\0b", "\ud800", 7]
+)
 def test_an_illegal_name_is_a_config_error(name: Any) -> None:
     """Names that MongoDB does not allow are refused without asking it."""
     with pytest.raises(ConfigError):
         MongoMemoryDb(name)
-    with pytest.raises(ConfigError):
-        MongoMemoryDb(db_name=name)
+    for url in (None, "mongodb://h/app"):  # Also where the URL names another database.
+        with pytest.raises(ConfigError):
+            MongoMemoryDb(db_url=url, db_name=name)
 
 
 def test_an_empty_url_is_a_config_error() -> None:

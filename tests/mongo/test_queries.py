@@ -15,7 +15,7 @@ from buddy.memory.storage.record import EVERYBODY, Key, Kind, Scope
 from buddy.memory.storage.run import run
 from buddy.memory.v2.db.mongodb import MongoMemoryDb
 from buddy.memory.v2.db.schema import MemoryRow
-from buddy_memory_mongo import bulk, lookups
+from buddy_memory_mongo import bulk, deletions, lookups
 
 ROWS = [MemoryRow({"n": n}, f"id-{n}", "ann") for n in range(30)]
 
@@ -150,8 +150,8 @@ def test_a_scope_is_deleted_in_parts(
     db: MongoMemoryDb, commands: Commands, monkeypatch: pytest.MonkeyPatch, scope: Scope
 ) -> None:
     """Many rows take many commands, and rows that are written meanwhile stay."""
-    monkeypatch.setattr(bulk, "PART", 7)
-    store, delete_each, written = db._policy.store, bulk._delete_each, 0
+    monkeypatch.setattr(deletions, "PART", 7)
+    store, delete_each, written = db._policy.store, deletions.delete_each, 0
 
     async def write_meanwhile(*arguments: Any) -> int:
         nonlocal written
@@ -161,7 +161,7 @@ def test_a_scope_is_deleted_in_parts(
             db.upsert_memory(MemoryRow({}, f"new {written}", "ann"))
         return deleted
 
-    monkeypatch.setattr(bulk, "_delete_each", write_meanwhile)
+    monkeypatch.setattr(deletions, "delete_each", write_meanwhile)
     deleted = run(store.delete_all(Kind.MEMORY, scope))
     # What is written until the newest row is read may go, too.
     assert 30 <= deleted <= 30 + 9
