@@ -67,15 +67,17 @@ class Calls:
         return Calls(self.connection, Deadline(self.connection.timeout))
 
     async def again(self, deadline: Deadline, reason: str) -> None:
-        """Wait before the next attempt; raise UnavailableError when it is too late for one."""
+        """Wait after a lost race; raise UnavailableError when it is too late for an attempt."""
         await self.connection.again(deadline, reason)
 
     async def gather(self, calls: Sequence[Callable[[], Coroutine[Any, Any, T]]]) -> list[T]:
         """Return what the calls return, made at once."""
         return await self.connection.gather(calls)
 
-    async def _call(self, method: str, request: Any) -> Any:
-        return await self.connection.call(method, request, self.deadline)
+    async def _call(self, method: str, request: Any, *, is_conditional: bool = False) -> Any:
+        return await self.connection.call(
+            method, request, self.deadline, is_conditional=is_conditional
+        )
 
     async def name(self, path: str) -> str:
         """Return the full name of the document at a path."""
@@ -86,7 +88,9 @@ class Calls:
     async def commit(self, writes: Sequence[Any]) -> list[Any]:
         """Do all writes or none; return the time of update of each document."""
         root = await self.connection.root()
-        answer = await self._call("commit", _request("CommitRequest", database=root, writes=writes))
+        request = _request("CommitRequest", database=root, writes=writes)
+        is_conditional = any(write.HasField("current_document") for write in writes)
+        answer = await self._call("commit", request, is_conditional=is_conditional)
         return [result.update_time for result in type(answer).pb(answer).write_results]
 
     async def batch(self, writes: Sequence[Any]) -> tuple[list[Any], list[Any]]:

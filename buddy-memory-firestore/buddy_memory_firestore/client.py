@@ -21,6 +21,7 @@ from buddy_memory_firestore.errors import (
     PreconditionFailed,
     is_transient,
     no_project,
+    refused,
     translate,
 )
 
@@ -79,10 +80,13 @@ class Connection(ABC):
             raise _meaning(error) from error
         return str(client._database_string)
 
-    async def call(self, method: str, request: Any, deadline: Deadline) -> Any:
+    async def call(
+        self, method: str, request: Any, deadline: Deadline, *, is_conditional: bool = False
+    ) -> Any:
         """Send one request, retry while that may help, and return the answer (of streams: a list).
 
-        Raises from buddy.memory.errors, or PreconditionFailed.
+        Raises from buddy.memory.errors, or, where the request has preconditions,
+        PreconditionFailed.
         """
         retried = False
         while True:
@@ -99,16 +103,13 @@ class Connection(ABC):
             except Exception as error:
                 pause = deadline.pause() if is_transient(error) else None
                 if pause is None:
-                    meaning = _meaning(error)
-                    if isinstance(meaning, PreconditionFailed):
-                        meaning.retried = retried
-                    raise meaning from error
+                    raise _meaning(error, is_conditional, retried) from error
             retried = True
             await self.pause(pause)
 
     async def again(self, deadline: Deadline, reason: str) -> None:
-        """Wait before the next attempt; raise UnavailableError when it is too late for one."""
-        pause = deadline.pause()
+        """Wait after a lost race; raise UnavailableError when it is too late for an attempt."""
+        pause = deadline.jitter()
         if pause is None:
             raise UnavailableError(NAME, reason)
         await self.pause(pause)
@@ -150,5 +151,11 @@ class Connection(ABC):
         return client is not self._given and client._firestore_api_internal is not None
 
 
-def _meaning(error: Exception) -> Exception:
-    return translate(error) or error
+def _meaning(error: Exception, is_conditional: bool = False, retried: bool = False) -> Exception:
+    """Return the error to raise instead of one of a request."""
+    meaning = translate(error) or error
+    if isinstance(meaning, PreconditionFailed):
+        if not is_conditional:
+            return refused(str(meaning))
+        meaning.retried = retried
+    return meaning

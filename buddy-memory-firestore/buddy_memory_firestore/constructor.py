@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING, Any
 
 from google.cloud import firestore
@@ -55,14 +56,15 @@ def _connect(is_async: bool, settings: dict[str, Any]) -> Connection:
             raise ConfigError(
                 "a client names its project and database; leave out project_id, db_name"
             )
-    elif project is None:
-        project = os.environ.get("GOOGLE_CLOUD_PROJECT")
-    if not isinstance(database, str) or not database or "/" in database:
+    # It is sent in headers, which refuse other characters.
+    if not isinstance(database, str) or not re.fullmatch(r"(?=.*\S)[ -.0-~]+", database):
         raise ConfigError(f"db_name {database!r:.80} names no database")
-    if settings["project_id"] == "":
+    if isinstance(project, str) and not project.strip():
         raise ConfigError("project_id must not be empty; leave it out for the environment's")
     if timeout <= 0:
         raise ConfigError("timeout is a number of seconds above 0")
+    if client is None and project is None:
+        project = os.environ.get("GOOGLE_CLOUD_PROJECT")
     cls = AsyncConnection if is_async else SyncConnection
     return cls(project, database, client, timeout)
 

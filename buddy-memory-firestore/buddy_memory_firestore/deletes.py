@@ -8,12 +8,12 @@ from typing import Any
 from buddy.memory.errors import ConflictError
 from buddy.memory.storage.record import EVERYBODY, Key, Kind, Scope
 from buddy_memory_firestore import calls as requests
+from buddy_memory_firestore import names
 from buddy_memory_firestore.batches import MAX_WRITES, chunks, send
-from buddy_memory_firestore.calls import NO_FIELDS, Calls
+from buddy_memory_firestore.calls import NO_FIELDS, Calls, Range
 from buddy_memory_firestore.deadline import Deadline
 from buddy_memory_firestore.encoding import id_of
 from buddy_memory_firestore.errors import PreconditionFailed
-from buddy_memory_firestore.names import MARKER
 from buddy_memory_firestore.rows import Rows
 
 # --- one row
@@ -65,6 +65,9 @@ def _deletion(name: str, update_time: Any) -> Any:
 
 # --- many rows
 
+_RACES = 5
+"""Attempts to delete a row just as it was seen, before it is deleted as it is."""
+
 
 async def delete_many(rows: Rows, kind: Kind, keys: Sequence[Key]) -> int:
     """Delete rows by distinct keys; return how many there were."""
@@ -84,7 +87,7 @@ async def delete_all(rows: Rows, kind: Kind, scope: Scope) -> int:
     go on writing is neither deleted nor waited for. Can be repeated after a crash.
     """
     rows.recent.clear()
-    range = rows.range(kind, scope)
+    range, is_bounded = rows.range(kind, scope), False
     total, _, began = await rows.calls.count(range)
     count, seen, after = 0, 0, None
     while seen < total:
@@ -95,23 +98,39 @@ async def delete_all(rows: Rows, kind: Kind, scope: Scope) -> int:
         if len(page) < MAX_WRITES:
             break  # Others deleted some of them.
         after = page[-1].fields["user_order"].string_value
+        if not old and not is_bounded:
+            # Others deleted some, it seems, and write new ones: read no further than these.
+            range, is_bounded = await _bounded(rows.calls, range), True
     return count
 
 
+async def _bounded(calls: Calls, range: Range) -> Range:
+    """Return the range up to the last document that it has now."""
+    found = await calls.query(range, 1, newest_first=True, mask=[range.field])
+    last = [document.fields[range.field].string_value for document in found]
+    return range._replace(high=names.beyond(last[0]) if last else range.low)
+
+
 async def _delete_seen(calls: Calls, documents: Sequence[Any], began: Any) -> int:
-    """Delete documents, also if they are updated meanwhile, but not if they are made again."""
-    count = 0
+    """Delete documents, also if they are updated meanwhile, but not if they are made again.
+
+    One that others updated at each of several attempts is deleted as it is, so that this ends.
+    """
+    count, races = 0, 0
     deadline = Deadline(calls.connection.timeout)
     while documents:
-        done = await send(calls, [_deletion(d.name, d.update_time) for d in documents])
+        pause = deadline.jitter() if races < _RACES else None
+        times = [None if pause is None else document.update_time for document in documents]
+        writes = [_deletion(d.name, time) for d, time in zip(documents, times, strict=True)]
+        done = await send(calls, writes)
         count += len(done.stored)
-        if not done.refused:
+        if pause is None or not done.refused:
             break
+        races += 1
+        await calls.connection.pause(pause)
         paths = [documents[i].name.partition("/documents/")[2] for i in done.refused]
         found = (await calls.get(paths, NO_FIELDS)).values()
         documents = [document for document in found if _is_older(document, began)]
-        if documents:
-            await calls.again(deadline, "others keep writing these rows")
     return count
 
 
@@ -134,7 +153,7 @@ async def delete_documents(rows: Rows, kind: Kind) -> None:
         # Those without a time exist only as parents of others, which are not ours.
         present = [document for document in page if document.HasField("create_time")]
         old = [document for document in present if _is_older(document, began)]
-        writes = [requests.Write(delete=d.name) for d in old if id_of(d) != MARKER]
+        writes = [requests.Write(delete=d.name) for d in old if id_of(d) != names.MARKER]
         await send(rows.calls, writes)
         if not token or (present and not old):
             return

@@ -20,7 +20,7 @@ from buddy.memory.errors import (
 
 NAME = "Firestore"
 
-_MISSING_DATABASE = re.compile(r"database (\S+) does not exist for project (\S+)")
+_MISSING_DATABASE = re.compile(r"database (.+) does not exist for project (\S+)", re.DOTALL)
 
 
 class PreconditionFailed(Exception):
@@ -105,6 +105,13 @@ def missing_database(database: str, project: str) -> MemoryDbError:
         f"There is no database {database!r} in the project {project!r}.",
         f"Make it: gcloud firestore databases create --project={project} "
         f"--database='{database}' --location=LOCATION",
+    )
+
+
+def refused(text: str) -> MemoryDbError:
+    """Return the error for a request without preconditions that the database cannot serve."""
+    return SchemaError(
+        f"{NAME}: {text}", "project_id and db_name have to name a database in native mode."
     )
 
 

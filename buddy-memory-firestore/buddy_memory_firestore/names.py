@@ -170,8 +170,8 @@ def bucket(document_id: str) -> str:
 
 def check_collection(name: object) -> str:
     """Return a collection's name; raises ConfigError for one that Firestore refuses."""
-    if not isinstance(name, str) or not name:
-        raise ConfigError("collection_name must be a non-empty string")
+    if not isinstance(name, str) or not name.strip():
+        raise ConfigError("collection_name must be a string that is not blank")
     try:
         too_long = len(name.encode()) > MAX_BYTES - len("_summaries")
     except UnicodeEncodeError:

@@ -1,6 +1,7 @@
 """The two collections: made, recognized, dropped.
 
-Each has a marker, ``{collection}/%store``, which says what is kept in it and in which layout. All
+Each has a marker, ``{collection}/%store``, which says what is kept in it and in which layout, and
+holds a random token, the generation: a collection that is made again has another one. All
 markers of a store are made in one commit, before its first row, so that no two stores can take one
 collection for different things.
 """
@@ -8,6 +9,7 @@ collection for different things.
 from __future__ import annotations
 
 from enum import Enum
+from secrets import token_hex
 from typing import Any
 
 from buddy.memory.errors import SchemaError
@@ -148,9 +150,16 @@ class Schema:
         fields = write.update.fields
         fields["layout"].integer_value = LAYOUT
         fields["kind"].string_value = kind.value
+        fields["generation"].string_value = token_hex(8)
         if upgrading:
             fields["upgrading"].boolean_value = True
         return write
+
+    async def generation(self, kind: Kind) -> str:
+        """Return the token of a collection as it is now, "" where it was not made."""
+        path = self.marker(kind)
+        marker = (await self._calls.get([path])).get(path)
+        return "" if marker is None else str(marker.fields["generation"].string_value)
 
     async def unmark(self) -> None:
         """Delete the markers: the last step of dropping."""

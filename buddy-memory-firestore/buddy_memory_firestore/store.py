@@ -23,6 +23,8 @@ from buddy_memory_firestore.server_info import server_info
 class FirestoreStore(Store):
     """Rows in ``collection`` of the database behind ``connection``."""
 
+    position_type = str
+
     def __init__(self, connection: Connection, collection: str) -> None:
         self.connection = connection
         self.calls = Calls(connection)
@@ -143,6 +145,10 @@ class FirestoreStore(Store):
         path = names.stamp_path(user_id)
         count, total, _ = await self.calls.sum(self.schema.collections[kind], path)
         return f"{count}:{total}"
+
+    async def generation(self, kind: Kind) -> str:
+        await self.schema.check()
+        return await self.schema.generation(kind)
 
     # --- older software
 

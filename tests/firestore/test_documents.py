@@ -90,11 +90,11 @@ def test_rows_of_all_users_are_spread_over_the_index(
 
 
 def test_markers_say_what_is_kept(db: FirestoreMemoryDb, client: Any, collection: str) -> None:
-    """Each collection has a marker with the layout and the kind of its rows."""
+    """Each collection has a marker with layout, kind of its rows, and a token of this making."""
     db.upsert_memory(MemoryRow({}, "a", "ann"))
     for name, kind in ((collection, "memory"), (f"{collection}_summaries", "summary")):
         marker = client.collection(name).document(names.MARKER).get().to_dict()
-        assert marker == {"layout": 2, "kind": kind}
+        assert marker == {"layout": 2, "kind": kind, "generation": marker["generation"]}
 
 
 def test_payloads_can_be_queried(db: FirestoreMemoryDb, client: Any, collection: str) -> None:

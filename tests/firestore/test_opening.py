@@ -59,7 +59,11 @@ def test_a_url_names_project_database_and_collection(
         ("firestore://p/d?client=x", "client"),
         ("firestore://p/d?collection_name=a/b", "collection_name"),
         ("firestore://p/d?collection_name=", "collection_name"),
-        ("firestore://p/d?db_name=", "db_name"),
+        ("firestore://p/d?collection_name=%20", "collection_name"),
+        ("firestore://p?db_name=", "db_name"),
+        ("firestore://p?db_name=%20", "db_name"),
+        ("firestore://p/%20", "db_name"),
+        ("firestore://%20/d", "project_id"),
     ],
 )
 def test_a_wrong_url_is_refused_at_once(url: str, words: str) -> None:
@@ -217,12 +221,6 @@ def test_server_info_of_a_database_that_does_not_answer(server: FirestoreServer)
     server.fault(method="BatchGetDocuments", code="PERMISSION_DENIED")
     with FirestoreMemoryDb() as db, pytest.raises(AccessError):
         db.server_info()
-
-
-def test_an_empty_project_is_refused() -> None:
-    """A project_id of no characters is a ConfigError; left out, the environment names it."""
-    with pytest.raises(ConfigError, match="project_id"):
-        FirestoreMemoryDb(project_id="")
 
 
 @pytest.mark.parametrize("calls", [300])

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from google.cloud import firestore
 
-from buddy.memory.errors import SchemaError
+from buddy.memory.errors import ConfigError, SchemaError
+from buddy.memory.storage.record import Kind
 from buddy.memory.storage.run import run
 from buddy.memory.testing.expect import at_once
 from buddy.memory.v2.db.firestore import FirestoreMemoryDb
@@ -50,6 +51,7 @@ CALLS: dict[str, Callable[[FirestoreMemoryDb], Any]] = {
     "delete": lambda db: db.delete_memory("a", user_id="ann"),
     "delete many": lambda db: db.delete_memories(["a"], user_id="ann"),
     "delete a user": lambda db: db.delete_user("ann"),
+    "page": lambda db: db.page_memories("ann", limit=1, after="x"),
     "upgrade": lambda db: db.upgrade(),
     "legacy rows": lambda db: list(db.iter_legacy_memories()),
 }
@@ -151,3 +153,54 @@ def test_a_drop_takes_the_markers_last(
         assert not db.table_exists()
         assert run(db._policy.store.exists()) is False
     assert everything(client, collection, f"{collection}_summaries") == {}
+
+
+# --- cursors
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_a_store_made_again_has_another_generation(
+    server: FirestoreServer, collection: str, kind: Kind
+) -> None:
+    """Each making of a store draws a token, which its objects see also if others made it again."""
+    with FirestoreMemoryDb(collection) as db, FirestoreMemoryDb(collection) as other:
+        store = db._policy.store
+        assert run(store.generation(kind)) == ""
+        db.create()
+        first = run(store.generation(kind))
+        assert first
+        db.upsert_memory(MemoryRow({}, "a", "ann"))
+        other.create()
+        assert run(other._policy.store.generation(kind)) == run(store.generation(kind)) == first
+        other.drop_table()
+        assert run(store.generation(kind)) == ""
+        other.create()
+        assert run(store.generation(kind)) not in ("", first)
+
+
+def test_a_cursor_is_of_one_store(server: FirestoreServer, collection: str) -> None:
+    """A cursor from before a store was made again, or of another collection, is refused."""
+    with FirestoreMemoryDb(collection) as db, FirestoreMemoryDb(f"{collection}2") as another:
+        for one in (db, another):
+            one.upsert_memories(MemoryRow({}, str(n), "ann") for n in range(3))
+        cursor = db.page_memories("ann", limit=1).next
+        assert [row.id for row in db.page_memories("ann", limit=1, after=cursor).rows] == ["1"]
+        with pytest.raises(ConfigError, match="another listing"):
+            another.page_memories("ann", limit=1, after=cursor)
+        with FirestoreMemoryDb(collection) as other:
+            other.drop_table()
+            other.upsert_memories(MemoryRow({}, str(n), "ann") for n in range(3))
+        with pytest.raises(ConfigError, match="another listing"):
+            db.page_memories("ann", limit=1, after=cursor)
+        assert db.page_memories("ann", limit=2).next
+
+
+def test_a_cursor_costs_one_read(server: FirestoreServer, collection: str) -> None:
+    """A page that starts or ends with a cursor reads the marker of its collection besides."""
+    with FirestoreMemoryDb(collection) as db:
+        db.upsert_memories(MemoryRow({}, str(n), "ann") for n in range(3))
+        for after, found in ((None, 2), (db.page_memories("ann", limit=1).next, 2)):
+            server.reset()
+            assert db.page_memories("ann", limit=1, after=after).next
+            assert server.requests == {"RunQuery": 1, "BatchGetDocuments": 1}
+            assert server.billed == {"reads": found + 1}
