@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from buddy.memory import Page
 from buddy.memory.errors import (
     AmbiguousIdError,
     ConfigError,
@@ -141,7 +142,7 @@ def test_a_page_goes_on_where_rows_near_it_are_deleted() -> None:
     with pytest.raises(ConfigError, match="start again"):
         db.page_memories(limit=1, sort="asc", after=page.next)
     db.clear()
-    assert db.page_memories(limit=1, sort="asc", after=page.next) == ([], None)
+    assert db.page_memories(limit=1, sort="asc", after=page.next) == Page([], None)
 
 
 def test_a_synchronous_plugin_is_asynchronous_by_threads(db: Eight) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from typing import Any, Generic, NamedTuple, TypeVar
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 from buddy.memory.storage.record import Kind
 from buddy.memory.storage.row_operations import RowOperations
@@ -15,7 +16,8 @@ PAGE_SIZE = 500
 """Rows that the ``iter_…`` methods fetch at a time unless told otherwise."""
 
 
-class Page(NamedTuple, Generic[AnyRow]):
+@dataclass(frozen=True)
+class Page(Generic[AnyRow]):
     """Some rows of a listing. ``next`` is what ``after=`` takes for those behind them: an opaque
     text that may travel through a URL and names no user or id; None at the end."""
 

@@ -44,7 +44,8 @@ def cursors_lead_through_a_listing(rows: Rows) -> None:
                 assert [row for page, _ in found for row in page] == expected, (listing, limit)
                 assert len(found) == -(-len(expected) // limit), (listing, limit)
                 assert all(next is None or set(next) <= URL_SAFE for _, next in found)
-    assert rows.page("no such user") == ([], None)
+    nothing = rows.page("no such user")
+    assert (nothing.rows, nothing.next) == ([], None)
 
 
 @check_rows("R3")
