@@ -9,7 +9,7 @@ collection for different things.
 from __future__ import annotations
 
 from enum import Enum
-from secrets import token_hex
+from os import urandom
 from typing import Any
 
 from buddy.memory.errors import SchemaError
@@ -150,7 +150,7 @@ class Schema:
         fields = write.update.fields
         fields["layout"].integer_value = LAYOUT
         fields["kind"].string_value = kind.value
-        fields["generation"].string_value = token_hex(8)
+        fields["generation"].string_value = urandom(8).hex()
         if upgrading:
             fields["upgrading"].boolean_value = True
         return write

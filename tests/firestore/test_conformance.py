@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from google.cloud import firestore
 
-from buddy.memory.testing import Subject
+from buddy.memory.testing import Check, Subject
 from buddy.memory.testing.pytest_face import Conformance
 from buddy.memory.v2.db.firestore import AsyncFirestoreMemoryDb, FirestoreMemoryDb
+from tests.client_checks import CLIENT_CHECKS, CLIENT_IDS
 
 
 def subject_of(cls: Any, name: str, database: str = "(default)") -> Subject:
@@ -56,6 +57,11 @@ class TestAsync(OnServer):
 
 
 class TestNamedDatabase(OnServer):
+    @pytest.mark.parametrize("check", CLIENT_CHECKS, ids=CLIENT_IDS)
+    def test_rule(self, check: Check, subject: Subject) -> None:
+        """One fact of one rule holds."""
+        Conformance.test_rule(self, check, subject)
+
     @pytest.fixture
     def subject(self, emulator: str, collection: str) -> Subject:
         return subject_of(FirestoreMemoryDb, collection, "second")
@@ -74,6 +80,11 @@ class TestCallersClient(Conformance):
             "order_without_clocks",
         }
     )
+
+    @pytest.mark.parametrize("check", CLIENT_CHECKS, ids=CLIENT_IDS)
+    def test_rule(self, check: Check, subject: Subject) -> None:
+        """One fact of one rule holds."""
+        Conformance.test_rule(self, check, subject)
 
     @pytest.fixture
     def subject(self, emulator: str, collection: str) -> Any:

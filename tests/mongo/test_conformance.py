@@ -10,9 +10,10 @@ from pymongo import MongoClient
 from pymongo.database import Database
 
 from buddy.memory.db.mongodb import MongoMemoryDb as MongoMemoryDbV1
-from buddy.memory.testing import Subject
+from buddy.memory.testing import Check, Subject
 from buddy.memory.testing.pytest_face import Conformance
 from buddy.memory.v2.db.mongodb import AsyncMongoMemoryDb, MongoMemoryDb
+from tests.client_checks import CLIENT_CHECKS, CLIENT_IDS
 
 SECRET = "hunter2-is-secret"  # noqa: S105
 # Not waited for: the driver would wait half a second at each of many calls.
@@ -71,6 +72,11 @@ class TestCallersClient(Conformance):
             "order_without_clocks",
         }
     )
+
+    @pytest.mark.parametrize("check", CLIENT_CHECKS, ids=CLIENT_IDS)
+    def test_rule(self, check: Check, subject: Subject) -> None:
+        """One fact of one rule holds."""
+        Conformance.test_rule(self, check, subject)
 
     @pytest.fixture
     def subject(self, server_url: str, database: Database) -> Iterator[Subject]:

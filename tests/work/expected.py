@@ -86,7 +86,7 @@ EXPECTED: dict[str, dict[str, Work]] = {
         "newest 20 of a prefix": Work(1, 1, 305, 6_995),
         "newest 20 of all": Work(1, 1, 234, 6_988),
         "iterate over 100 by 50": Work(3, 3, 816, 34_595),
-        "page of 50": Work(1, 1, 254, 17_535),
+        "page of 50": Work(2, 2, 463, 17_939),
         "count": Work(1, 1, 315, 229),
         "users": Work(2, 2, 635, 5_155),
         "change mark": Work(2, 2, 699, 459),

@@ -169,9 +169,6 @@ class Policy:
                 return records, after
             missing -= len(good)  # Unreadable rows must not hide readable ones (R4).
 
-    async def count(self, kind: Kind, scope: Scope) -> int:
-        return await self.store.count(kind, scope)
-
     async def users(self, prefix: str, after: str | None, limit: int | None) -> list[str]:
         """Return the users who have a memory or a summary, in code-point order, without nobody."""
         store = self.store

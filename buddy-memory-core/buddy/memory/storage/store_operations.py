@@ -86,7 +86,7 @@ class StoreOperations(RowOperations):
         return self._rows(pages.kind, records), after
 
     async def count(self, kind: Kind, user_id: Any, user_prefix: Any) -> int:
-        return await self.policy.count(kind, check_scope(user_id, user_prefix))
+        return await self.policy.store.count(kind, check_scope(user_id, user_prefix))
 
     async def upsert_many(self, kind: Kind, rows: Iterable[Any]) -> list[Any]:
         return self._rows(kind, await self.policy.put_many(map(self._mappings[kind].draft, rows)))
