@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta, timezone
+from random import getrandbits
 from typing import Any
 
 from buddy.memory import payload
 from buddy.memory.errors import ConfigError, InvalidMemoryError
-from buddy.memory.storage.record import EVERYBODY, Draft, Record, Scope, Write, new_stamp
+from buddy.memory.storage.record import EVERYBODY, STAMP_BITS, Draft, Record, Scope, Write
 from buddy.memory.storage.users import NOBODY
 
 _MAX_INT = 2**63 - 1
@@ -35,7 +36,7 @@ def prepare(draft: Draft, now: datetime, if_version: int | None = None, version:
         version,
         None,
         None,
-        new_stamp(),
+        getrandbits(STAMP_BITS),  # As new_stamp, without a call: bulk writes prepare many rows.
     )
     return Write(record, now, if_version)
 
