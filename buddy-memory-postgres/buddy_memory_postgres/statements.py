@@ -22,6 +22,11 @@ COLUMNS = [name.removeprefix("p_") for name in NEW_ROW if name != "p_stamp"]
 class PostgresStatements(Statements):
     """All statements of one table."""
 
+    def _is_among(self, column: Any, values: Any) -> Any:
+        # As an array, which is read by the index also while the table has no statistics: right
+        # after it was filled, IN is planned as a scan of the whole table.
+        return column == sa.func.any(sa.func.array(values.scalar_subquery()))
+
     def stamp(self) -> Any:
         # The transaction that wrote this state of the row, which edits by hand change, too; the
         # version tells apart what one transaction wrote, the position rows with equal others.

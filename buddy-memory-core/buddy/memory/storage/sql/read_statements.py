@@ -137,7 +137,7 @@ class ReadStatements(StatementsBase):
         # The users' part of the index (user_id, seq) is read and sorted: an expression keeps the
         # planner from walking the table in its order, past the rows of all other users.
         chosen = ordered(sa.select(seq).where(*conditions), seq + sa.literal_column("0"))
-        is_chosen = seq.in_(sa.select(chosen.cte("chosen").c.seq))
+        is_chosen = self._is_among(seq, sa.select(chosen.cte("chosen").c.seq))
         order = seq.desc() if newest_first else seq.asc()
         return sa.select(*self._row(damaged)).where(is_chosen).order_by(order)
 
@@ -178,6 +178,10 @@ class ReadStatements(StatementsBase):
         return sa.select(c.seq, self._payload, c.expires_at, c.vector).where(sa.false())
 
     # --- conditions
+
+    def _is_among(self, column: Any, values: Any) -> Any:
+        """Return the condition that a column has one of the few values that a query gives."""
+        return column.in_(values)
 
     def _is_key(self) -> list[Any]:
         return [self._c.id == parameter("p_id"), self._c.user_id == parameter("p_user_id")]
