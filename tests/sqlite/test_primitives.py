@@ -12,6 +12,8 @@ import pytest
 
 from buddy.memory.storage.record import EVERYBODY, Key, Kind, Record, Scope, Write, new_stamp
 from buddy.memory.storage.run import run
+from buddy.memory.v2.db.schema import MemoryRow
+from buddy.memory.v2.db.sqlite import SqliteMemoryDb
 from buddy_memory_sqlite.client import open_engine
 from buddy_memory_sqlite.store import SqliteStore
 
@@ -148,3 +150,11 @@ def test_a_burst_of_threads_is_not_refused(store: SqliteStore) -> None:
     with ThreadPoolExecutor(200) as pool:
         assert all(pool.map(act, range(200)))
     assert run(store.count(M, EVERYBODY)) == 200
+
+
+def test_a_page_may_be_as_large_as_a_limit_can_be(tmp_path: Path) -> None:
+    """The largest limit that is taken gives a page of all rows, and no next one."""
+    with SqliteMemoryDb(db_file=tmp_path / "b.db") as db:
+        db.upsert_memory(MemoryRow({}, "a", "ann"))
+        page = db.page_memories(limit=2**63 - 1)
+        assert ([row.id for row in page.rows], page.next) == (["a"], None)

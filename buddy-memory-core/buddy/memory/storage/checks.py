@@ -13,6 +13,9 @@ from buddy.memory.storage.record import EVERYBODY, STAMP_BITS, Draft, Record, Sc
 from buddy.memory.storage.users import NOBODY
 
 _MAX_INT = 2**63 - 1
+_MAX_PAGE = 10**9
+"""No page holds more rows; one more than asked for has to be a number that every backend takes."""
+
 _LAST_UPDATE = datetime.max.replace(tzinfo=timezone.utc) - timedelta(days=1)
 """An update moves the time of the last write forward (rule R2), for which there has to be room."""
 
@@ -153,7 +156,7 @@ def check_page_limit(limit: Any) -> int:
     """Return how many rows a page has: an int >= 1."""
     if _check_count(limit, "limit") == 0:
         raise ConfigError("the limit of a page must be at least 1")
-    return int(limit)
+    return min(int(limit), _MAX_PAGE)
 
 
 def check_sort(sort: Any) -> bool:
