@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from google.cloud import firestore
 
-from buddy.memory.storage.clients import PerLoop
+from buddy.memory.storage.client_cache import PerLoop
 from buddy.memory.storage.single_flight import SingleFlight
 from buddy_memory_firestore.client import MAX_AT_ONCE, Connection
 

@@ -10,7 +10,7 @@ from google.cloud import firestore
 
 from buddy.memory.errors import ConfigError
 from buddy.memory.options import construct
-from buddy.memory.storage.settings import Settings
+from buddy.memory.storage.database_base import StoreBackedDatabase
 from buddy_memory_firestore.async_client import AsyncConnection
 from buddy_memory_firestore.client import Connection
 from buddy_memory_firestore.names import check_collection
@@ -25,7 +25,7 @@ TIMEOUT = 15.0
 """Seconds that a request may take, retries included, unless told otherwise."""
 
 
-class FirestoreConstructor(Settings):
+class FirestoreConstructor(StoreBackedDatabase):
     """Memories in Firestore, in native mode.
 
     ``collection_name`` names the collection of memories; summaries are kept in

@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 from google.cloud import firestore
 
 from buddy.memory.errors import UnavailableError
-from buddy.memory.storage.clients import PerProcess
-from buddy.memory.storage.run import run
+from buddy.memory.storage.client_cache import PerProcess
+from buddy.memory.storage.sync_runner import run
 from buddy_memory_firestore.client import MAX_AT_ONCE, Connection
 from buddy_memory_firestore.errors import NAME
 

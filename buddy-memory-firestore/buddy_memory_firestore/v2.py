@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from google.cloud import firestore
 
-from buddy.memory.v2.db.stored import AsyncStoredMemoryDb, StoredMemoryDb
+from buddy.memory.v2.db.store_backed import AsyncStoreBackedMemoryDb, StoreBackedMemoryDb
 from buddy_memory_firestore.constructor import TIMEOUT, FirestoreConstructor
 
 __all__ = ["AsyncFirestoreMemoryDb", "FirestoreMemoryDb"]
 
 
-class FirestoreMemoryDb(FirestoreConstructor, StoredMemoryDb):
+class FirestoreMemoryDb(FirestoreConstructor, StoreBackedMemoryDb):
     """Version 2 on Firestore; the arguments are those of FirestoreConstructor."""
 
     def __init__(
@@ -33,7 +33,7 @@ class FirestoreMemoryDb(FirestoreConstructor, StoredMemoryDb):
         )
 
 
-class AsyncFirestoreMemoryDb(FirestoreConstructor, AsyncStoredMemoryDb):
+class AsyncFirestoreMemoryDb(FirestoreConstructor, AsyncStoreBackedMemoryDb):
     """FirestoreMemoryDb for asyncio; ``client`` is an AsyncClient."""
 
     def __init__(

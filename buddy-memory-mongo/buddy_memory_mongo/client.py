@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from pymongo import AsyncMongoClient, MongoClient, timeout
 
-from buddy.memory.storage.clients import PerLoop, PerProcess, share
+from buddy.memory.storage.client_cache import PerLoop, PerProcess, share
 from buddy.memory.storage.single_flight import SingleFlight
 from buddy_memory_mongo.url import Target
 

@@ -6,14 +6,14 @@ from typing import Any
 
 from pymongo import AsyncMongoClient, MongoClient
 
-from buddy.memory.storage.settings import Settings
+from buddy.memory.storage.database_base import StoreBackedDatabase
 from buddy_memory_mongo.client import AsyncDriver, Driver, SyncDriver
 from buddy_memory_mongo.database import Database
 from buddy_memory_mongo.store import MongoStore
 from buddy_memory_mongo.url import TIMEOUT, Target, check_client, check_names, check_timeout
 
 
-class _MongoSettings(Settings):
+class _MongoSettings(StoreBackedDatabase):
     def _open(
         self,
         driver: type[Driver],

@@ -1,14 +1,14 @@
 """The classes of version 2."""
 
-from buddy.memory.v2.db.stored import AsyncStoredMemoryDb, StoredMemoryDb
+from buddy.memory.v2.db.store_backed import AsyncStoreBackedMemoryDb, StoreBackedMemoryDb
 from buddy_memory_mongo.constructor import AsyncMongoConstructor, MongoConstructor
 
 __all__ = ["AsyncMongoMemoryDb", "MongoMemoryDb"]
 
 
-class MongoMemoryDb(MongoConstructor, StoredMemoryDb):
+class MongoMemoryDb(MongoConstructor, StoreBackedMemoryDb):
     """Version 2 on MongoDB; the arguments are those of MongoConstructor."""
 
 
-class AsyncMongoMemoryDb(AsyncMongoConstructor, AsyncStoredMemoryDb):
+class AsyncMongoMemoryDb(AsyncMongoConstructor, AsyncStoreBackedMemoryDb):
     """Version 2 on MongoDB for asyncio; the arguments are those of AsyncMongoConstructor."""

@@ -15,7 +15,7 @@ from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.util import greenlet_spawn
 
 from buddy.memory.errors import ConfigError
-from buddy.memory.storage.clients import PerLoop, share
+from buddy.memory.storage.client_cache import PerLoop, share
 from buddy.memory.storage.sql import AsyncConnector, Connector, SyncConnector
 from buddy.memory.storage.sql.engine_cache import acquire, protect_from_fork
 from buddy_memory_postgres.liveness import watch

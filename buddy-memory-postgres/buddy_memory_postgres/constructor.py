@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 import sqlalchemy as sa
 
 from buddy.memory.errors import ConfigError
-from buddy.memory.storage.settings import Settings
+from buddy.memory.storage.database_base import StoreBackedDatabase
 from buddy.memory.storage.sql.tables import check_name
 from buddy_memory_postgres.client import POOL_SIZE, open_async, open_sync
 from buddy_memory_postgres.schema import MAX_NAME_BYTES
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
 
 
-class PostgresConstructor(Settings):
+class PostgresConstructor(StoreBackedDatabase):
     """Memories in PostgreSQL, reached by ``db_engine`` or ``db_url``, whichever is given first.
 
     ``table_name`` names the table of memories in ``schema`` (None: the connection's default one);

@@ -17,7 +17,7 @@ from redis.connection import URL_QUERY_ARGUMENT_PARSERS
 from redis.retry import Retry
 
 from buddy.memory.errors import ConfigError
-from buddy.memory.storage.clients import PerLoop, PerProcess
+from buddy.memory.storage.client_cache import PerLoop, PerProcess
 from buddy_memory_redis.cluster import Cluster
 from buddy_memory_redis.connections import IN_FLIGHT, Connections, TaskGate, ThreadGate
 from buddy_memory_redis.transport import Clients, Command

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from buddy.memory.errors import ConfigError
-from buddy.memory.storage.settings import Settings
+from buddy.memory.storage.database_base import StoreBackedDatabase
 from buddy_memory_redis.client import open_clients
 from buddy_memory_redis.schema import MAX_SHARDS
 from buddy_memory_redis.store import RedisStore
@@ -16,7 +16,7 @@ MAX_EXPIRE = 10_000_000_000
 """Seconds (some 300 years) that ``expire`` may be at most."""
 
 
-class RedisConstructor(Settings):
+class RedisConstructor(StoreBackedDatabase):
     """Memories in Redis or Valkey: by ``client``, ``db_url``, or ``host``, ``port`` and the rest.
 
     ``prefix`` names the store. ``expire`` is the number of seconds after which a row that is not

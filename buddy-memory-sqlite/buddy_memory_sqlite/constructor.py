@@ -7,13 +7,13 @@ from typing import ClassVar
 
 import sqlalchemy as sa
 
-from buddy.memory.storage.settings import Settings
+from buddy.memory.storage.database_base import StoreBackedDatabase
 from buddy_memory_sqlite.client import open_engine
 from buddy_memory_sqlite.schema import check_table_name
 from buddy_memory_sqlite.store import SqliteStore
 
 
-class SqliteConstructor(Settings):
+class SqliteConstructor(StoreBackedDatabase):
     """Memories in SQLite: ``db_engine``, ``db_url`` or ``db_file``, whichever is given first,
     otherwise a fresh database in memory.
 

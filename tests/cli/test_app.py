@@ -23,7 +23,7 @@ from buddy.memory.errors import (
     UnavailableError,
 )
 from buddy.memory.v2.db.base import MemoryDb
-from buddy.memory.v2.db.stored import StoredMemoryDb
+from buddy.memory.v2.db.store_backed import StoreBackedMemoryDb
 from tests.cli.conftest import Run
 
 SECRET = "hunter2"  # noqa: S105  (that it never shows is what is tested)
@@ -89,7 +89,7 @@ def test_no_password_is_shown(run: Run, command: str) -> None:
         assert SECRET not in ran.out + ran.err
 
 
-class Talkative(StoredMemoryDb):
+class Talkative(StoreBackedMemoryDb):
     """A plugin whose author did not think of passwords."""
 
     def __init__(self) -> None:

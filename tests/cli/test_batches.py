@@ -16,7 +16,7 @@ from buddy.memory.storage.inmemory import InMemoryStore
 from buddy.memory.transfer import copy
 from buddy.memory.transfer.batches import BATCH, ahead, batches
 from buddy.memory.v2.db.schema import MemoryRow
-from buddy.memory.v2.db.stored import StoredMemoryDb
+from buddy.memory.v2.db.store_backed import StoreBackedMemoryDb
 
 PATIENCE = 30
 """Seconds after which a wait has failed."""
@@ -99,7 +99,7 @@ def test_a_copy_reads_ahead(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> N
         assert not so_far.rows or read_two.wait(PATIENCE)
 
     with (
-        StoredMemoryDb(InMemoryStore()) as source,
+        StoreBackedMemoryDb(InMemoryStore()) as source,
         open_memory_db(f"sqlite:///{tmp_path}/new.db") as new,
     ):
         source.upsert_memories(MemoryRow({"memory": "x"}) for _ in range(2 * BATCH))

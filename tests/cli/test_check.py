@@ -15,7 +15,7 @@ from redis import Redis
 
 from buddy.memory import open_memory_db
 from buddy.memory.cli import exit_codes, installation
-from buddy.memory.storage.stored import StoredContract
+from buddy.memory.storage.sync_database import StoreBackedContract
 from buddy.memory.v2.db.base import MemoryDb
 from tests.cli.conftest import Run
 
@@ -234,6 +234,6 @@ RISKS: dict[str, tuple[str, dict[str, str], str]] = {
 def test_what_settings_mean(url: str, info: dict[str, str], wanted: str) -> None:
     """Each setting that may lose what was acknowledged is one clause; sound ones are none."""
     with open_memory_db(url) as db:
-        assert isinstance(db, StoredContract)
+        assert isinstance(db, StoreBackedContract)
         found = db.durability_warnings(info)
     assert [wanted in risk for risk in found] == ([True] if wanted else [])

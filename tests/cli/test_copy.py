@@ -18,7 +18,7 @@ from buddy.memory.storage.record import Record, Write
 from buddy.memory.transfer import copy
 from buddy.memory.v2.db.base import MemoryDb
 from buddy.memory.v2.db.schema import MemoryRow, SummaryRow
-from buddy.memory.v2.db.stored import StoredMemoryDb
+from buddy.memory.v2.db.store_backed import StoreBackedMemoryDb
 from tests.cli.conftest import Run, everything
 from tests.core.test_contract import Eight
 
@@ -47,7 +47,7 @@ def test_a_copy_of_the_first_half_continues(
 ) -> None:
     """What an interrupted copy left is skipped; also when rows in its middle are missing."""
     with open_memory_db(other_url) as other:
-        assert isinstance(other, StoredMemoryDb)
+        assert isinstance(other, StoreBackedMemoryDb)
         rows = db.read_memories(sort="asc")
         other.restore_memories([rows[0], rows[2]])
     ran = run("copy", url, other_url, "--json")
@@ -167,7 +167,7 @@ class Fault(InMemoryStore):
 
 
 def _source(rows: int) -> MemoryDb:
-    db = StoredMemoryDb(InMemoryStore())
+    db = StoreBackedMemoryDb(InMemoryStore())
     db.upsert_memories(MemoryRow({"n": n}, str(n), "ann") for n in range(rows))
     return db
 
@@ -175,7 +175,7 @@ def _source(rows: int) -> MemoryDb:
 def test_a_connection_that_is_lost() -> None:
     """The error comes out, what was acknowledged stays, and the next copy brings the rest."""
     source, store = _source(2_500), Fault(1_000, UnavailableError("x", "gone"))
-    destination = StoredMemoryDb(store)
+    destination = StoreBackedMemoryDb(store)
     with pytest.raises(UnavailableError):
         copy(source, destination)
     assert destination.count_memories() == 1_000
@@ -194,7 +194,7 @@ def test_a_row_that_the_destination_cannot_store() -> None:
                 raise TooLargeError(2_000_000, 1_000_000)
             return await super().put_many(writes)
 
-    result = copy(_source(10), StoredMemoryDb(Small()))
+    result = copy(_source(10), StoreBackedMemoryDb(Small()))
     assert (result.new, result.refused, result.complete) == (9, 1, False)
     assert result.refused_rows[0]["id"] == "3"
     assert "2,000,000 bytes" in result.refused_rows[0]["reason"]
@@ -208,7 +208,7 @@ def test_a_destination_that_does_not_keep_what_it_took() -> None:
             await super().put_many(writes[:-1])
             return [write.record for write in writes]
 
-    result = copy(_source(10), StoredMemoryDb(Forgetful()))
+    result = copy(_source(10), StoreBackedMemoryDb(Forgetful()))
     assert result.complete is False
     assert result.mismatches == [{"user_id": "ann", "differs": "rows", "expected": 10, "found": 9}]
 
@@ -227,7 +227,7 @@ def test_a_destination_that_changes_what_it_took(differs: str) -> None:
             await super().put_many([first._replace(record=record), *others])
             return [write.record for write in writes]
 
-    result = copy(_source(10), StoredMemoryDb(Changing()))
+    result = copy(_source(10), StoreBackedMemoryDb(Changing()))
     assert result.complete is False
     assert result.mismatches == [
         {"user_id": "ann", "differs": differs, "expected": 10, "found": 10}
@@ -239,7 +239,7 @@ def test_to_a_plugin_of_eight_methods() -> None:
     source = _source(10)
     plugin = Eight()
     assert copy(source, plugin).new == 10
-    back = StoredMemoryDb(InMemoryStore())
+    back = StoreBackedMemoryDb(InMemoryStore())
     assert copy(plugin, back).complete
     assert back.read_memories() == source.read_memories()
 
@@ -256,7 +256,7 @@ def test_summaries_need_a_place() -> None:
 def test_versions_are_restored_only_for_new_rows(db: MemoryDb, other_url: str) -> None:
     """A row that is there already counts on from its own version."""
     with open_memory_db(other_url) as other:
-        assert isinstance(other, StoredMemoryDb)
+        assert isinstance(other, StoreBackedMemoryDb)
         other.upsert_memory(MemoryRow({}, "m0", "ann"))
         row = db.read_memory("m0")
         assert row is not None

@@ -17,7 +17,7 @@ from buddy.memory.storage.record import Kind, Record, Scope, Write
 from buddy.memory.storage.sql import SqlStore
 from buddy.memory.v2.db.base import MemoryDb
 from buddy.memory.v2.db.schema import MemoryRow
-from buddy.memory.v2.db.stored import StoredMemoryDb
+from buddy.memory.v2.db.store_backed import StoreBackedMemoryDb
 from tests.cli.conftest import Run, everything
 
 LEGACY = Path(__file__).parents[1] / "fixtures" / "legacy"
@@ -196,7 +196,7 @@ class LeakyStore(InMemoryStore):
         return deleted
 
 
-class Leaky(StoredMemoryDb):
+class Leaky(StoreBackedMemoryDb):
     """A database on such a store."""
 
     def __init__(self) -> None:

@@ -15,12 +15,12 @@ from buddy.memory import open_memory_db
 from buddy.memory.cli import exit_codes
 from buddy.memory.storage.inmemory import InMemoryStore
 from buddy.memory.storage.record import EVERYBODY, Kind, Record
-from buddy.memory.storage.stored import StoredContract
+from buddy.memory.storage.sync_database import StoreBackedContract
 from buddy.memory.storage.users import NOBODY
 from buddy.memory.transfer import copy, export_file, import_file
 from buddy.memory.v2.db.base import MemoryDb
 from buddy.memory.v2.db.schema import MemoryRow, SummaryRow
-from buddy.memory.v2.db.stored import StoredMemoryDb
+from buddy.memory.v2.db.store_backed import StoreBackedMemoryDb
 from tests.cli.conftest import Run, everything
 
 V1 = Path(__file__).with_name("export_v1.jsonl")
@@ -89,7 +89,7 @@ def test_a_second_copy_compares_by_user_and_id(
 
 def _records(url: str) -> list[Any]:
     with open_memory_db(url) as db:
-        assert isinstance(db, StoredContract)
+        assert isinstance(db, StoreBackedContract)
         found = [record for kind in Kind for record in db.iter_records(kind, EVERYBODY)]
     return [record._replace(stamp=None, position=None) for record in found]
 
@@ -106,7 +106,7 @@ def test_ends_and_vectors(run: Run, url: str, there: str, tmp_path: Path) -> Non
         )
     ]
     with open_memory_db(url) as db:
-        assert isinstance(db, StoredContract)
+        assert isinstance(db, StoreBackedContract)
         db.restore_records(rows)
         db.restore_records([rows[0]._replace(kind=Kind.SUMMARY, payload={"summary": "s"})])
     wanted = [*rows, rows[0]._replace(kind=Kind.SUMMARY, payload={"summary": "s"})]
@@ -122,7 +122,7 @@ def test_ends_and_vectors(run: Run, url: str, there: str, tmp_path: Path) -> Non
 def test_overwriting_brings_end_and_vector(url: str) -> None:
     """A row that is replaced has the end and the vector of the source."""
     now = datetime(2026, 1, 31, tzinfo=timezone.utc)
-    source, other = StoredMemoryDb(InMemoryStore()), StoredMemoryDb(InMemoryStore())
+    source, other = StoreBackedMemoryDb(InMemoryStore()), StoreBackedMemoryDb(InMemoryStore())
     row = Record(Kind.MEMORY, "ann", "x", {"memory": "m"}, now, now, 1, ENDS, b"v")
     source.restore_records([row])
     other.upsert_memory(MemoryRow({"memory": "theirs"}, "x", "ann"))
@@ -144,10 +144,10 @@ def test_a_destination_that_loses_ends_or_vectors(lost: str) -> None:
             )
             return [write.record for write in writes]
 
-    source = StoredMemoryDb(InMemoryStore())
+    source = StoreBackedMemoryDb(InMemoryStore())
     now = datetime(2026, 1, 31, tzinfo=timezone.utc)
     source.restore_records([Record(Kind.MEMORY, "ann", "x", {}, now, now, 1, ENDS, b"v")])
-    result = copy(source, StoredMemoryDb(Losing()))
+    result = copy(source, StoreBackedMemoryDb(Losing()))
     assert result.mismatches == [{"user_id": "ann", "differs": lost, "expected": 1, "found": 1}]
 
 
@@ -161,9 +161,9 @@ def test_a_destination_that_gives_every_row_an_end() -> None:
                 [write._replace(record=write.record._replace(expires_at=ends)) for write in writes]
             )
 
-    source = StoredMemoryDb(InMemoryStore())
+    source = StoreBackedMemoryDb(InMemoryStore())
     source.upsert_memories(MemoryRow({}, str(n), "ann") for n in range(3))
-    assert copy(source, StoredMemoryDb(Expiring())).complete
+    assert copy(source, StoreBackedMemoryDb(Expiring())).complete
 
 
 # --- files
@@ -216,7 +216,7 @@ def test_a_row_that_stands_twice(
 
 def test_one_id_of_a_memory_and_a_summary(tmp_path: Path) -> None:
     """A memory and a summary with the same user and id are two rows."""
-    db, other = StoredMemoryDb(InMemoryStore()), StoredMemoryDb(InMemoryStore())
+    db, other = StoreBackedMemoryDb(InMemoryStore()), StoreBackedMemoryDb(InMemoryStore())
     memory = db.upsert_memory(MemoryRow({"memory": "m"}, "x", "ann"))
     db.upsert_summary(SummaryRow({"summary": "s"}, "x", "ann"))
     export_file(db, str(tmp_path / "x.jsonl"))

@@ -12,7 +12,7 @@ from buddy.memory import open_memory_db
 from buddy.memory.cli import row_output
 from buddy.memory.cli.output import emit_each, listing
 from buddy.memory.cli.wide import PAGE
-from buddy.memory.storage.contract import PAGE_SIZE
+from buddy.memory.storage.memory_methods import PAGE_SIZE
 from buddy.memory.storage.sql import SqlStore
 from buddy.memory.v2.db.schema import MemoryRow
 from tests.cli.conftest import Run

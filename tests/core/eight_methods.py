@@ -8,7 +8,10 @@ from threading import RLock
 from buddy.memory.errors import AmbiguousIdError, ConflictError
 from buddy.memory.rows import RowLike, StoredMemoryRow
 from buddy.memory.storage import clock
-from buddy.memory.storage.checks import (
+from buddy.memory.storage.record import Key, Record, merge
+from buddy.memory.storage.row_mapping import V2_MEMORY
+from buddy.memory.storage.users import Nobody
+from buddy.memory.storage.validation import (
     check_id,
     check_limit,
     check_scope,
@@ -17,9 +20,6 @@ from buddy.memory.storage.checks import (
     check_version,
     prepare,
 )
-from buddy.memory.storage.record import Key, Record, merge
-from buddy.memory.storage.row_mapping import V2_MEMORY
-from buddy.memory.storage.users import Nobody
 from buddy.memory.v2.db.base import AsyncMemoryDb, MemoryDb
 
 TABLES: dict[str, dict[Key, Record]] = {}

@@ -15,7 +15,7 @@ from buddy.memory.storage.cursors import Listing
 from buddy.memory.storage.inmemory import InMemoryStore
 from buddy.memory.storage.record import EVERYBODY, Kind, Scope
 from buddy.memory.v2.db.schema import MemoryRow
-from buddy.memory.v2.db.stored import StoredMemoryDb
+from buddy.memory.v2.db.store_backed import StoreBackedMemoryDb
 
 LISTING = Listing(Kind.MEMORY, Scope.of_user("ann"), True, "g1")
 OTHERS = {
@@ -111,7 +111,7 @@ def test_a_generation_is_asked_for_once_a_page_needs_it() -> None:
             return "g"
 
     store = Counts()
-    db = StoredMemoryDb(store)
+    db = StoreBackedMemoryDb(store)
     db.upsert_memories(MemoryRow({}, f"{n}", "ann") for n in range(3))
     assert db.page_memories("ann", limit=3).next is None
     assert store.asked == 0
@@ -135,7 +135,7 @@ def test_a_store_that_was_made_anew() -> None:
         async def generation(self, kind: Kind) -> str:
             return str(self.number)
 
-    db = StoredMemoryDb(BeginsAnew())
+    db = StoreBackedMemoryDb(BeginsAnew())
     db.upsert_memories(MemoryRow({}, f"{n}", "ann") for n in range(3))
     cursor = db.page_memories(limit=1).next
     assert len(db.page_memories(limit=9, after=cursor).rows) == 2

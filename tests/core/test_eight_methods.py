@@ -9,7 +9,7 @@ import pytest
 
 from buddy.memory.errors import UnsupportedError
 from buddy.memory.storage.users import NOBODY
-from buddy.memory.testing import CHECKS, Check, NotVerified, Subject
+from buddy.memory.testing import CHECKS, BackendUnderTest, Check, NotVerified
 from buddy.memory.v2.db.schema import MemoryRow
 from buddy.memory.v2.db.threaded import ThreadedMemoryDb
 from tests.core.eight_methods import (
@@ -46,7 +46,7 @@ def _threaded(name: str) -> ThreadedMemoryDb:
 def test_a_rule(check: Check, cls: Any) -> None:
     """A check passes, or is about what eight methods cannot have."""
     name = f"eight {next(_numbers)}"
-    subject = Subject(
+    subject = BackendUnderTest(
         open=lambda: cls(name), order_without_clocks=True, order_across_users=True, waits=False
     )
     try:
@@ -69,7 +69,7 @@ def test_what_need_not_be_taken_is_not_supported() -> None:
         if check.rule == "R13" and check.id.endswith("-memory"):
             name = f"least {next(_numbers)}"
             with pytest.raises(UnsupportedError):
-                check.run(Subject(open=lambda name=name: LeastMemoryDb(name)))
+                check.run(BackendUnderTest(open=lambda name=name: LeastMemoryDb(name)))
             states.add(check.id)
     assert states
 

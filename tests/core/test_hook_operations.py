@@ -15,7 +15,7 @@ from buddy.memory.storage.inmemory import InMemoryStore
 from buddy.memory.storage.record import EVERYBODY, Kind, Scope
 from buddy.memory.storage.users import NOBODY
 from buddy.memory.v2.db.schema import MemoryRow, SummaryRow
-from buddy.memory.v2.db.stored import AsyncStoredMemoryDb, StoredMemoryDb
+from buddy.memory.v2.db.store_backed import AsyncStoreBackedMemoryDb, StoreBackedMemoryDb
 
 ANN, NO_USER, UNDER_A = Scope.of_user("ann"), Scope.of_user(None), Scope.of_prefix("a")
 
@@ -36,7 +36,7 @@ def seen() -> Generator[list[Operation]]:
     plugins.unregister(plugin)
 
 
-Call = Callable[[StoredMemoryDb], Any]
+Call = Callable[[StoreBackedMemoryDb], Any]
 SCOPES: dict[str, tuple[Call, Scope | None]] = {
     "read all": (lambda db: db.read_memories(), EVERYBODY),
     "read a user": (lambda db: db.read_memories("ann"), ANN),
@@ -67,13 +67,13 @@ SCOPES: dict[str, tuple[Call, Scope | None]] = {
 def test_whose_rows_an_operation_is_about(case: str, seen: list[Operation]) -> None:
     """Everybody, nobody, a user, a prefix and "not named" are told apart."""
     call, scope = SCOPES[case]
-    call(StoredMemoryDb(InMemoryStore()))
+    call(StoreBackedMemoryDb(InMemoryStore()))
     assert seen[0].scope == scope
 
 
 def test_which_rows_a_call_names(seen: list[Operation]) -> None:
     """Rows that a call names are pairs of user and id, in bulk too; ids alone are only ids."""
-    db = StoredMemoryDb(InMemoryStore())
+    db = StoreBackedMemoryDb(InMemoryStore())
     db.upsert_memories([MemoryRow({}, "a", "ann"), MemoryRow({}, "b"), MemoryRow({}, "a", "bob")])
     db.read_memories_by_id(["b", "x"], user_id=NOBODY)
     db.delete_memories(["a"], user_id="bob")
@@ -89,7 +89,7 @@ def test_which_rows_a_call_names(seen: list[Operation]) -> None:
 
 def test_which_rows_a_call_found(seen: list[Operation]) -> None:
     """A page and a lookup by ids alone name at their end what they returned."""
-    db = StoredMemoryDb(InMemoryStore())
+    db = StoreBackedMemoryDb(InMemoryStore())
     db.upsert_memories([MemoryRow({}, "a", "ann"), MemoryRow({}, "b"), MemoryRow({}, "c", "bob")])
     db.read_memories(limit=2)
     db.delete_memories(["c", "x", "a"])
@@ -106,7 +106,7 @@ def test_which_rows_a_call_found(seen: list[Operation]) -> None:
 
 def test_both_kinds(seen: list[Operation]) -> None:
     """Calls that are about both kinds are observed once for each."""
-    db = AsyncStoredMemoryDb(InMemoryStore())
+    db = AsyncStoreBackedMemoryDb(InMemoryStore())
     asyncio.run(db.upsert_summary(SummaryRow({}, "s", "ann")))
     asyncio.run(db.delete_user("ann"))
     assert [(o.name, o.kind, o.rows) for o in seen] == [
@@ -114,4 +114,4 @@ def test_both_kinds(seen: list[Operation]) -> None:
         ("delete_all", Kind.MEMORY, 0),
         ("delete_all", Kind.SUMMARY, 1),
     ]
-    assert {operation.backend for operation in seen} == {"AsyncStoredMemoryDb"}
+    assert {operation.backend for operation in seen} == {"AsyncStoreBackedMemoryDb"}

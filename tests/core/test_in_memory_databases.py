@@ -15,8 +15,8 @@ from buddy.memory.db.inmemory import InMemoryDb as InMemoryDbV1
 from buddy.memory.errors import ConfigError
 from buddy.memory.row import MemoryRow as MemoryRowV1
 from buddy.memory.storage import inmemory_url
-from buddy.memory.testing import Subject
-from buddy.memory.testing.pytest_face import Conformance
+from buddy.memory.testing import BackendUnderTest
+from buddy.memory.testing.pytest_suite import Conformance
 from buddy.memory.v2.db.base import AsyncMemoryDb, MemoryDb
 from buddy.memory.v2.db.inmemory import AsyncInMemoryDb, InMemoryDb
 from buddy.memory.v2.db.schema import MemoryRow
@@ -95,7 +95,7 @@ class TestNamed(Conformance):
     @pytest.fixture(params=[InMemoryDbV1, InMemoryDb, AsyncInMemoryDb, _threaded])
     def subject(self, request: pytest.FixtureRequest) -> Any:
         cls, before = request.param, dict(inmemory_url._named)
-        yield Subject(
+        yield BackendUnderTest(
             open=lambda: cls("memory://notes"),
             neighbour=lambda: cls("memory://notes2"),
             order_without_clocks=True,

@@ -14,7 +14,7 @@ sys.path.insert(0, sys.argv[1])
 from buddy.memory import open_memory_db
 from buddy.memory.errors import BackendLoadError
 try:
-    print(type(open_memory_db("sqlite")._policy.store).__name__)
+    print(type(open_memory_db("sqlite")._rules.store).__name__)
 except BackendLoadError as error:
     print(error)
 """

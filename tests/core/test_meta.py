@@ -13,7 +13,7 @@ import pytest
 
 import buddy.agent
 import buddy.memory
-from buddy.memory.first_party import FIRST_PARTY
+from buddy.memory.known_backends import FIRST_PARTY
 from buddy.memory.testing import CHECKS
 from buddy.memory.testing.rules.titles import RULES
 

@@ -12,11 +12,11 @@ import pytest
 from buddy.memory import open_async_memory_db, open_memory_db, plugins
 from buddy.memory.errors import ConfigError, InvalidMemoryError
 from buddy.memory.hookspecs import hookimpl
-from buddy.memory.storage.hooked import HookedStore
+from buddy.memory.storage.hooked_store import HookedStore
 from buddy.memory.storage.inmemory import InMemoryStore
 from buddy.memory.storage.store import Store
 from buddy.memory.v2.db.schema import MemoryRow
-from buddy.memory.v2.db.stored import AsyncStoredMemoryDb, StoredMemoryDb
+from buddy.memory.v2.db.store_backed import AsyncStoreBackedMemoryDb, StoreBackedMemoryDb
 from tests.core.eight_methods import EightMethodMemoryDb
 from tests.core.sample_plugins import Observes, Wraps, registered
 
@@ -27,20 +27,20 @@ def test_without_plugins_a_store_is_not_wrapped() -> None:
     """Without a plugin nothing stands between the rules and the store."""
     store = InMemoryStore()
     assert plugins.active() is None
-    assert StoredMemoryDb(store)._policy.store is store
+    assert StoreBackedMemoryDb(store)._rules.store is store
 
 
 def test_operations_are_observed_with_their_errors() -> None:
     """An observer sees every operation with its rows, and its error when it fails."""
     observer = Observes()
     with registered(observer):
-        db = StoredMemoryDb(InMemoryStore())
+        db = StoreBackedMemoryDb(InMemoryStore())
         db.upsert_memories([MemoryRow({}, "a", "ann"), MemoryRow({}, "b", "ann")])
         db.read_memories("ann")
         db.delete_user("ann")
         with pytest.raises(Exception, match="version"):
             db.upsert_memory(MemoryRow({}, "a"), if_version=3)
-        asyncio.run(AsyncStoredMemoryDb(InMemoryStore()).count_memories())
+        asyncio.run(AsyncStoreBackedMemoryDb(InMemoryStore()).count_memories())
     assert observer.seen == [
         ("put_many", 2),
         ("page", 2),

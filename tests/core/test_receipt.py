@@ -16,7 +16,7 @@ from buddy.memory.storage.inmemory import InMemoryStore
 from buddy.memory.storage.record import Corrupt, Kind, Record, Scope, Write
 from buddy.memory.storage.users import NOBODY
 from buddy.memory.v2.db.schema import MemoryRow, SummaryRow
-from buddy.memory.v2.db.stored import AsyncStoredMemoryDb, StoredMemoryDb
+from buddy.memory.v2.db.store_backed import AsyncStoreBackedMemoryDb, StoreBackedMemoryDb
 
 
 class Fails(InMemoryStore):
@@ -61,8 +61,8 @@ class Stops(InMemoryStore):
         return await super().count(kind, scope)
 
 
-def _filled(store: InMemoryStore) -> StoredMemoryDb:
-    db = StoredMemoryDb(store, {"table_name": "notes", "password": "hunter2"})
+def _filled(store: InMemoryStore) -> StoreBackedMemoryDb:
+    db = StoreBackedMemoryDb(store, {"table_name": "notes", "password": "hunter2"})
     db.upsert_memories([MemoryRow({"text": "s3cret"}, id, "ann") for id in "ab"])
     db.upsert_summary(SummaryRow({}, "s", "ann"))
     return db
@@ -168,11 +168,11 @@ def test_rows_of_older_software(deletes: bool) -> None:
 def test_what_a_receipt_shows() -> None:
     """A receipt names user, store, time and counts as JSON, and no payload."""
     db = _filled(InMemoryStore())
-    receipt = asyncio.run(AsyncStoredMemoryDb(db._policy.store, {"a": 1}).forget_user("ann"))
+    receipt = asyncio.run(AsyncStoreBackedMemoryDb(db._rules.store, {"a": 1}).forget_user("ann"))
     shown: dict[str, Any] = json.loads(json.dumps(receipt.to_dict()))
     assert shown == {
         "user_id": "ann",
-        "store": "name=AsyncStoredMemoryDb a=1",
+        "store": "name=AsyncStoreBackedMemoryDb a=1",
         "erased_at": receipt.erased_at.isoformat(),
         "memories_erased": 2,
         "summaries_erased": 1,

@@ -13,8 +13,8 @@ import pytest
 
 from buddy.memory import open_async_memory_db, open_memory_db
 from buddy.memory.db.base import MemoryDb as MemoryDbV1
-from buddy.memory.db.stored import StoredMemoryDb as StoredMemoryDbV1
-from buddy.memory.discovery import Claim, scan
+from buddy.memory.db.store_backed import StoreBackedMemoryDb as StoredMemoryDbV1
+from buddy.memory.entry_points import Claim, scan
 from buddy.memory.errors import (
     AmbiguousBackendError,
     BackendLoadError,
@@ -24,11 +24,11 @@ from buddy.memory.errors import (
 from buddy.memory.registry import Registry
 from buddy.memory.storage.inmemory import InMemoryStore
 from buddy.memory.v2.db.base import AsyncMemoryDb, MemoryDb
-from buddy.memory.v2.db.stored import StoredMemoryDb
+from buddy.memory.v2.db.store_backed import StoreBackedMemoryDb
 from buddy.memory.v2.db.threaded import ThreadedMemoryDb
 
 
-class Registered(StoredMemoryDb):
+class Registered(StoreBackedMemoryDb):
     def __init__(self, size: int = 1) -> None:
         super().__init__(InMemoryStore(), {"size": size})
         self.size = size
@@ -55,8 +55,8 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 GOOD = """
 from buddy.memory.storage.inmemory import InMemoryStore
-from buddy.memory.v2.db.stored import StoredMemoryDb
-class Db(StoredMemoryDb):
+from buddy.memory.v2.db.store_backed import StoreBackedMemoryDb
+class Db(StoreBackedMemoryDb):
     def __init__(self):
         super().__init__(InMemoryStore())
 """

@@ -13,9 +13,9 @@ from buddy.memory.errors import CorruptMemoryError, InvalidMemoryError
 from buddy.memory.hookspecs import hookimpl
 from buddy.memory.storage.inmemory import InMemoryStore
 from buddy.memory.storage.record import Record
-from buddy.memory.testing import CHECKS, Subject, run_checks
+from buddy.memory.testing import CHECKS, BackendUnderTest, run_checks
 from buddy.memory.v2.db.schema import MemoryRow, SummaryRow
-from buddy.memory.v2.db.stored import AsyncStoredMemoryDb, StoredMemoryDb
+from buddy.memory.v2.db.store_backed import AsyncStoreBackedMemoryDb, StoreBackedMemoryDb
 from tests.core.sample_plugins import Observes, Wraps, registered
 
 
@@ -40,11 +40,11 @@ def test_payloads_are_transformed_on_the_way_in_and_back(tmp_path: Path) -> None
 def test_every_rule_holds_behind_a_transform() -> None:
     """A database whose payloads are transformed keeps every rule, sync and async."""
     with registered(Wraps("outer"), Wraps("inner"), Observes()):
-        for cls in (StoredMemoryDb, AsyncStoredMemoryDb):
+        for cls in (StoreBackedMemoryDb, AsyncStoreBackedMemoryDb):
 
-            def subject(cls: Any = cls) -> Subject:
+            def subject(cls: Any = cls) -> BackendUnderTest:
                 store = InMemoryStore()
-                return Subject(open=lambda: cls(store), waits=False)
+                return BackendUnderTest(open=lambda: cls(store), waits=False)
 
             outcomes = run_checks(subject, CHECKS)
             assert [o for o in outcomes if o.status == "failed"] == []
@@ -54,7 +54,7 @@ def test_transforms_are_undone_in_the_opposite_order() -> None:
     """Two transforms nest: the last one to write is the first one to read."""
     with registered(Wraps("one"), Wraps("two")):
         store = InMemoryStore()
-        db = StoredMemoryDb(store)
+        db = StoreBackedMemoryDb(store)
         db.upsert_memory(MemoryRow({"a": 1}, "a"))
         (stored,) = store._of(next(iter(store._records or {}))).values()
         assert list(stored.payload) in (["one"], ["two"])
@@ -83,7 +83,7 @@ def test_a_failing_transform_stores_nothing(change: Any) -> None:
             return change(record) if record.id == "bad" else None
 
     with registered(Bad()):
-        db = StoredMemoryDb(InMemoryStore())
+        db = StoreBackedMemoryDb(InMemoryStore())
         with pytest.raises(InvalidMemoryError, match="plugin"):
             db.upsert_memory(MemoryRow({}, "bad"))
         with pytest.raises(InvalidMemoryError, match="plugin"):
@@ -95,9 +95,9 @@ def test_a_failing_transform_stores_nothing(change: Any) -> None:
 def test_a_row_that_no_transform_can_read_is_corrupt(caplog: pytest.LogCaptureFixture) -> None:
     """A transform that fails after a read makes that row unreadable, and no other."""
     store = InMemoryStore()
-    StoredMemoryDb(store).upsert_memory(MemoryRow({"plain": 1}, "old"))
+    StoreBackedMemoryDb(store).upsert_memory(MemoryRow({"plain": 1}, "old"))
     with registered(Wraps()):
-        db = StoredMemoryDb(store)
+        db = StoreBackedMemoryDb(store)
         db.upsert_memory(MemoryRow({"new": 1}, "new"))
         with pytest.raises(CorruptMemoryError, match="cannot read it: KeyError"):
             db.read_memory("old")
@@ -114,7 +114,7 @@ def test_what_a_write_returns_is_what_readers_see() -> None:
             return record._replace(payload={**record.payload, "phone": "…"})
 
     with registered(Redacts()):
-        db = StoredMemoryDb(InMemoryStore())
+        db = StoreBackedMemoryDb(InMemoryStore())
         row = db.upsert_memory(MemoryRow({"name": "Ann", "phone": "555"}, "a"))
         bulk = db.upsert_memories([MemoryRow({"phone": "777"}, "b")])
         assert row.memory == {"name": "Ann", "phone": "…"}
@@ -124,7 +124,7 @@ def test_what_a_write_returns_is_what_readers_see() -> None:
 def test_a_write_that_could_not_be_read_again_stores_nothing() -> None:
     """Where the transforms cannot undo each other, the write fails before it stores."""
     with registered(Wraps()):
-        db = StoredMemoryDb(InMemoryStore())
+        db = StoreBackedMemoryDb(InMemoryStore())
 
         class Destroys:
             @hookimpl(trylast=True)
@@ -132,7 +132,7 @@ def test_a_write_that_could_not_be_read_again_stores_nothing() -> None:
                 return record._replace(payload={})
 
         with registered(Destroys()):
-            broken = StoredMemoryDb(db._policy.store.inner)  # type: ignore[attr-defined]
+            broken = StoreBackedMemoryDb(db._rules.store.inner)  # type: ignore[attr-defined]
             with pytest.raises(InvalidMemoryError, match=r"unreadable.*KeyError"):
                 broken.upsert_memory(MemoryRow({}, "a"))
             with pytest.raises(InvalidMemoryError, match=r"unreadable.*KeyError"):
@@ -153,6 +153,6 @@ def test_a_transform_changes_nothing_in_place() -> None:
             record.payload.clear()
 
     with registered(InPlace()):
-        db = StoredMemoryDb(InMemoryStore())
+        db = StoreBackedMemoryDb(InMemoryStore())
         assert db.upsert_memory(MemoryRow({"a": 1}, "a")).memory == {"a": 1}
         assert [row.memory for row in db.read_memories()] == [{"a": 1}]

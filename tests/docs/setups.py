@@ -44,7 +44,7 @@ def setup(page: str) -> str | None:
     """Return the program that runs before a page, or None. An example backend is found by its
     entry points, so it is installed; hooks are not, since they would change every database."""
     folder = (_ROOT / page).parent
-    if page.startswith("docs/plugins/"):
+    if page.startswith("plugins/"):
         project = (folder / "pyproject.toml").read_text(encoding="utf-8")
         return _INSTALL.format(folder=str(folder)) if "buddy.memory.v2.db" in project else None
     return _WRITTEN.get(page)

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 from google.cloud import firestore
 
-from buddy.memory.testing import Check, Subject
-from buddy.memory.testing.pytest_face import Conformance
+from buddy.memory.testing import BackendUnderTest, Check
+from buddy.memory.testing.pytest_suite import Conformance
 from buddy.memory.v2.db.firestore import AsyncFirestoreMemoryDb, FirestoreMemoryDb
 from tests.client_checks import CLIENT_CHECKS, CLIENT_IDS
 
 
-def subject_of(cls: Any, name: str, database: str = "(default)") -> Subject:
+def subject_of(cls: Any, name: str, database: str = "(default)") -> BackendUnderTest:
     def corrupt(id: str) -> None:
         client = firestore.Client(database=database)
         client.collection(name).document(f"ann:{id}").update({"memory": {"torn": b"bytes"}})
@@ -27,7 +27,7 @@ def subject_of(cls: Any, name: str, database: str = "(default)") -> Subject:
             client = kind(project="test-project")
         return cls("notes", client=client, timeout=0.2)
 
-    return Subject(
+    return BackendUnderTest(
         open=lambda: cls(name, db_name=database),
         neighbour=lambda: cls(f"{name}2", db_name=database),
         named=lambda other: cls(other, db_name=database),
@@ -46,24 +46,24 @@ class OnServer(Conformance):
 
 class TestSync(OnServer):
     @pytest.fixture
-    def subject(self, emulator: str, collection: str) -> Subject:
+    def subject(self, emulator: str, collection: str) -> BackendUnderTest:
         return subject_of(FirestoreMemoryDb, collection)
 
 
 class TestAsync(OnServer):
     @pytest.fixture
-    def subject(self, emulator: str, collection: str) -> Subject:
+    def subject(self, emulator: str, collection: str) -> BackendUnderTest:
         return subject_of(AsyncFirestoreMemoryDb, collection)
 
 
 class TestNamedDatabase(OnServer):
     @pytest.mark.parametrize("check", CLIENT_CHECKS, ids=CLIENT_IDS)
-    def test_rule(self, check: Check, subject: Subject) -> None:
+    def test_rule(self, check: Check, subject: BackendUnderTest) -> None:
         """One fact of one rule holds."""
         Conformance.test_rule(self, check, subject)
 
     @pytest.fixture
-    def subject(self, emulator: str, collection: str) -> Subject:
+    def subject(self, emulator: str, collection: str) -> BackendUnderTest:
         return subject_of(FirestoreMemoryDb, collection, "second")
 
 
@@ -82,14 +82,14 @@ class TestCallersClient(Conformance):
     )
 
     @pytest.mark.parametrize("check", CLIENT_CHECKS, ids=CLIENT_IDS)
-    def test_rule(self, check: Check, subject: Subject) -> None:
+    def test_rule(self, check: Check, subject: BackendUnderTest) -> None:
         """One fact of one rule holds."""
         Conformance.test_rule(self, check, subject)
 
     @pytest.fixture
     def subject(self, emulator: str, collection: str) -> Any:
         client = firestore.Client()
-        yield Subject(
+        yield BackendUnderTest(
             open=lambda: FirestoreMemoryDb(collection, client=client),
             forks=True,
             order_across_users=True,

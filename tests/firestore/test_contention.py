@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from buddy.memory.storage.record import Kind, Scope
-from buddy.memory.storage.run import run
+from buddy.memory.storage.sync_runner import run
 from buddy.memory.v2.db.firestore import FirestoreMemoryDb
 from buddy.memory.v2.db.schema import MemoryRow
 from tests.firestore_server.process import FirestoreServer
@@ -85,7 +85,7 @@ def test_a_deletion_ends_beside_a_busy_writer(
 
 def test_a_row_that_never_rests_is_deleted(db: FirestoreMemoryDb, collection: str) -> None:
     """A row that is updated after each look at it is deleted all the same, and counted once."""
-    store = db._policy.store
+    store = db._rules.store
     plain_get, plain_query = store.calls.get, store.calls.query
 
     async def get(*args: Any, **options: Any) -> Any:
@@ -108,7 +108,7 @@ def test_a_row_that_never_rests_is_deleted(db: FirestoreMemoryDb, collection: st
 
 def test_a_row_made_again_meanwhile_stays(db: FirestoreMemoryDb, collection: str) -> None:
     """A row that another client deletes and makes again meanwhile is a new one, and stays."""
-    store = db._policy.store
+    store = db._rules.store
     plain = store.calls.query
 
     async def query(*args: Any, **options: Any) -> Any:
@@ -126,7 +126,7 @@ def test_a_row_made_again_meanwhile_stays(db: FirestoreMemoryDb, collection: str
 
 def test_a_deletion_does_not_follow_new_rows(db: FirestoreMemoryDb, collection: str) -> None:
     """Where others deleted a row that was counted, new rows are not read for ever."""
-    store = db._policy.store
+    store = db._rules.store
     plain, rounds = store.calls.query, iter(range(20))
 
     async def query(*args: Any, **options: Any) -> Any:

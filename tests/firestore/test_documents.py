@@ -11,7 +11,7 @@ from google.cloud import firestore
 
 from buddy.memory.errors import CorruptMemoryError, TooLargeError
 from buddy.memory.storage.record import Key, Kind, Record, Write
-from buddy.memory.storage.run import run
+from buddy.memory.storage.sync_runner import run
 from buddy.memory.storage.users import NOBODY
 from buddy.memory.v2.db.firestore import FirestoreMemoryDb
 from buddy.memory.v2.db.schema import MemoryRow, SummaryRow
@@ -74,8 +74,8 @@ def test_the_end_and_the_vector_of_a_row_are_fields(
 ) -> None:
     """``expires_at`` is a timestamp, as a TTL policy needs it, and ``vector`` bytes."""
     record = Record(Kind.MEMORY, "ann", "a", {}, THEN, THEN, 1, THEN, b"\0\xff")
-    stored = run(db._policy.store.put(Write(record, THEN)))
-    assert run(db._policy.store.get(Kind.MEMORY, *record.key)) == stored
+    stored = run(db._rules.store.put(Write(record, THEN)))
+    assert run(db._rules.store.get(Kind.MEMORY, *record.key)) == stored
     fields = client.collection(collection).document("ann:a").get().to_dict()
     assert (fields["expires_at"], fields["vector"]) == (THEN, b"\0\xff")
 
@@ -227,7 +227,7 @@ def test_a_damaged_document_keeps_its_owner(
     db: FirestoreMemoryDb, client: Any, collection: str
 ) -> None:
     """A document that cannot be decoded is still that of its user, and of no other."""
-    store = db._policy.store
+    store = db._rules.store
     for owner, stranger in (("", "ann"), ("ann", ""), (None, "")):
         db.upsert_memory(MemoryRow({}, "a", owner))
         name = names.document_id(owner, "a")

@@ -259,7 +259,7 @@ def test_the_next_call_works_after_a_restart(
         with pytest.raises(UnavailableError):
             db.read_memories()
         with FirestoreServer(port=first.port):
-            db._policy.store.connection.timeout = 10  # The channel waits before it dials again.
+            db._rules.store.connection.timeout = 10  # The channel waits before it dials again.
             assert db.read_memories() == []
             assert db.upsert_memory(ROW).version == 1
 

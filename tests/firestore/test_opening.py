@@ -156,7 +156,7 @@ def test_a_call_that_was_interrupted(
     before = signal.signal(signal.SIGALRM, interrupt)
     with FirestoreMemoryDb(collection) as db:
         db.upsert_memory(MemoryRow({}, "a"))
-        clients = db._policy.store.connection._clients
+        clients = db._rules.store.connection._clients
         interrupted = clients.get()
         server.fault(method="RunQuery", delay=2)
         signal.setitimer(signal.ITIMER_REAL, 0.1)
@@ -226,7 +226,7 @@ def test_server_info_of_a_database_that_does_not_answer(server: FirestoreServer)
 @pytest.mark.parametrize("calls", [300])
 def test_a_burst_is_not_refused(server: FirestoreServer, collection: str, calls: int) -> None:
     """Hundreds of threads, and hundreds of tasks, write through one object at the same moment."""
-    from buddy.memory.testing.expect import at_once
+    from buddy.memory.testing.assertions import at_once
 
     with FirestoreMemoryDb(collection) as db:
         at_once(calls, lambda n: db.upsert_memory(MemoryRow({}, str(n), "threads")))

@@ -11,8 +11,8 @@ from google.cloud import firestore
 
 from buddy.memory.errors import ConfigError, SchemaError
 from buddy.memory.storage.record import Kind
-from buddy.memory.storage.run import run
-from buddy.memory.testing.expect import at_once
+from buddy.memory.storage.sync_runner import run
+from buddy.memory.testing.assertions import at_once
 from buddy.memory.v2.db.firestore import FirestoreMemoryDb
 from buddy.memory.v2.db.schema import MemoryRow, SummaryRow
 from buddy_memory_firestore.names import MARKER
@@ -151,7 +151,7 @@ def test_a_drop_takes_the_markers_last(
         assert db.table_exists()
         db.drop_table()
         assert not db.table_exists()
-        assert run(db._policy.store.exists()) is False
+        assert run(db._rules.store.exists()) is False
     assert everything(client, collection, f"{collection}_summaries") == {}
 
 
@@ -164,14 +164,14 @@ def test_a_store_made_again_has_another_generation(
 ) -> None:
     """Each making of a store draws a token, which its objects see also if others made it again."""
     with FirestoreMemoryDb(collection) as db, FirestoreMemoryDb(collection) as other:
-        store = db._policy.store
+        store = db._rules.store
         assert run(store.generation(kind)) == ""
         db.create()
         first = run(store.generation(kind))
         assert first
         db.upsert_memory(MemoryRow({}, "a", "ann"))
         other.create()
-        assert run(other._policy.store.generation(kind)) == run(store.generation(kind)) == first
+        assert run(other._rules.store.generation(kind)) == run(store.generation(kind)) == first
         other.drop_table()
         assert run(store.generation(kind)) == ""
         other.create()

@@ -8,7 +8,7 @@ import pytest
 
 from buddy.memory.errors import ConflictError
 from buddy.memory.storage.record import Kind, Scope
-from buddy.memory.storage.run import run
+from buddy.memory.storage.sync_runner import run
 from buddy.memory.v2.db.firestore import FirestoreMemoryDb
 from buddy.memory.v2.db.schema import MemoryRow
 from buddy_memory_firestore.pages import FEW
@@ -209,7 +209,7 @@ def test_many_rows_of_a_user_are_one_request(
 def test_a_common_id_does_not_hide_others(db: FirestoreMemoryDb, server: FirestoreServer) -> None:
     """An id that hundreds of users have bills a few reads, and the others are found beside it."""
     db.upsert_memories(row("profile", f"user {n}") for n in range(300))
-    store = db._policy.store
+    store = db._rules.store
     server.reset()
     found = run(store.find(Kind.MEMORY, ["first", "profile", "none"]))
     assert sorted(one.id for one in found) == ["first", "profile", "profile"]
@@ -234,7 +234,7 @@ def test_a_mark_reads_no_rows(db: FirestoreMemoryDb, server: FirestoreServer) ->
     """A mark is one aggregation over the user's own index, whatever others have."""
     db.upsert_memories(row(str(n), "bob") for n in range(1200))
     server.reset()
-    assert run(db._policy.store.mark(Kind.MEMORY, "ann")).startswith("1:")
+    assert run(db._rules.store.mark(Kind.MEMORY, "ann")).startswith("1:")
     assert (server.requests, server.billed) == ({"RunAggregationQuery": 1}, {"reads": 1})
 
 
@@ -242,7 +242,7 @@ def test_a_rewrite_of_a_row_read_before_is_one_commit(
     db: FirestoreMemoryDb, server: FirestoreServer
 ) -> None:
     """A rewrite of a row that was read is one request; one that lost its race is one read."""
-    store = db._policy.store
+    store = db._rules.store
     record = run(store.get(Kind.MEMORY, "ann", "first"))
     server.reset()
     assert run(store.rewrite(*record[:3], record.stamp, payload={}, vector=b"v")) is True
@@ -298,7 +298,7 @@ def test_a_deletion_leaves_what_was_written_meanwhile(
 ) -> None:
     """delete_all reads and deletes what was there when it began, and ends beside bulk writers."""
     db.upsert_memories(row(f"old {n}") for n in range(700))
-    store, calls = db._policy.store, db._policy.store.calls
+    store, calls = db._rules.store, db._rules.store.calls
     plain, rounds = calls.query, iter(range(100))
 
     async def query(*args: object, **options: object) -> object:

@@ -303,7 +303,7 @@ def test_a_transaction_that_was_overtaken_is_aborted(client: Any, col: Any) -> N
 
 def test_transactions_lose_no_update(client: Any, col: Any) -> None:
     """RPC: concurrent transactions that are retried on ABORTED count correctly."""
-    from buddy.memory.testing.expect import at_once
+    from buddy.memory.testing.assertions import at_once
 
     col.document("a").set({"n": 0})
 

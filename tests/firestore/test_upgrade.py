@@ -14,7 +14,7 @@ from google.cloud.firestore_v1 import types
 from google.protobuf import json_format
 
 from buddy.memory.errors import SchemaError
-from buddy.memory.testing.expect import at_once
+from buddy.memory.testing.assertions import at_once
 from buddy.memory.v2.db.firestore import FirestoreMemoryDb
 from buddy.memory.v2.db.schema import MemoryRow
 from tests.firestore_server.process import FirestoreServer

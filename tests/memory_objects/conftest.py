@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from buddy.memory.db.sqlite import SqliteMemoryDb as SqliteMemoryDbV1
-from buddy.memory.db.stored import StoredMemoryDb as StoredMemoryDbV1
+from buddy.memory.db.store_backed import StoreBackedMemoryDb as StoredMemoryDbV1
 from buddy.memory.storage.inmemory import InMemoryStore
 from buddy.memory.v2.db.sqlite import SqliteMemoryDb
-from buddy.memory.v2.db.stored import StoredMemoryDb
+from buddy.memory.v2.db.store_backed import StoreBackedMemoryDb
 
 
 @pytest.fixture(params=["in-memory", "sqlite"])
@@ -22,7 +22,7 @@ def db(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
     if request.param == "sqlite":
         opened: Any = SqliteMemoryDb(db_file=tmp_path / "memory.db")
     else:
-        opened = StoredMemoryDb(InMemoryStore())
+        opened = StoreBackedMemoryDb(InMemoryStore())
     with opened:
         yield opened
 

@@ -12,14 +12,14 @@ import pytest
 
 from buddy.memory.agent import AgentMemory
 from buddy.memory.db.sqlite import SqliteMemoryDb as SqliteMemoryDbV1
-from buddy.memory.db.stored import StoredMemoryDb as StoredMemoryDbV1
+from buddy.memory.db.store_backed import StoreBackedMemoryDb as StoredMemoryDbV1
 from buddy.memory.errors import ClosedError, ConfigError, MemoryDbError, UnsupportedError
 from buddy.memory.storage.inmemory import InMemoryStore
 from buddy.memory.storage.users import NOBODY
 from buddy.memory.v2.db.base import MemoryDb
 from buddy.memory.v2.db.schema import MemoryRow
 from buddy.memory.v2.db.sqlite import AsyncSqliteMemoryDb, SqliteMemoryDb
-from buddy.memory.v2.db.stored import AsyncStoredMemoryDb
+from buddy.memory.v2.db.store_backed import AsyncStoreBackedMemoryDb
 from buddy.memory.v2.memory import Memory, UserMemory
 
 
@@ -93,7 +93,7 @@ def test_an_asynchronous_database_has_the_awaited_methods_only():
     """On an AsyncMemoryDb the twins work, and the other methods say what to await."""
 
     async def main():
-        memory = Memory(AsyncStoredMemoryDb(InMemoryStore()))
+        memory = Memory(AsyncStoreBackedMemoryDb(InMemoryStore()))
         await memory.acreate_user_memories("I like tea", user_id="ada")
         await memory.acreate_session_summary("s", "ada", messages="I like tea.")
         found = await memory.asearch_user_memories("tea", user_id="ada")

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable, Sequence
 from copy import deepcopy
 from typing import Any
 
-from buddy.memory.db.stored import StoredMemoryDb as StoredMemoryDbV1
+from buddy.memory.db.store_backed import StoreBackedMemoryDb as StoredMemoryDbV1
 from buddy.memory.errors import MemoryDbError
 from buddy.memory.storage.inmemory import InMemoryStore
 from buddy.memory.storage.record import Record, Write
-from buddy.memory.v2.db.stored import StoredMemoryDb
+from buddy.memory.v2.db.store_backed import StoreBackedMemoryDb
 from buddy.memory.v2.db.threaded import ThreadedMemoryDb
 
 
@@ -35,7 +35,7 @@ class Reference(InMemoryStore):
     def openers(self, apis: Iterable[str]) -> dict[str, Callable[[], Any]]:
         every: dict[str, Callable[[], Any]] = {
             "v1": lambda: StoredMemoryDbV1(self),
-            "v2": lambda: StoredMemoryDb(self),
-            "async": lambda: ThreadedMemoryDb(StoredMemoryDb(self)),
+            "v2": lambda: StoreBackedMemoryDb(self),
+            "async": lambda: ThreadedMemoryDb(StoreBackedMemoryDb(self)),
         }
         return {api: every[api] for api in apis}

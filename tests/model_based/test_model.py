@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from buddy.memory.testing.expect import clock
+from buddy.memory.testing.assertions import clock
 from tests.model_based.database_apis import DatabaseApis
 from tests.model_based.operations import Operations
 from tests.model_based.reference import Reference

@@ -10,8 +10,8 @@ from pymongo import MongoClient
 from pymongo.database import Database
 
 from buddy.memory.db.mongodb import MongoMemoryDb as MongoMemoryDbV1
-from buddy.memory.testing import Check, Subject
-from buddy.memory.testing.pytest_face import Conformance
+from buddy.memory.testing import BackendUnderTest, Check
+from buddy.memory.testing.pytest_suite import Conformance
 from buddy.memory.v2.db.mongodb import AsyncMongoMemoryDb, MongoMemoryDb
 from tests.client_checks import CLIENT_CHECKS, CLIENT_IDS
 
@@ -33,9 +33,9 @@ class OnServer(Conformance):
     cls: Any
 
     @pytest.fixture
-    def subject(self, url: str, database: Database) -> Subject:
+    def subject(self, url: str, database: Database) -> BackendUnderTest:
         cls = self.cls
-        return Subject(
+        return BackendUnderTest(
             open=lambda: cls("notes", url),
             neighbour=lambda: cls("notes2", url),
             named=lambda name: cls(name, url),
@@ -53,7 +53,7 @@ class TestV1(OnServer):
     cls = MongoMemoryDbV1
 
     @pytest.mark.parametrize("check", CLIENT_CHECKS, ids=CLIENT_IDS)
-    def test_rule(self, check: Check, subject: Subject) -> None:
+    def test_rule(self, check: Check, subject: BackendUnderTest) -> None:
         """One fact of one rule holds."""
         Conformance.test_rule(self, check, subject)
 
@@ -81,14 +81,14 @@ class TestCallersClient(Conformance):
     )
 
     @pytest.mark.parametrize("check", CLIENT_CHECKS, ids=CLIENT_IDS)
-    def test_rule(self, check: Check, subject: Subject) -> None:
+    def test_rule(self, check: Check, subject: BackendUnderTest) -> None:
         """One fact of one rule holds."""
         Conformance.test_rule(self, check, subject)
 
     @pytest.fixture
-    def subject(self, server_url: str, database: Database) -> Iterator[Subject]:
+    def subject(self, server_url: str, database: Database) -> Iterator[BackendUnderTest]:
         with MongoClient(server_url, tz_aware=True) as client:
-            yield Subject(
+            yield BackendUnderTest(
                 open=lambda: MongoMemoryDb("notes", db_name=database.name, client=client),
                 order_across_users=True,
             )

@@ -14,9 +14,9 @@ from pymongo.database import Database
 
 from buddy.memory.errors import CorruptMemoryError, TooLargeError
 from buddy.memory.storage.record import EVERYBODY, STAMP_BITS, Kind, Record, Write
-from buddy.memory.storage.run import run
+from buddy.memory.storage.sync_runner import run
 from buddy.memory.storage.users import encode_user
-from buddy.memory.testing.expect import clock
+from buddy.memory.testing.assertions import clock
 from buddy.memory.v2.db.mongodb import MongoMemoryDb
 from buddy.memory.v2.db.schema import MemoryRow, SummaryRow
 
@@ -59,7 +59,7 @@ def test_a_memory_is_one_readable_document(db: MongoMemoryDb, database: Database
 @pytest.mark.parametrize("plain", [True, False], ids=["plain", "with times given"])
 def test_an_end_and_a_vector_are_fields(db: MongoMemoryDb, database: Database, plain: bool) -> None:
     """The end is a date that is never early, and exact beside it; the vector is binary."""
-    store, end = db._policy.store, MOMENT.replace(year=2027)
+    store, end = db._rules.store, MOMENT.replace(year=2027)
     first = MOMENT if plain else MOMENT - timedelta(days=1)
     record = Record(Kind.MEMORY, None, "a", {}, first, first, expires_at=end, vector=b"\0\xff")
     written = run(store.put(Write(record, MOMENT)))
@@ -223,7 +223,7 @@ def test_what_is_no_record_is_corrupt_and_named(
 
 def test_restored_rows_keep_their_versions(db: MongoMemoryDb, database: Database) -> None:
     """A row from another store keeps version and times where it is new, and counts on later."""
-    store = db._policy.store
+    store = db._rules.store
     records = [
         Record(Kind.MEMORY, "ann", str(n), {"n": n}, MOMENT, MOMENT, version=n) for n in range(1, 6)
     ]
@@ -241,7 +241,7 @@ def test_restored_rows_keep_their_versions(db: MongoMemoryDb, database: Database
 def test_a_restored_row_with_the_time_of_the_write_keeps_its_version(db: MongoMemoryDb) -> None:
     """A version is kept where the time is that of the write, too."""
     record = Record(Kind.MEMORY, None, "a", {}, MOMENT, MOMENT, version=7)
-    (stored,) = run(db._policy.store.restore([Write(record, MOMENT)]))
+    (stored,) = run(db._rules.store.restore([Write(record, MOMENT)]))
     assert stored.version == 7
     assert [row.version for row in db.read_memories()] == [7]
 

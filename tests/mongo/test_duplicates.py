@@ -13,7 +13,7 @@ from pymongo.collection import Collection
 from pymongo.database import Database
 
 from buddy.memory.errors import SchemaError
-from buddy.memory.testing.expect import at_once
+from buddy.memory.testing.assertions import at_once
 from buddy.memory.v2.db.mongodb import MongoMemoryDb
 from buddy.memory.v2.db.schema import MemoryRow, SummaryRow
 from buddy_memory_mongo import schema

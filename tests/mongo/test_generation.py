@@ -10,7 +10,7 @@ from pymongo.database import Database
 
 from buddy.memory.errors import ConfigError
 from buddy.memory.storage.record import Kind
-from buddy.memory.storage.run import run
+from buddy.memory.storage.sync_runner import run
 from buddy.memory.v2.db.mongodb import MongoMemoryDb
 from buddy.memory.v2.db.schema import MemoryRow
 from tests.mongo.test_failures import failing
@@ -21,7 +21,7 @@ ROWS = [MemoryRow({}, f"{n}", "ann") for n in range(4)]
 
 
 def generation(db: MongoMemoryDb, kind: Kind = Kind.MEMORY) -> str:
-    return str(run(db._policy.store.generation(kind)))
+    return str(run(db._rules.store.generation(kind)))
 
 
 def test_a_generation_is_that_of_the_collection(url: str) -> None:
@@ -85,7 +85,7 @@ def test_where_the_server_does_not_tell(how: Any, monkeypatch: pytest.MonkeyPatc
                 async def list_collections(filter: Any) -> Any:
                     return found
 
-                store = db._policy.store
+                store = db._rules.store
                 monkeypatch.setattr(store.database, "list_collections", list_collections)
                 assert generation(db) == "buddy.notes"
             else:

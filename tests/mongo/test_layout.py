@@ -12,8 +12,8 @@ from bson import ObjectId
 from pymongo.database import Database
 
 from buddy.memory.errors import SchemaError
-from buddy.memory.storage.run import iterate
-from buddy.memory.testing.expect import raises
+from buddy.memory.storage.sync_runner import iterate
+from buddy.memory.testing.assertions import raises
 from buddy.memory.v2.db.mongodb import AsyncMongoMemoryDb, MongoMemoryDb
 from buddy.memory.v2.db.schema import MemoryRow, SummaryRow
 
@@ -89,7 +89,7 @@ def test_every_call_is_refused(url: str, database: Database, layout: str) -> Non
             lambda: db.upsert_summary(SummaryRow({}, "a", "ann")),
             lambda: db.read_summary("a", user_id="ann"),
             db.read_summaries,
-            lambda: list(iterate(db._policy.store.legacy_records())),
+            lambda: list(iterate(db._rules.store.legacy_records())),
         ]
         for number, call in enumerate(calls):
             error = raises(SchemaError, call)

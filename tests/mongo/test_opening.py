@@ -17,7 +17,7 @@ from pymongo.write_concern import WriteConcern
 from buddy.memory import open_async_memory_db, open_memory_db
 from buddy.memory.db.mongodb import MongoMemoryDb as MongoMemoryDbV1
 from buddy.memory.errors import ConfigError
-from buddy.memory.testing.expect import at_once
+from buddy.memory.testing.assertions import at_once
 from buddy.memory.v2.db.mongodb import AsyncMongoMemoryDb, MongoMemoryDb
 from buddy.memory.v2.db.schema import MemoryRow
 from buddy_memory_mongo.positions import Positions
@@ -183,7 +183,7 @@ def test_an_object_that_was_refused_holds_no_client() -> None:
 
 
 def client_of(db: Any) -> Any:
-    return db._policy.store.database.client()
+    return db._rules.store.database.client()
 
 
 def test_a_forked_child_makes_other_positions() -> None:

@@ -12,7 +12,7 @@ from pymongo.monitoring import CommandListener
 
 from buddy.memory.errors import ConflictError, SchemaError
 from buddy.memory.storage.record import EVERYBODY, Key, Kind, Scope
-from buddy.memory.storage.run import run
+from buddy.memory.storage.sync_runner import run
 from buddy.memory.v2.db.mongodb import MongoMemoryDb
 from buddy.memory.v2.db.schema import MemoryRow
 from buddy_memory_mongo import bulk, deletions, lookups
@@ -98,7 +98,7 @@ def test_many_keys_are_read_by_one_command(db: MongoMemoryDb, commands: Commands
     """Rows of one user, or of several, are read at once, and no other rows of theirs."""
     db.upsert_memories(MemoryRow({}, f"id-{n}", "bob") for n in range(30))
     commands.sent.clear()
-    store = db._policy.store
+    store = db._rules.store
     for keys in (
         [Key("ann", f"id-{n}") for n in range(20)],
         [Key("ann", "id-3"), Key("bob", "id-3")],
@@ -113,7 +113,7 @@ def test_ids_are_read_by_one_command(
     db: MongoMemoryDb, commands: Commands, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Ids are read at once; where many users have one of them, the others are read after it."""
-    store = db._policy.store
+    store = db._rules.store
     assert len(run(store.find(Kind.MEMORY, [row.id for row in ROWS]))) == len(ROWS)
     assert [name for name, _ in commands.sent] == ["find"]
     db.upsert_memories(MemoryRow({}, "id-1", f"user {n}") for n in range(30))
@@ -128,7 +128,7 @@ def test_users_are_skipped_from_one_to_the_next(
 ) -> None:
     """A page of users reads a few entries for each of them; all users come by one command."""
     db.upsert_memories(MemoryRow({}, f"{n}", f"u{n % 4}") for n in range(40))
-    store = db._policy.store
+    store = db._rules.store
     monkeypatch.setattr(lookups, "_KEYS", 5)
     commands.sent.clear()
     users = run(store.users(Kind.MEMORY, prefix="u", after="u0", limit=2))
@@ -151,7 +151,7 @@ def test_a_scope_is_deleted_in_parts(
 ) -> None:
     """Many rows take many commands, and rows that are written meanwhile stay."""
     monkeypatch.setattr(deletions, "PART", 7)
-    store, delete_each, written = db._policy.store, deletions.delete_each, 0
+    store, delete_each, written = db._rules.store, deletions.delete_each, 0
 
     async def write_meanwhile(*arguments: Any) -> int:
         nonlocal written

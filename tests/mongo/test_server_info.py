@@ -11,7 +11,7 @@ from pymongo import MongoClient
 from pymongo.database import Database
 
 from buddy.memory.errors import AccessError, UnavailableError
-from buddy.memory.storage.run import run
+from buddy.memory.storage.sync_runner import run
 from buddy.memory.v2.db.mongodb import AsyncMongoMemoryDb, MongoMemoryDb
 from buddy_memory_mongo import server_info
 from tests.mongo.test_conformance import NOBODY_LISTENS
@@ -68,7 +68,7 @@ def test_the_asynchronous_store_tells_the_same(url: str) -> None:
 
     async def ask() -> dict[str, str]:
         async with AsyncMongoMemoryDb("notes", url) as db:
-            return await db._policy.store.server_info()
+            return await db._rules.store.server_info()
 
     with MongoMemoryDb("notes", url) as db:
         assert asyncio.run(ask()) == db.server_info()
@@ -97,7 +97,7 @@ def test_an_interruption_is_an_error() -> None:
     server = MongoServer()
     try:
         with MongoClient(server.url) as client, MongoMemoryDb("notes", server.url) as db:
-            ours = db._policy.store.database
+            ours = db._rules.store.database
             with failing(client, 100, ["ping"], closeConnection=True):
                 with pytest.raises(UnavailableError):
                     run(server_info._answer(ours, "ping"))

@@ -12,7 +12,7 @@ from pymongo.database import Database
 
 from buddy.memory.db.mongodb import MongoMemoryDb as MongoMemoryDbV1
 from buddy.memory.row import MemoryRow as MemoryRowV1
-from buddy.memory.testing.expect import clock
+from buddy.memory.testing.assertions import clock
 from buddy.memory.v2.db.mongodb import AsyncMongoMemoryDb, MongoMemoryDb
 from buddy.memory.v2.db.schema import MemoryRow, SummaryRow
 
@@ -92,7 +92,7 @@ def test_objects_on_one_client_of_the_caller(server_url: str, database: Database
     """Objects share their state on one client of the caller, and not with another client's."""
     clients: list[Any] = [MongoClient(server_url) for _ in range(2)]
     dbs = [MongoMemoryDb("notes", db_name=database.name, client=clients[n // 2]) for n in range(4)]
-    state = [db._policy.store.state for db in dbs]
+    state = [db._rules.store.state for db in dbs]
     assert state[0] is state[1]
     assert state[2] is state[3] is not state[0]
     for client in clients:

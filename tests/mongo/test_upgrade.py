@@ -16,7 +16,7 @@ from pymongo.database import Database
 from pymongo.errors import AutoReconnect
 
 from buddy.memory.errors import SchemaError, UnavailableError
-from buddy.memory.testing.expect import at_once
+from buddy.memory.testing.assertions import at_once
 from buddy.memory.v2.db.mongodb import MongoMemoryDb
 from buddy.memory.v2.db.schema import MemoryRow
 

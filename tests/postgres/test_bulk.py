@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from buddy.memory.errors import TooLargeError
-from buddy.memory.testing.expect import at_once, clock
+from buddy.memory.testing.assertions import at_once, clock
 from buddy.memory.v2.db.postgres import PostgresMemoryDb
 from buddy.memory.v2.db.schema import MemoryRow
 from buddy_memory_postgres import store

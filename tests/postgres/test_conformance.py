@@ -11,8 +11,8 @@ import sqlalchemy as sa
 from psycopg import sql
 
 from buddy.memory.db.postgres import PgMemoryDb
-from buddy.memory.testing import Subject
-from buddy.memory.testing.pytest_face import Conformance
+from buddy.memory.testing import BackendUnderTest
+from buddy.memory.testing.pytest_suite import Conformance
 from buddy.memory.v2.db.postgres import AsyncPostgresMemoryDb, PostgresMemoryDb
 from tests.servers.postgres import free_port
 
@@ -25,7 +25,9 @@ class OnServer(Conformance):
     cls: Any
 
     @pytest.fixture
-    def subject(self, postgres_url: str, admin: psycopg.Connection, schema: str) -> Subject:
+    def subject(
+        self, postgres_url: str, admin: psycopg.Connection, schema: str
+    ) -> BackendUnderTest:
         cls = self.cls
         closed = f"postgresql://ann:{SECRET}@127.0.0.1:{free_port()}/memories"
 
@@ -34,7 +36,7 @@ class OnServer(Conformance):
             damage = sql.SQL("UPDATE {} SET memory = '[\"no object\"]' WHERE id = %s")
             admin.execute(damage.format(table), (id,))
 
-        return Subject(
+        return BackendUnderTest(
             open=lambda: cls("notes", schema, postgres_url),
             neighbour=lambda: cls("notes2", schema, postgres_url),
             named=lambda name: cls(name, schema, postgres_url),
@@ -66,9 +68,9 @@ class TestCallersEngine(Conformance):
     lacks = frozenset({"expiring", "unreachable", "corrupt", "named", "neighbour", "forks"})
 
     @pytest.fixture
-    def subject(self, postgres_url: str, schema: str) -> Iterator[Subject]:
+    def subject(self, postgres_url: str, schema: str) -> Iterator[BackendUnderTest]:
         engine = sa.create_engine(postgres_url.replace("postgresql://", "postgresql+psycopg://"))
-        yield Subject(
+        yield BackendUnderTest(
             open=lambda: PostgresMemoryDb("notes", schema, db_engine=engine),
             order_across_users=True,
         )

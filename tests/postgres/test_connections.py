@@ -23,7 +23,7 @@ from buddy.memory.errors import (
     InvalidMemoryError,
     UnavailableError,
 )
-from buddy.memory.testing.expect import at_once
+from buddy.memory.testing.assertions import at_once
 from buddy.memory.v2.db.postgres import AsyncPostgresMemoryDb, PostgresMemoryDb
 from buddy.memory.v2.db.schema import MemoryRow
 from buddy_memory_postgres import liveness
@@ -233,7 +233,7 @@ def test_a_connection_idle_for_long_is_asked_before_use(
     with PostgresMemoryDb("notes", schema, url) as db:
         db.create()
         db.count_memories()  # The first one also asks for the layout.
-        engine = db._policy.store._connector.engine  # type: ignore[attr-defined]
+        engine = db._rules.store._connector.engine  # type: ignore[attr-defined]
         sa.event.listen(engine, "checkin", lambda *_: asked.append("returned"))
         statements: list[str] = []
         cursor = psycopg.Cursor.execute
@@ -258,7 +258,7 @@ def test_a_server_that_ends_each_session_at_once(
     work."""
     with PostgresMemoryDb("notes", schema, url) as db:
         db.upsert_memory(MemoryRow({}, "a", "ann"))
-        engine = db._policy.store._connector.engine
+        engine = db._rules.store._connector.engine
 
         def end(*_: object) -> None:
             terminate(admin, name)

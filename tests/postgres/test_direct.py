@@ -79,7 +79,7 @@ def test_an_older_sqlalchemy(play: Play, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(direct, "is_possible", lambda: False)
 
     async def act(db: AsyncPostgresMemoryDb) -> None:
-        assert type(db._policy.store._connector) is AsyncConnector  # type: ignore[attr-defined]
+        assert type(db._rules.store._connector) is AsyncConnector  # type: ignore[attr-defined]
         await everything(db)
 
     play(act)
@@ -90,7 +90,7 @@ def test_more_tasks_than_connections(play: Play) -> None:
 
     async def act(db: AsyncPostgresMemoryDb) -> None:
         assert await asyncio.gather(*[db.count_memories() for _ in range(64)]) == [1] * 64
-        engine = db._policy.store._connector._here().engine  # type: ignore[attr-defined]
+        engine = db._rules.store._connector._here().engine  # type: ignore[attr-defined]
         assert engine.pool.checkedin() == 2
         assert engine.pool.checkedout() == 0
 
@@ -103,7 +103,7 @@ def test_an_idle_connection_is_asked_and_kept(
     """After a long time without use the server is asked, and the same session goes on."""
 
     async def act(db: AsyncPostgresMemoryDb) -> None:
-        engine = db._policy.store._connector._here().engine  # type: ignore[attr-defined]
+        engine = db._rules.store._connector._here().engine  # type: ignore[attr-defined]
         made: list[object] = []
         event.listen(engine, "connect", lambda *given: made.append(given))
         monkeypatch.setattr(liveness, "IDLE_SECONDS", -1.0)
@@ -135,7 +135,7 @@ def test_cancelled_calls_give_their_connections_back(
                 results = await asyncio.gather(*waiting, return_exceptions=True)
                 assert all(isinstance(one, asyncio.CancelledError) for one in results)
         await everything(db)
-        engine = db._policy.store._connector._here().engine  # type: ignore[attr-defined]
+        engine = db._rules.store._connector._here().engine  # type: ignore[attr-defined]
         assert engine.pool.checkedout() == 0
         assert await asyncio.gather(*[db.count_memories() for _ in range(8)]) == [1] * 8
 
@@ -177,7 +177,7 @@ def test_a_session_that_ends_during_a_statement_leaves_the_pool(
     """Its call raises, and its connection is dropped at once: its socket's number may be reused."""
 
     async def act(db: AsyncPostgresMemoryDb) -> None:
-        engine = db._policy.store._connector._here().engine  # type: ignore[attr-defined]
+        engine = db._rules.store._connector._here().engine  # type: ignore[attr-defined]
         dropped: list[object] = []
         event.listen(engine, "invalidate", lambda *given: dropped.append(given))
         with psycopg.connect(admin.info.dsn, password=admin.info.password) as lock:

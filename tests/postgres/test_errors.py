@@ -25,7 +25,7 @@ from buddy.memory.errors import (
     UnavailableError,
 )
 from buddy.memory.storage.sql import Fault
-from buddy.memory.testing.expect import logged
+from buddy.memory.testing.assertions import logged
 from buddy.memory.v2.db.postgres import AsyncPostgresMemoryDb, PostgresMemoryDb
 from buddy.memory.v2.db.schema import MemoryRow, SummaryRow
 from buddy_memory_postgres.errors import translate
@@ -118,7 +118,7 @@ def test_parameters_of_libpq_pass_through(postgres_url: str, schema: str) -> Non
     url = f"{postgres_url}?application_name=over%20there&options=-cstatement_timeout%3D12345"
     with open_memory_db(f"{url}&table_name=notes&schema={schema}&pool_size=2") as db:
         db.ping()
-        with db._policy.store._connector.engine.connect() as connection:  # type: ignore[attr-defined]
+        with db._rules.store._connector.engine.connect() as connection:  # type: ignore[attr-defined]
             for name, value in (
                 ("application_name", "over there"),
                 ("statement_timeout", "12345ms"),

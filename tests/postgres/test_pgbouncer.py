@@ -13,9 +13,9 @@ import pytest
 from psycopg import sql
 
 from buddy.memory.errors import AccessError, ConfigError
-from buddy.memory.testing import Subject
-from buddy.memory.testing.expect import at_once
-from buddy.memory.testing.pytest_face import Conformance
+from buddy.memory.testing import BackendUnderTest
+from buddy.memory.testing.assertions import at_once
+from buddy.memory.testing.pytest_suite import Conformance
 from buddy.memory.v2.db.postgres import AsyncPostgresMemoryDb, PostgresMemoryDb
 from buddy.memory.v2.db.schema import MemoryRow
 from tests.servers.certificate import write_certificate
@@ -34,8 +34,8 @@ class TestBehindBouncer(Conformance):
     lacks = frozenset({"expiring", "unreachable", "corrupt", "forks"})
 
     @pytest.fixture
-    def subject(self, bouncer_url: str, schema: str) -> Subject:
-        return Subject(
+    def subject(self, bouncer_url: str, schema: str) -> BackendUnderTest:
+        return BackendUnderTest(
             open=lambda: PostgresMemoryDb("notes", schema, bouncer_url),
             neighbour=lambda: PostgresMemoryDb("notes2", schema, bouncer_url),
             named=lambda name: PostgresMemoryDb(name, schema, bouncer_url),
@@ -45,7 +45,7 @@ class TestBehindBouncer(Conformance):
 
 def threshold(db: Any) -> int | None:
     """Return after how many executions psycopg prepares a statement, on a connection of ``db``."""
-    with db._policy.store._connector.engine.connect() as connection:
+    with db._rules.store._connector.engine.connect() as connection:
         found: int | None = connection.connection.driver_connection.prepare_threshold
         return found
 

@@ -13,8 +13,8 @@ import pytest
 from psycopg import sql
 
 from buddy.memory.storage.record import Key, Kind, Record, Scope, Write
-from buddy.memory.storage.run import run
-from buddy.memory.testing.expect import at_once
+from buddy.memory.storage.sync_runner import run
+from buddy.memory.testing.assertions import at_once
 from buddy.memory.v2.db.postgres import AsyncPostgresMemoryDb, PostgresMemoryDb
 from buddy.memory.v2.db.schema import MemoryRow
 
@@ -29,7 +29,7 @@ def db(postgres_url: str, schema: str) -> Iterator[PostgresMemoryDb]:
 
 @pytest.fixture
 def store(db: PostgresMemoryDb) -> Any:
-    return db._policy.store
+    return db._rules.store
 
 
 def write(user: str | None, id: str = "a", **fields: Any) -> Write:

@@ -14,10 +14,10 @@ from psycopg import sql
 
 from buddy.memory.errors import AccessError, ConfigError, SchemaError
 from buddy.memory.storage.record import Kind
-from buddy.memory.storage.run import run
+from buddy.memory.storage.sync_runner import run
 from buddy.memory.storage.users import NOBODY
-from buddy.memory.testing import Subject, Trial
-from buddy.memory.testing.expect import at_once
+from buddy.memory.testing import BackendUnderTest, Trial
+from buddy.memory.testing.assertions import at_once
 from buddy.memory.testing.rules.failure import every_call
 from buddy.memory.v2.db.postgres import PostgresMemoryDb
 from buddy.memory.v2.db.schema import MemoryRow, SummaryRow
@@ -225,7 +225,7 @@ def test_a_table_of_somebody_else(
     """A table that is not ours raises SchemaError from every method that would use its rows."""
     admin.execute(statement("CREATE SCHEMA {}", schema))
     admin.execute(statement(definition, schema))
-    trial = Trial(Subject(open=lambda: db))
+    trial = Trial(BackendUnderTest(open=lambda: db))
     calls = {name: call for name, call in every_call(trial, db) if name.startswith("memory: ")}
     if "version int" in definition:  # Without a row, only what names an id can tell.
         calls = {name: calls[name] for name in ("memory: upsert", "memory: get", "memory: delete")}
@@ -310,7 +310,7 @@ def test_a_table_partitioned_by_user(
     assert db.delete_memories(["a"], user_id="u6") == 1
     assert db.delete_users(user_prefix="u1")["memories"] == 11
     assert db.count_memories() == 8
-    store = db._policy.store
+    store = db._rules.store
     kept: Any = run(store.get(Kind.MEMORY, "u7", "a"))
     assert run(store.rewrite(Kind.MEMORY, "u7", "a", kept.stamp, payload={"n": 1}, vector=b"v"))
     parts = admin.execute(statement("SELECT count(*) FROM ONLY {}.notes", schema)).fetchone()
@@ -403,7 +403,7 @@ def test_an_earlier_layout(db: PostgresMemoryDb, admin: psycopg.Connection, sche
     values = "VALUES ('a', '{{}}', now(), now())"
     insert = f"INSERT INTO {{}}.notes (id, memory, created_at, updated_at) {values}"
     admin.execute(statement(insert, schema))
-    trial = Trial(Subject(open=lambda: db))
+    trial = Trial(BackendUnderTest(open=lambda: db))
     calls = {name: call for name, call in every_call(trial, db) if name.startswith("memory: ")}
     calls |= {"create": db.create, "upgrade": db.upgrade, "drop": db.drop_table}
     calls |= {"exists": db.table_exists, "users": db.list_users, "clear": db.clear}

@@ -11,7 +11,7 @@ import redis
 import redis.asyncio
 
 from buddy.memory.errors import ConflictError, UnavailableError
-from buddy.memory.testing.expect import at_once
+from buddy.memory.testing.assertions import at_once
 from buddy.memory.v2.db.redis import AsyncRedisMemoryDb, RedisMemoryDb
 from buddy.memory.v2.db.schema import MemoryRow
 from buddy_memory_redis import connections
@@ -35,7 +35,7 @@ def opened(url: str, prefix: str) -> AsyncRedisMemoryDb:
 
 async def close(db: AsyncRedisMemoryDb) -> None:
     await db.drop_table()
-    await db._policy.store._transport.line().client.aclose()
+    await db._rules.store._transport.line().client.aclose()
 
 
 def test_tasks_share_batches(valkey_url: str, prefix: str) -> None:
@@ -173,7 +173,7 @@ def test_connections_of_ours_are_kept(
             assert found == times
         db.ping()  # It was hung up, too.
         asked.clear()
-        kept = db._policy.store._transport.line().connections._idle
+        kept = db._rules.store._transport.line().connections._idle
         kept[0].mark_for_reconnect()  # As the driver does when a server announces maintenance.
         for _ in range(2):
             assert db.count_memories("ann") == 1

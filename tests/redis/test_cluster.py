@@ -282,7 +282,7 @@ def test_tls_and_a_password(secure: str, prefix: str) -> None:
         async with AsyncRedisMemoryDb.from_url(secure, prefix=prefix) as db:
             row = await db.upsert_memory(MemoryRow({"n": 1}, "a", "ann"))
             assert await db.read_memories() == [row]
-            assert (await db._policy.store.server_info())["TLS"] == "on"
+            assert (await db._rules.store.server_info())["TLS"] == "on"
 
     asyncio.run(main())
     with RedisMemoryDb.from_url(secure, prefix=prefix) as db:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from buddy.memory.storage.record import EVERYBODY, Kind
-from buddy.memory.storage.run import run
+from buddy.memory.storage.sync_runner import run
 from buddy.memory.v2.db.redis import RedisMemoryDb
 from buddy.memory.v2.db.schema import MemoryRow, SummaryRow
 from tests.redis.wires import Batches, slots_of, wired
@@ -49,13 +49,13 @@ def calls(db: RedisMemoryDb) -> dict[str, Callable[[], Any]]:
         "count": lambda: db.count_memories("ann"),
         "count a prefix": lambda: db.count_memories(user_prefix="a"),
         "count all": lambda: db.count_memories(),
-        "users": lambda: run(db._policy.store.users(Kind.MEMORY, prefix="a", after=None, limit=5)),
-        "mark": lambda: run(db._policy.store.mark(Kind.MEMORY, "ann")),
+        "users": lambda: run(db._rules.store.users(Kind.MEMORY, prefix="a", after=None, limit=5)),
+        "mark": lambda: run(db._rules.store.mark(Kind.MEMORY, "ann")),
         "delete": lambda: db.delete_memory("a", user_id="ann"),
         "delete many": lambda: db.delete_memories(["a", "b"], user_id="ann"),
         "delete none": lambda: db.delete_memory("none", user_id="ann"),
         "get none": lambda: db.read_memory("none", user_id="ann"),
-        "clear": lambda: run(db._policy.store.delete_all(Kind.SUMMARY, EVERYBODY)),
+        "clear": lambda: run(db._rules.store.delete_all(Kind.SUMMARY, EVERYBODY)),
     }
 
 

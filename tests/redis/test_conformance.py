@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from buddy.memory.storage.record import Kind
-from buddy.memory.testing import Subject
-from buddy.memory.testing.pytest_face import Conformance
+from buddy.memory.testing import BackendUnderTest
+from buddy.memory.testing.pytest_suite import Conformance
 from buddy.memory.v2.db.redis import AsyncRedisMemoryDb, RedisMemoryDb
 from tests.redis.stored import rows_of
 from tests.servers.redis import RedisCluster, RedisServer
@@ -17,18 +17,18 @@ from tests.servers.redis import RedisCluster, RedisServer
 SECRET = "hunter2-is-secret"  # noqa: S105  (made up)
 
 
-def make_subject(cls: Any, url: str, prefix: str, **more: Any) -> Subject:
+def make_subject(cls: Any, url: str, prefix: str, **more: Any) -> BackendUnderTest:
     def open_store(name: str = prefix, **options: Any) -> Any:
         return cls.from_url(url, prefix=name, **{**more, **options})
 
     def damage(id: str) -> None:
         with RedisMemoryDb.from_url(url, prefix=prefix) as db:
-            client = db._policy.store._transport.line().client
+            client = db._rules.store._transport.line().client
             rows, field = rows_of(client, prefix, Kind.MEMORY, "ann"), f"ann\0{id}"
             head, _, body = client.hget(rows, field).partition(b"\n")
             client.hset(rows, field, head + b"\n" + body[:-3])
 
-    return Subject(
+    return BackendUnderTest(
         open=open_store,
         neighbour=lambda: open_store(f"{prefix}:2"),
         named=lambda name: open_store(f"{prefix}{name}"),
@@ -54,7 +54,9 @@ class TestValkey(Conformance):
     complete = True
 
     @pytest.fixture(params=[RedisMemoryDb, AsyncRedisMemoryDb], ids=["sync", "async"])
-    def subject(self, request: pytest.FixtureRequest, valkey_url: str, prefix: str) -> Subject:
+    def subject(
+        self, request: pytest.FixtureRequest, valkey_url: str, prefix: str
+    ) -> BackendUnderTest:
         return make_subject(request.param, valkey_url, prefix)
 
 
@@ -64,7 +66,7 @@ class TestShards(Conformance):
     complete = True
 
     @pytest.fixture
-    def subject(self, valkey_url: str, prefix: str) -> Subject:
+    def subject(self, valkey_url: str, prefix: str) -> BackendUnderTest:
         return make_subject(RedisMemoryDb, valkey_url, prefix, shards=7)
 
 
@@ -72,7 +74,7 @@ class TestProxy(Conformance):
     complete = True
 
     @pytest.fixture
-    def subject(self, proxy_url: str, prefix: str) -> Subject:
+    def subject(self, proxy_url: str, prefix: str) -> BackendUnderTest:
         return make_subject(RedisMemoryDb, proxy_url, prefix, shards=16)
 
 
@@ -80,7 +82,7 @@ class TestRedis7(Conformance):
     complete = True
 
     @pytest.fixture
-    def subject(self, redis_7: RedisServer, prefix: str) -> Subject:
+    def subject(self, redis_7: RedisServer, prefix: str) -> BackendUnderTest:
         return make_subject(RedisMemoryDb, redis_7.url, prefix)
 
 
@@ -90,5 +92,5 @@ class TestCluster(Conformance):
     @pytest.fixture(params=[RedisMemoryDb, AsyncRedisMemoryDb], ids=["sync", "async"])
     def subject(
         self, request: pytest.FixtureRequest, cluster: RedisCluster, prefix: str
-    ) -> Subject:
+    ) -> BackendUnderTest:
         return make_subject(request.param, cluster.url, prefix)

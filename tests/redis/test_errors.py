@@ -22,8 +22,8 @@ from buddy.memory.errors import (
     UnavailableError,
 )
 from buddy.memory.storage.record import Kind
-from buddy.memory.storage.run import run
-from buddy.memory.testing import Subject, Trial
+from buddy.memory.storage.sync_runner import run
+from buddy.memory.testing import BackendUnderTest, Trial
 from buddy.memory.testing.rules.failure import every_call
 from buddy.memory.v2.db.redis import RedisMemoryDb
 from buddy.memory.v2.db.schema import MemoryRow
@@ -58,7 +58,7 @@ def admin(server: servers.RedisServer) -> Iterator[redis.Redis]:
 
 def every_method_raises(db: Any, error: type[MemoryDbError], text: str = "") -> None:
     """Call every method and see the error, with the driver's as its cause."""
-    trial = Trial(Subject(open=lambda: db))
+    trial = Trial(BackendUnderTest(open=lambda: db))
     for _, call in every_call(trial, db):
         with pytest.raises(error, match=text) as raised:
             call()
@@ -128,7 +128,7 @@ IN_PARTS = {"delete user", "clear", "drop"}
 
 def rewrite(db: Any) -> None:
     """Replace a row by its stamp."""
-    store = db._policy.store
+    store = db._rules.store
     stamp = run(store.get(Kind.MEMORY, "ann", "0")).stamp
     assert run(store.rewrite(Kind.MEMORY, "ann", "0", stamp, payload={"n": 9}, vector=b"v"))
 

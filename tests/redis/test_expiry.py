@@ -10,7 +10,7 @@ import pytest
 
 from buddy.memory.errors import ConfigError
 from buddy.memory.storage.record import EVERYBODY, Kind
-from buddy.memory.storage.run import run
+from buddy.memory.storage.sync_runner import run
 from buddy.memory.v2.db.redis import RedisMemoryDb
 from buddy.memory.v2.db.schema import MemoryRow, SummaryRow
 from tests.redis.stored import all_keys, dangling_entries
@@ -50,7 +50,7 @@ def test_listings_and_counts_leave_out_what_expired(valkey: RedisServer, prefix:
         RedisMemoryDb(prefix, client=client, expire=1) as short,
         RedisMemoryDb(prefix, client=client) as db,
     ):
-        store: Any = db._policy.store
+        store: Any = db._rules.store
         gone = [MemoryRow({"n": n}, f"short {n}", ("ann", "gone")[n % 2]) for n in range(300)]
         short.upsert_memories(gone)
         rows = db.upsert_memories(MemoryRow({"n": n}, f"long {n}", "ann") for n in range(3))
@@ -100,7 +100,7 @@ def test_what_expired_is_deleted_and_not_counted(valkey: RedisServer, prefix: st
     ):
         for erase in (
             lambda: db.delete_user("ann")["memories"],
-            lambda: run(db._policy.store.delete_all(Kind.MEMORY, EVERYBODY)),
+            lambda: run(db._rules.store.delete_all(Kind.MEMORY, EVERYBODY)),
             lambda: db.delete_memories([f"{n}" for n in range(100)], user_id="ann"),
         ):
             short.upsert_memories(MemoryRow({}, f"{n}", "ann") for n in range(90))
@@ -114,7 +114,7 @@ def test_what_expired_is_deleted_and_not_counted(valkey: RedisServer, prefix: st
 def test_the_end_of_a_row_is_told(valkey_url: str, prefix: str) -> None:
     """What a write returns and a read finds has the moment at which the row ends."""
     with RedisMemoryDb.from_url(valkey_url, prefix=prefix, expire=1000) as db:
-        store: Any = db._policy.store
+        store: Any = db._rules.store
         before = datetime.now(timezone.utc) + timedelta(seconds=999)
         db.upsert_memory(MemoryRow({}, "a", "ann"))
         db.upsert_memories(MemoryRow({}, id, "ann") for id in "abc")

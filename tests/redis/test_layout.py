@@ -10,8 +10,8 @@ import pytest
 
 from buddy.memory.errors import SchemaError
 from buddy.memory.storage.record import Key, Kind, Record, Write
-from buddy.memory.storage.run import run
-from buddy.memory.testing.expect import clock
+from buddy.memory.storage.sync_runner import run
+from buddy.memory.testing.assertions import clock
 from buddy.memory.v2.db.redis import AsyncRedisMemoryDb, RedisMemoryDb
 from buddy.memory.v2.db.schema import MemoryRow, SummaryRow
 from buddy_memory_redis.transport import value_of
@@ -78,7 +78,7 @@ def test_a_vector_and_an_end(valkey: RedisServer, prefix: str) -> None:
     """A vector stands between head and payload, with its size in the head; an end in the head."""
     vectors = (None, b"", b"\x00\n 1 -\xff")
     with valkey.client() as client, RedisMemoryDb(prefix, client=client) as db:
-        store: Any = db._policy.store
+        store: Any = db._rules.store
         for n, vector in enumerate(vectors):
             record = Record(Kind.MEMORY, "ann", f"{n}", {"n": n}, NOW, NOW, 1, NOW, vector)
             stored = run(store.put(Write(record, NOW)))

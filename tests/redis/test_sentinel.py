@@ -95,7 +95,7 @@ def test_a_failover_under_load(sentinels: Any, prefix: str) -> None:
     with RedisMemoryDb.from_url(url, prefix=prefix) as db:
         assert_kept(db, load, versions)
         # The pool learns from connections that come back that there is another primary.
-        assert not db._policy.store._transport.line().client.connection_pool._in_use_connections
+        assert not db._rules.store._transport.line().client.connection_pool._in_use_connections
 
 
 def test_what_is_wrong(sentinels: Any) -> None:

@@ -67,7 +67,7 @@ def test_server_info_of_a_cluster(cluster: servers.RedisCluster, proxy_url: str)
 
     async def told() -> dict[str, str]:
         async with AsyncRedisMemoryDb.from_url(cluster.url) as db:
-            return await db._policy.store.server_info()
+            return await db._rules.store.server_info()
 
     with RedisMemoryDb.from_url(cluster.url) as db:
         info = db.server_info()
@@ -105,7 +105,7 @@ def test_tls(secure: str, scheme: str, prefix: str) -> None:
 
     async def read() -> list[Any]:
         async with AsyncRedisMemoryDb.from_url(url, prefix=prefix) as db:
-            assert (await db._policy.store.server_info())["TLS"] == "on"
+            assert (await db._rules.store.server_info())["TLS"] == "on"
             return await db.read_memories()
 
     with RedisMemoryDb.from_url(url, prefix=prefix) as db:

@@ -13,8 +13,8 @@ import redis
 from buddy.memory import open_memory_db
 from buddy.memory.errors import AmbiguousIdError, ConfigError, SchemaError, UnavailableError
 from buddy.memory.storage.record import EVERYBODY, Kind, Scope
-from buddy.memory.storage.run import run
-from buddy.memory.testing.expect import at_once
+from buddy.memory.storage.sync_runner import run
+from buddy.memory.testing.assertions import at_once
 from buddy.memory.v2.db.redis import AsyncRedisMemoryDb, RedisMemoryDb
 from buddy.memory.v2.db.schema import MemoryRow, SummaryRow
 from buddy_memory_redis import bulk
@@ -139,9 +139,7 @@ def test_bulk_writes_at_once(valkey: RedisServer, prefix: str, shards: int) -> N
 
     at_once(4, write)
     rows = run(
-        dbs[0]._policy.store.page(
-            Kind.MEMORY, EVERYBODY, newest_first=False, after=None, limit=None
-        )
+        dbs[0]._rules.store.page(Kind.MEMORY, EVERYBODY, newest_first=False, after=None, limit=None)
     )
     assert len({row.position for row in rows}) == len(rows) == 4 * 8 * 61
     for n in range(4):
@@ -201,7 +199,7 @@ def test_restored_rows_keep_their_versions(valkey_url: str, prefix: str) -> None
 def test_ids_that_several_users_have(valkey_url: str, prefix: str, shards: int) -> None:
     """By an id alone the one row is found that has it; of several users nobody's is touched."""
     with RedisMemoryDb.from_url(valkey_url, prefix=prefix, shards=shards) as db:
-        store: Any = db._policy.store
+        store: Any = db._rules.store
         users = ("", "ann", "ann!", "an", None, "\x01")
         rows = [db.upsert_memory(MemoryRow({"of": str(u)}, "same", u)) for u in users]
         own = [db.upsert_memory(MemoryRow({}, f"own {n}", u)) for n, u in enumerate(users)]
@@ -280,7 +278,7 @@ READS: dict[str, Any] = {
     "all": lambda db: db.read_memories(limit=7),
     "count": lambda db: (db.count_memories(), db.count_memories(USERS[6])),
     "users": lambda db: db.list_users(),
-    "mark": lambda db: [run(db._policy.store.mark(Kind.MEMORY, name)) for name in USERS],
+    "mark": lambda db: [run(db._rules.store.mark(Kind.MEMORY, name)) for name in USERS],
     "delete": lambda db: db.delete_memory("none", user_id="ann"),
 }
 
@@ -345,7 +343,7 @@ def test_a_drop_that_was_cut_off(valkey: RedisServer, prefix: str) -> None:
         with valkey.client() as client, RedisMemoryDb(prefix, client=client, shards=6) as db:
             db.upsert_memories(MemoryRow({}, user, user) for user in USERS)
             layout: Any = layout_of(client, prefix)
-            store: Any = db._policy.store
+            store: Any = db._rules.store
             begin = store._schema.keys.call("drop", None, 0, layout.generation, b"-", 6)
             run(store._transport.one(begin))
             with RedisMemoryDb(prefix, client=client) as other:
@@ -366,7 +364,7 @@ ERASERS: dict[str, Any] = {
     "drop": lambda db: db.drop_table(),
     "delete user": lambda db: db.delete_user("user 0"),
     "delete prefix": lambda db: run(
-        db._policy.store.delete_all(Kind.MEMORY, Scope.of_prefix("user 1"))
+        db._rules.store.delete_all(Kind.MEMORY, Scope.of_prefix("user 1"))
     ),
 }
 
@@ -426,7 +424,7 @@ def test_only_what_was_there_is_deleted(valkey: RedisServer, prefix: str) -> Non
     """Rows written after a deletion of all rows of a user has begun do not keep it from ending."""
     with valkey.client() as client, RedisMemoryDb(prefix, client=client) as db:
         db.upsert_memories(MemoryRow({}, f"{n}", "ann") for n in range(3))
-        store: Any = db._policy.store
+        store: Any = db._rules.store
         layout = layout_of(client, prefix)
         begun = store._shards.call(layout, "delete_range", Kind.MEMORY, 0, b"[ann\0", b"(ann\1", "")
         count, last, low = run(store._transport.one(begun))
@@ -447,7 +445,7 @@ def test_marks(valkey: RedisServer, prefix: str) -> None:
     """A mark differs whenever the user's rows do, is the same while they are, and is that of an
     empty user as soon as there are none."""
     with valkey.client() as client, RedisMemoryDb(prefix, client=client, shards=3) as db:
-        store: Any = db._policy.store
+        store: Any = db._rules.store
         seen: list[str] = []
 
         def mark() -> str:
@@ -480,7 +478,7 @@ def test_marks(valkey: RedisServer, prefix: str) -> None:
 def test_generations(valkey: RedisServer, prefix: str) -> None:
     """A generation stays as long as the store, also over clear(); the next store has another."""
     with valkey.client() as client, RedisMemoryDb(prefix, client=client, shards=2) as db:
-        store: Any = db._policy.store
+        store: Any = db._rules.store
         assert run(store.generation(Kind.MEMORY)) == ""
         found = []
         for _ in range(2):

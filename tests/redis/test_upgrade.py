@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from buddy.memory.storage.record import Kind
-from buddy.memory.storage.run import iterate, run
-from buddy.memory.testing.expect import at_once
+from buddy.memory.storage.sync_runner import iterate, run
+from buddy.memory.testing.assertions import at_once
 from buddy.memory.v2.db.redis import RedisMemoryDb
 from buddy.memory.v2.db.schema import MemoryRow
 from tests.servers.redis import RedisCluster, RedisServer
@@ -143,7 +143,7 @@ def test_legacy_records(valkey: RedisServer, prefix: str) -> None:
     """Old rows are told as they are, and those of one user are deleted, with nothing else."""
     with valkey.client() as client, RedisMemoryDb(prefix, client=client) as db:
         rows = load(client, prefix)
-        store: Any = db._policy.store
+        store: Any = db._rules.store
         records = [record for page in iterate(store.legacy_records()) for record in page]
         assert {record.key for record in records} == {(row["user_id"], row["id"]) for row in rows}
         user = rows[0]["user_id"]

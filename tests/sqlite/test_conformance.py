@@ -10,14 +10,14 @@ import pytest
 import sqlalchemy as sa
 
 from buddy.memory.db.sqlite import SqliteMemoryDb as SqliteMemoryDbV1
-from buddy.memory.testing import Subject
-from buddy.memory.testing.pytest_face import Conformance
+from buddy.memory.testing import BackendUnderTest
+from buddy.memory.testing.pytest_suite import Conformance
 from buddy.memory.v2.db.sqlite import AsyncSqliteMemoryDb, SqliteMemoryDb
 
 SECRET = "hunter2-is-secret"  # noqa: S105  (that it never shows is what is tested)
 
 
-def file_subject(cls: Any, folder: Path) -> Subject:
+def file_subject(cls: Any, folder: Path) -> BackendUnderTest:
     file = folder / "memory.db"
 
     def corrupt(id: str) -> None:
@@ -25,7 +25,7 @@ def file_subject(cls: Any, folder: Path) -> Subject:
             connection.execute("UPDATE notes SET memory = '{\"torn' WHERE id = ?", (id,))
         connection.close()
 
-    return Subject(
+    return BackendUnderTest(
         open=lambda: cls("notes", db_file=file),
         neighbour=lambda: cls("notes2", db_file=file),
         named=lambda name: cls(name, db_file=file),
@@ -45,19 +45,19 @@ class OnFile(Conformance):
 
 class TestV1(OnFile):
     @pytest.fixture
-    def subject(self, tmp_path: Path) -> Subject:
+    def subject(self, tmp_path: Path) -> BackendUnderTest:
         return file_subject(SqliteMemoryDbV1, tmp_path)
 
 
 class TestV2(OnFile):
     @pytest.fixture
-    def subject(self, tmp_path: Path) -> Subject:
+    def subject(self, tmp_path: Path) -> BackendUnderTest:
         return file_subject(SqliteMemoryDb, tmp_path)
 
 
 class TestAsync(OnFile):
     @pytest.fixture
-    def subject(self, tmp_path: Path) -> Subject:
+    def subject(self, tmp_path: Path) -> BackendUnderTest:
         return file_subject(AsyncSqliteMemoryDb, tmp_path)
 
 
@@ -68,7 +68,7 @@ class TestCallersEngine(Conformance):
     @pytest.fixture
     def subject(self, tmp_path: Path) -> Any:
         engine = sa.create_engine(f"sqlite:///{tmp_path / 'memory.db'}")
-        yield Subject(
+        yield BackendUnderTest(
             open=lambda: SqliteMemoryDb("notes", db_engine=engine),
             order_without_clocks=True,
             order_across_users=True,
@@ -82,9 +82,9 @@ class TestInMemory(Conformance):
 
     @pytest.fixture(params=["sync", "async"])
     def subject(self, request: pytest.FixtureRequest) -> Any:
-        engine = SqliteMemoryDb()._policy.store._connector.engine  # type: ignore[attr-defined]
+        engine = SqliteMemoryDb()._rules.store._connector.engine  # type: ignore[attr-defined]
         cls = SqliteMemoryDb if request.param == "sync" else AsyncSqliteMemoryDb
-        yield Subject(
+        yield BackendUnderTest(
             open=lambda: cls(db_engine=engine), order_without_clocks=True, order_across_users=True
         )
         engine.dispose()

@@ -10,8 +10,8 @@ import pytest
 
 from buddy.memory.errors import SchemaError
 from buddy.memory.storage.record import EVERYBODY, Key, Kind, Scope
-from buddy.memory.storage.run import iterate, run
-from buddy.memory.testing import Subject, Trial
+from buddy.memory.storage.sync_runner import iterate, run
+from buddy.memory.testing import BackendUnderTest, Trial
 from buddy.memory.testing.rules.failure import every_call
 from buddy.memory.v2.db.sqlite import SqliteMemoryDb
 from buddy_memory_sqlite.client import open_engine
@@ -45,7 +45,7 @@ def test_every_call_of_a_database_is_refused(file: Path) -> None:
     the file changes."""
     before = file.read_bytes()
     db = SqliteMemoryDb(db_file=file)
-    trial = Trial(Subject(open=lambda: db))
+    trial = Trial(BackendUnderTest(open=lambda: db))
     for name, call in every_call(trial, db):
         if " no" in name or name == "ping":  # These have nothing to do with rows.
             continue

@@ -134,7 +134,7 @@ def test_stores_of_one_file_share_an_engine(tmp_path: Path) -> None:
     """Objects on one file share one engine, and the last one to close disposes of it."""
     url = f"sqlite:///{tmp_path}/a.db"
     one, two = SqliteMemoryDb("a", url), SqliteMemoryDb("b", db_file=tmp_path / "a.db")
-    engines = {id(db._policy.store._connector.engine) for db in (one, two)}  # type: ignore[attr-defined]
+    engines = {id(db._rules.store._connector.engine) for db in (one, two)}  # type: ignore[attr-defined]
     assert len(engines) == 1
     one.close()
     two.upsert_memory(MemoryRow({}))
@@ -211,7 +211,7 @@ def test_a_bulk_write_is_not_written_twice(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/a.db"
     theirs = sa.create_engine(url)
     with SqliteMemoryDb(db_url=url) as ours, SqliteMemoryDb(db_engine=theirs) as other:
-        stores: list[Any] = [ours._policy.store, other._policy.store]
+        stores: list[Any] = [ours._rules.store, other._rules.store]
         engines = [store._connector.engine for store in stores]
         for engine, temp_store in zip(engines, (2, 0), strict=True):  # MEMORY, and the default
             with engine.connect() as connection:

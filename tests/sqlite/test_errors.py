@@ -21,7 +21,7 @@ from buddy.memory.errors import (
     UnavailableError,
 )
 from buddy.memory.storage.sql import Fault
-from buddy.memory.testing import Subject, Trial
+from buddy.memory.testing import BackendUnderTest, Trial
 from buddy.memory.testing.rules.failure import every_call
 from buddy.memory.v2.db.schema import MemoryRow
 from buddy.memory.v2.db.sqlite import SqliteMemoryDb
@@ -30,7 +30,7 @@ from buddy_memory_sqlite.dialect import SqliteDialect
 
 def every_method_raises(db: Any, error: type[MemoryDbError], *but: str) -> None:
     """Call every method, but those named, and see the error with the driver's as its cause."""
-    trial = Trial(Subject(open=lambda: db))
+    trial = Trial(BackendUnderTest(open=lambda: db))
     for name, call in every_call(trial, db):
         if not name.endswith(but):
             with pytest.raises(error):
@@ -141,7 +141,7 @@ def test_a_table_of_somebody_else_is_refused_and_left_alone(tmp_path: Path) -> N
         connection.execute("CREATE TABLE memory (id TEXT PRIMARY KEY, amount INTEGER)")
         connection.execute("INSERT INTO memory VALUES ('a', 5)")
     db = SqliteMemoryDb(db_file=file)
-    trial = Trial(Subject(open=lambda: db))
+    trial = Trial(BackendUnderTest(open=lambda: db))
     for name, call in every_call(trial, db):
         # These have nothing to do with that table.
         if name.startswith("summary: ") or " no" in name:

@@ -9,7 +9,7 @@ import pytest
 
 from buddy.memory import open_memory_db
 from buddy.memory.errors import ConfigError, SchemaError
-from buddy.memory.testing import Subject, Trial
+from buddy.memory.testing import BackendUnderTest, Trial
 from buddy.memory.testing.rules.failure import every_call
 from buddy.memory.v2.db.schema import MemoryRow, SummaryRow
 from buddy.memory.v2.db.sqlite import SqliteMemoryDb
@@ -52,7 +52,7 @@ def test_names_that_differ_in_case_only(first: str, second: str, tmp_path: Path)
     with SqliteMemoryDb(first, db_file=file) as db:
         row = db.upsert_memory(MemoryRow({"a": 1}, "a", "ann"))
     other = SqliteMemoryDb(second, db_file=file)
-    trial = Trial(Subject(open=lambda: other))
+    trial = Trial(BackendUnderTest(open=lambda: other))
     for name, call in every_call(trial, other):
         with pytest.raises(SchemaError, match="upper and lower case"):
             raise AssertionError(f"{name} returned {call()!r}")

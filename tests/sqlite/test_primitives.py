@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from buddy.memory.storage.record import EVERYBODY, Key, Kind, Record, Scope, Write, new_stamp
-from buddy.memory.storage.run import run
+from buddy.memory.storage.sync_runner import run
 from buddy.memory.v2.db.schema import MemoryRow
 from buddy.memory.v2.db.sqlite import SqliteMemoryDb
 from buddy_memory_sqlite.client import open_engine

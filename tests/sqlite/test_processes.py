@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from buddy.memory.storage.sql.writes import WritingStore
-from buddy.memory.testing.expect import clock
+from buddy.memory.testing.assertions import clock
 from buddy.memory.v2.db.schema import MemoryRow
 from buddy.memory.v2.db.sqlite import SqliteMemoryDb
 
@@ -84,7 +84,7 @@ def test_a_new_file_is_in_wal_and_commits_synchronously(tmp_path: Path) -> None:
     file = tmp_path / "memory.db"
     with SqliteMemoryDb(db_file=file) as db:
         db.create()
-        connector = db._policy.store._connector  # type: ignore[attr-defined]
+        connector = db._rules.store._connector  # type: ignore[attr-defined]
         with connector.engine.connect() as connection:
             assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
             assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2

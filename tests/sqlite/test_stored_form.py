@@ -12,8 +12,8 @@ import pytest
 
 from buddy.memory.errors import SchemaError
 from buddy.memory.storage.record import Key, Kind, Record, Scope, Write
-from buddy.memory.storage.run import run
 from buddy.memory.storage.sql.read_statements import ID, KEY, Where
+from buddy.memory.storage.sync_runner import run
 from buddy.memory.v2.db.schema import MemoryRow, SummaryRow
 from buddy.memory.v2.db.sqlite import SqliteMemoryDb
 from buddy_memory_sqlite.client import open_engine

@@ -11,7 +11,7 @@ from threading import Event
 import pytest
 
 from buddy.memory.errors import UnavailableError
-from buddy.memory.storage.run import run
+from buddy.memory.storage.sync_runner import run
 from buddy.memory.v2.db.schema import MemoryRow
 from buddy.memory.v2.db.sqlite import SqliteMemoryDb
 from buddy_memory_sqlite import write_turns
@@ -51,7 +51,7 @@ def test_another_process_that_holds_the_file_is_no_turn(
             assert leave.wait(30)
 
         with ThreadPoolExecutor(1) as pool:
-            held = pool.submit(lambda: run(db._policy.store._connector.transaction(hold)))  # type: ignore[attr-defined]
+            held = pool.submit(lambda: run(db._rules.store._connector.transaction(hold)))  # type: ignore[attr-defined]
             assert entered.wait(30)
             with pytest.raises(UnavailableError, match="locked"):
                 db.upsert_memory(MemoryRow({}, "a"))
@@ -74,7 +74,7 @@ def test_a_child_does_not_wait_for_a_thread_of_its_parent(
             assert leave.wait(60)
 
         with ThreadPoolExecutor(1) as pool:
-            pool.submit(lambda: run(db._policy.store._connector.run(hold)))  # type: ignore[attr-defined]
+            pool.submit(lambda: run(db._rules.store._connector.run(hold)))  # type: ignore[attr-defined]
             assert entered.wait(30)
             pid = os.fork()
             if pid == 0:

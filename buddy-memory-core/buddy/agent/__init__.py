@@ -18,8 +18,8 @@ from buddy.memory.conversation.messages import Message, as_data
 from buddy.memory.conversation.models import Ask, Model, ask_awaiting, ask_blocking, check_model
 from buddy.memory.conversation.type_guards import is_mapping
 from buddy.memory.errors import ConfigError
-from buddy.memory.storage.defaults import Awaiting
-from buddy.memory.storage.run import run
+from buddy.memory.storage.eight_methods import Awaiting
+from buddy.memory.storage.sync_runner import run
 from buddy.memory.v2.memory import Memory
 from buddy.memory.v2.schema import SessionSummary, UserMemory
 

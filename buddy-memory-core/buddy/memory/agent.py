@@ -13,8 +13,8 @@ from buddy.memory.conversation.models import Model, ModelAnswerError
 from buddy.memory.conversation.search import check_method
 from buddy.memory.db.base import MemoryDb
 from buddy.memory.receipt import Receipt
-from buddy.memory.storage.checks import check_limit
-from buddy.memory.storage.run import run
+from buddy.memory.storage.sync_runner import run
+from buddy.memory.storage.validation import check_limit
 from buddy.memory.v2.schema import SessionSummary, UserMemory
 
 __all__ = ["AgentMemory", "ModelAnswerError", "RunResponse", "SessionSummary", "UserMemory"]

@@ -12,9 +12,9 @@ import logging
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
-from buddy.memory.discovery import Claim
+from buddy.memory.entry_points import Claim
 from buddy.memory.errors import BackendLoadError, ConfigError, MemoryDbError
-from buddy.memory.resolve import describe, resolve
+from buddy.memory.import_path import describe, resolve
 
 if TYPE_CHECKING:
     import pluggy
@@ -75,7 +75,7 @@ def wrap(store: Store, backend: str) -> Store:
     manager = active()
     if manager is None:
         return store
-    from buddy.memory.storage.hooked import HookedStore
+    from buddy.memory.storage.hooked_store import HookedStore
 
     return HookedStore(store, backend, manager)
 
@@ -116,9 +116,9 @@ def announce(db: Any) -> None:
 
 
 def _check_reach(db: Any, manager: pluggy.PluginManager) -> None:
-    from buddy.memory.storage.settings import Settings
+    from buddy.memory.storage.database_base import StoreBackedDatabase
 
-    if isinstance(getattr(db, "sync_db", db), Settings):
+    if isinstance(getattr(db, "sync_db", db), StoreBackedDatabase):
         return
     hook, name = manager.hook, type(db).__name__
     transforms = hook.buddy_memory_before_write.get_hookimpls()

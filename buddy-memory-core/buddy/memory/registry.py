@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast, overload
 
 from buddy.memory import config as configs
 from buddy.memory import plugins
-from buddy.memory.discovery import GROUPS, Claim, blocked, scan, settle
+from buddy.memory.entry_points import GROUPS, Claim, blocked, scan, settle
 from buddy.memory.errors import BackendLoadError, ConfigError, UnknownBackendError
-from buddy.memory.first_party import FIRST_PARTY
-from buddy.memory.resolve import SynchronousClassError, check_class, load
+from buddy.memory.import_path import SynchronousClassError, check_class, load
+from buddy.memory.known_backends import FIRST_PARTY
 from buddy.memory.v2.db.base import AsyncMemoryDb, MemoryDb
 
 if TYPE_CHECKING:

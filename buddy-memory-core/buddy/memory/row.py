@@ -10,7 +10,7 @@ from typing import Any
 
 from buddy.memory import payload
 from buddy.memory.errors import InvalidMemoryError
-from buddy.memory.storage.checks import check_user
+from buddy.memory.storage.validation import check_user
 
 
 @dataclass

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from buddy.memory.cli.formatting import iso, one_line, plain, shown_user, time
 from buddy.memory.cli.output import emit_each, listing, tell
+from buddy.memory.storage.database_base import StoreBackedDatabase
 from buddy.memory.storage.record import Record
-from buddy.memory.storage.settings import Settings
 
 if TYPE_CHECKING:
     from buddy.memory.v2.db.base import MemoryDb
@@ -56,7 +56,7 @@ def as_dict(row: Record) -> dict[str, Any]:
 
 def is_in_memory(db: MemoryDb) -> bool:
     """Tell whether the rows of a database that was opened by its URL live in this process only."""
-    return isinstance(db, Settings) and db.in_memory
+    return isinstance(db, StoreBackedDatabase) and db.in_memory
 
 
 def note_of(db: MemoryDb) -> str:

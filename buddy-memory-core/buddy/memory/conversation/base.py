@@ -12,8 +12,8 @@ from buddy.memory.conversation.models import Model, ask_awaiting, ask_blocking, 
 from buddy.memory.conversation.opening import awaitable, blocking, open_db
 from buddy.memory.conversation.rows import row_v1, row_v2
 from buddy.memory.errors import ClosedError
-from buddy.memory.storage.policy import RefCount
-from buddy.memory.storage.run import run
+from buddy.memory.storage.rules import RefCount
+from buddy.memory.storage.sync_runner import run
 
 
 class MemoryBase:

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 from buddy.memory.conversation.messages import Message, as_messages
 from buddy.memory.storage import clock
-from buddy.memory.storage.checks import check_limit
+from buddy.memory.storage.validation import check_limit
 
 DEFAULT_USER = "default"
 

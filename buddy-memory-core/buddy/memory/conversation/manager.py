@@ -21,7 +21,7 @@ from buddy.memory.conversation.search import METHODS, best_matches, check_method
 from buddy.memory.errors import ConfigError, ConflictError, InvalidMemoryError
 from buddy.memory.receipt import Receipt
 from buddy.memory.rows import SummaryRow
-from buddy.memory.storage.checks import check_limit
+from buddy.memory.storage.validation import check_limit
 from buddy.memory.v2.schema import SessionSummary, UserMemory
 
 T = TypeVar("T")

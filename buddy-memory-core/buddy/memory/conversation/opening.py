@@ -7,9 +7,9 @@ from typing import Any
 
 from buddy.memory.conversation.type_guards import is_mapping
 from buddy.memory.db.base import MemoryDb as MemoryDbV1
-from buddy.memory.first_party import FIRST_PARTY
+from buddy.memory.known_backends import FIRST_PARTY
 from buddy.memory.registry import open_memory_db
-from buddy.memory.storage.defaults import Awaiting
+from buddy.memory.storage.eight_methods import Awaiting
 from buddy.memory.v2.db.base import AsyncMemoryDb, MemoryDb
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 
 from buddy.memory.row import StoredMemoryRow
-from buddy.memory.storage.contract import MemoryContract
+from buddy.memory.storage.memory_methods import MemoryContract
 from buddy.memory.storage.users import Nobody
 
 __all__ = ["MemoryDb"]

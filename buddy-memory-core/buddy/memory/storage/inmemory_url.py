@@ -7,8 +7,8 @@ from typing import Any
 
 from buddy.memory.config import redact_url
 from buddy.memory.errors import ConfigError
+from buddy.memory.storage.database_base import StoreBackedDatabase
 from buddy.memory.storage.inmemory import InMemoryStore
-from buddy.memory.storage.settings import Settings
 
 _SCHEME = "memory://"
 
@@ -16,7 +16,7 @@ _lock = Lock()
 _named: dict[str, InMemoryStore] = {}
 
 
-class InMemoryConstructor(Settings):
+class InMemoryConstructor(StoreBackedDatabase):
     """Rows in the memory of this process: ``memory://`` is a fresh store for each object,
     ``memory://name`` one that is shared within the process for as long as it runs.
 

@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 
 from buddy.memory.storage.record import Kind
 from buddy.memory.storage.row_operations import RowOperations
-from buddy.memory.storage.run import run
+from buddy.memory.storage.sync_runner import run
 
 AnyRow = TypeVar("AnyRow")
 

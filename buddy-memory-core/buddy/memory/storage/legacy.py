@@ -10,8 +10,8 @@ from typing import Any
 
 from buddy.memory import payload
 from buddy.memory.storage import clock
-from buddy.memory.storage.checks import check_id, check_user
 from buddy.memory.storage.record import Corrupt, Kind, Record
+from buddy.memory.storage.validation import check_id, check_user
 
 MAX_LITERAL = 1_000_000
 """Characters of a Python literal that are parsed; the parser's memory grows with them."""

@@ -7,8 +7,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from buddy.memory.storage.checks import check_page_size, check_scope, check_sort
 from buddy.memory.storage.record import Kind, Scope
+from buddy.memory.storage.validation import check_page_size, check_scope, check_sort
 
 if TYPE_CHECKING:
     from buddy.memory.receipt import Receipt

@@ -4,8 +4,8 @@ A Store knows records, not rows, rules or versions of the API. Write one and the
 ``buddy.memory.storage`` give it both versions of the API, async, limits, order and identity.
 
 Primitives are ``async def`` whatever the driver. A store on a synchronous driver simply never
-suspends, and ``run`` (see ``buddy.memory.storage.run``) drives it without an event loop; a store
-on two drivers awaits through a small adapter and stays one piece of code.
+suspends, and ``run`` of ``buddy.memory.storage.sync_runner`` drives it without an event loop; a
+store on two drivers awaits through a small adapter and stays one piece of code.
 
 Every primitive raises from the tree in ``buddy.memory.errors`` and nothing else: an empty answer
 means that the backend answered (rule R7).

@@ -8,7 +8,11 @@ from typing import Any
 
 from buddy.memory.receipt import Receipt
 from buddy.memory.storage import cursors, forgetting
-from buddy.memory.storage.checks import (
+from buddy.memory.storage.record import Kind, Record, Scope
+from buddy.memory.storage.row_mapping import RowMapping
+from buddy.memory.storage.row_operations import Pages, RowOperations
+from buddy.memory.storage.rules import Rules
+from buddy.memory.storage.validation import (
     check_full_prefix,
     check_limit,
     check_named_user,
@@ -17,36 +21,32 @@ from buddy.memory.storage.checks import (
     check_scope,
     check_sort,
 )
-from buddy.memory.storage.policy import Policy
-from buddy.memory.storage.record import Kind, Record, Scope
-from buddy.memory.storage.row_mapping import RowMapping
-from buddy.memory.storage.row_operations import Pages, RowOperations
 
 
 class StoreOperations(RowOperations):
-    """Rows in and out of the records of a Policy."""
+    """Rows in and out of the records of a Rules."""
 
-    def __init__(self, policy: Policy, mappings: Mapping[Kind, RowMapping[Any]]) -> None:
-        self.policy, self._mappings = policy, mappings
+    def __init__(self, rules: Rules, mappings: Mapping[Kind, RowMapping[Any]]) -> None:
+        self.rules, self._mappings = rules, mappings
 
     async def exists(self, kind: Kind, row: Any) -> bool:
         draft = self._mappings[kind].draft(row)
-        return await self.policy.has(kind, draft.id, draft.user_id)
+        return await self.rules.has(kind, draft.id, draft.user_id)
 
     async def upsert(self, kind: Kind, row: Any, if_version: int | None) -> Any:
         mapping = self._mappings[kind]
-        return mapping.row(await self.policy.put(mapping.draft(row), if_version))
+        return mapping.row(await self.rules.put(mapping.draft(row), if_version))
 
     async def delete(self, kind: Kind, id: Any, user_id: Any, if_version: int | None) -> bool:
-        return await self.policy.delete(kind, id, user_id, if_version)
+        return await self.rules.delete(kind, id, user_id, if_version)
 
     async def get(self, kind: Kind, id: Any, user_id: Any) -> Any:
-        record = await self.policy.get(kind, id, user_id)
+        record = await self.rules.get(kind, id, user_id)
         return None if record is None else self._mappings[kind].row(record)
 
     async def get_many(self, kind: Kind, ids: Iterable[str], user_id: Any) -> list[Any]:
         to_row = self._mappings[kind].row
-        records = await self.policy.get_many(kind, ids, user_id)
+        records = await self.rules.get_many(kind, ids, user_id)
         return [None if record is None else to_row(record) for record in records]
 
     async def read(
@@ -54,7 +54,7 @@ class StoreOperations(RowOperations):
     ) -> list[Any]:
         newest_first, limit = check_sort(sort), check_limit(limit)
         scope = check_scope(user_id, user_prefix)
-        return self._rows(kind, await self.policy.read(kind, scope, newest_first, limit))
+        return self._rows(kind, await self.rules.read(kind, scope, newest_first, limit))
 
     async def page(
         self, kind: Kind, user_id: Any, user_prefix: Any, limit: Any, after: Any, sort: Any
@@ -64,9 +64,9 @@ class StoreOperations(RowOperations):
         place, listing = None, None
         if after is not None:
             listing = await self._listing(kind, scope, newest_first)
-            place = cursors.decode(listing, after, self.policy.store.position_type)
+            place = cursors.decode(listing, after, self.rules.store.position_type)
         # One more than is shown tells whether there is a next page.
-        records, _ = await self.policy.page(kind, scope, newest_first, limit + 1, place)
+        records, _ = await self.rules.page(kind, scope, newest_first, limit + 1, place)
         if len(records) <= limit:
             return self._rows(kind, records), None
         shown = records[:limit]
@@ -74,22 +74,22 @@ class StoreOperations(RowOperations):
         return self._rows(kind, shown), cursors.encode(listing, shown[-1].position)
 
     async def _listing(self, kind: Kind, scope: Scope, newest_first: bool) -> cursors.Listing:
-        generation = await self.policy.store.generation(kind)
+        generation = await self.rules.store.generation(kind)
         return cursors.Listing(kind, scope, newest_first, generation)
 
     def pages(self, kind: Kind, user_id: Any, user_prefix: Any, sort: Any, page_size: Any) -> Pages:
-        _ = self.policy.store  # Raises at the call, and not at the first row.
+        _ = self.rules.store  # Raises at the call, and not at the first row.
         return super().pages(kind, user_id, user_prefix, sort, page_size)
 
     async def next_page(self, pages: Pages, after: Any) -> tuple[list[Any], Any]:
-        records, after = await self.policy.page(*pages, after)
+        records, after = await self.rules.page(*pages, after)
         return self._rows(pages.kind, records), after
 
     async def count(self, kind: Kind, user_id: Any, user_prefix: Any) -> int:
-        return await self.policy.store.count(kind, check_scope(user_id, user_prefix))
+        return await self.rules.store.count(kind, check_scope(user_id, user_prefix))
 
     async def upsert_many(self, kind: Kind, rows: Iterable[Any]) -> list[Any]:
-        return self._rows(kind, await self.policy.put_many(map(self._mappings[kind].draft, rows)))
+        return self._rows(kind, await self.rules.put_many(map(self._mappings[kind].draft, rows)))
 
     async def restore(self, kind: Kind, rows: Iterable[Any]) -> list[Any]:
         """Store rows from elsewhere; one that is new here keeps its version and its end."""
@@ -100,23 +100,23 @@ class StoreOperations(RowOperations):
             version = getattr(row, "version", None) or 1
             ends = getattr(row, "expires_at", None)
             records.append(Record(*draft, version=version, expires_at=ends))
-        return self._rows(kind, await self.policy.restore(records))
+        return self._rows(kind, await self.rules.restore(records))
 
     async def delete_many(self, kind: Kind, ids: Iterable[str], user_id: Any) -> int:
-        return await self.policy.delete_many(kind, ids, user_id)
+        return await self.rules.delete_many(kind, ids, user_id)
 
     async def list_users(self, prefix: Any, after: Any, limit: Any) -> list[str]:
         after = None if after is None else check_prefix(after, "after")
-        return await self.policy.users(check_prefix(prefix), after, check_limit(limit))
+        return await self.rules.users(check_prefix(prefix), after, check_limit(limit))
 
     async def delete_user(self, user_id: Any) -> dict[str, int]:
-        return await self.policy.delete_all(Scope.of_user(check_named_user(user_id)))
+        return await self.rules.delete_all(Scope.of_user(check_named_user(user_id)))
 
     async def delete_users(self, user_prefix: Any) -> dict[str, int]:
-        return await self.policy.delete_all(Scope.of_prefix(check_full_prefix(user_prefix)))
+        return await self.rules.delete_all(Scope.of_prefix(check_full_prefix(user_prefix)))
 
     async def forget_user(self, user_id: Any, place: str) -> Receipt:
-        user, store = check_named_user(user_id), self.policy.store
+        user, store = check_named_user(user_id), self.rules.store
         scope = Scope.of_user(user)
 
         def rows(kind: Kind) -> forgetting.Rows:
@@ -135,7 +135,7 @@ class StoreOperations(RowOperations):
 
     async def _remaining(self, scope: Scope) -> int:
         """Count the user's rows of every kind, those of older software included."""
-        store = self.policy.store
+        store = self.rules.store
         found = 0
         for kind in Kind:
             found += await store.count(kind, scope)
@@ -147,7 +147,7 @@ class StoreOperations(RowOperations):
         return found
 
     async def change_mark(self, user_id: Any) -> str | None:
-        return await self.policy.change_mark(check_named_user(user_id))
+        return await self.rules.change_mark(check_named_user(user_id))
 
     def _rows(self, kind: Kind, records: Iterable[Record]) -> list[Any]:
         return [*map(self._mappings[kind].row, records)]

@@ -8,12 +8,12 @@ from typing import Any, Literal, NamedTuple
 
 from buddy.memory.errors import UnsupportedError
 from buddy.memory.storage.record import Kind
+from buddy.memory.testing.backend_under_test import BackendUnderTest, Rows, Trial
 from buddy.memory.testing.explain import explain
-from buddy.memory.testing.subject import Rows, Subject, Trial
 
 
 class NotVerified(Exception):
-    """The Subject does not say how to try this."""
+    """The BackendUnderTest does not say how to try this."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Check:
         """A readable identifier: the rule and the name."""
         return f"{self.rule}-{self.name}"
 
-    def run(self, subject: Subject) -> None:
+    def run(self, subject: BackendUnderTest) -> None:
         """Raise AssertionError when the fact does not hold, NotVerified when it cannot be tried."""
         if not __debug__:
             raise RuntimeError("the checks are assertions: run Python without -O")
@@ -56,7 +56,7 @@ _checks: list[Check] = []
 def check(
     rule: str, *needs: str, only: Literal["", "sync", "async"] = ""
 ) -> Callable[[Callable[[Trial], None]], Callable[[Trial], None]]:
-    """Declare a check of the whole database. ``needs`` names fields of Subject that it uses."""
+    """Declare a check of the whole database. ``needs`` names the fields that it uses."""
 
     def declare(body: Callable[[Trial], None]) -> Callable[[Trial], None]:
         _checks.append(_make(rule, body.__name__, body, body, needs, only))
@@ -103,13 +103,13 @@ class Outcome(NamedTuple):
 
 
 def run_checks(
-    make_subject: Callable[[], Subject], checks: Iterable[Check] | None = None
+    make_subject: Callable[[], BackendUnderTest], checks: Iterable[Check] | None = None
 ) -> list[Outcome]:
-    """Run the checks (all of them), each on a fresh Subject; never raises for a failed one."""
+    """Run the checks (all by default), each on an empty store; never raises for a failed one."""
     return [run_check(check, make_subject()) for check in (CHECKS if checks is None else checks)]
 
 
-def run_check(check: Check, subject: Subject) -> Outcome:
+def run_check(check: Check, subject: BackendUnderTest) -> Outcome:
     """Run one check; never raises for a failed one."""
     try:
         check.run(subject)

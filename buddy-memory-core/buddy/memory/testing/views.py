@@ -8,8 +8,8 @@ from collections.abc import Callable, Container
 from typing import Any
 
 from buddy.memory.errors import UnsupportedError
-from buddy.memory.storage.run import run
-from buddy.memory.storage.settings import Settings
+from buddy.memory.storage.database_base import StoreBackedDatabase
+from buddy.memory.storage.sync_runner import run
 from buddy.memory.v2.db.base import AsyncMemoryDb
 
 OPTIONS = frozenset({"if_version", "user_id", "user_prefix"})
@@ -64,10 +64,10 @@ class StoreView:
 def store_of(db: Any) -> StoreView:
     """Return the Store of a database. Raises UnsupportedError where it has none."""
     origin = undressed(db)
-    if not isinstance(origin, Settings):
+    if not isinstance(origin, StoreBackedDatabase):
         raise UnsupportedError(type(origin).__name__, "the primitives of a Store")
     is_async = isinstance(db, AsyncView) and isinstance(origin, AsyncMemoryDb)
-    store = vars(origin)["_policy"].store  # Private to users of the database, and not to its kit.
+    store = vars(origin)["_rules"].store  # Private to users of the database, and not to its kit.
     return StoreView(store, db.wait if is_async else run)
 
 

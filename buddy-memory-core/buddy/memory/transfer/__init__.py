@@ -8,12 +8,12 @@
         assert result.complete
 
 Users, ids, times to the microsecond, the order and summaries are kept on every backend; versions,
-ends and vectors where it has a Store (see ``StoredContract.restore_records``). A call that was
+ends and vectors where it has a Store (see ``StoreBackedContract.restore_records``). A call that was
 interrupted is repeated: what is there already is skipped. The format of the file is described in
 ``buddy.memory.transfer.jsonl_format``.
 """
 
-from buddy.memory.transfer.copying import copy
+from buddy.memory.transfer.copy import copy
 from buddy.memory.transfer.errors import DestinationError, FileError, SourceError
 from buddy.memory.transfer.export import Exported, export_file
 from buddy.memory.transfer.importing import import_file

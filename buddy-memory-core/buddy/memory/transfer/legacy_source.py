@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from buddy.memory.errors import CorruptMemoryError
 from buddy.memory.storage.record import Record
-from buddy.memory.storage.stored import StoredContract
+from buddy.memory.storage.sync_database import StoreBackedContract
 from buddy.memory.transfer.errors import SourceError
 from buddy.memory.transfer.rows import record
 from buddy.memory.v2.db.base import MemoryDb
@@ -27,7 +27,7 @@ class LegacySource:
     def read(self) -> Iterator[Record]:
         """Yield the readable rows, oldest first. A plugin without a Store has none."""
         self.rows, self.unreadable = 0, {}
-        if not isinstance(self._db, StoredContract):
+        if not isinstance(self._db, StoreBackedContract):
             return
         for row in self._db.iter_legacy_memories():
             if isinstance(row, CorruptMemoryError):

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from buddy.memory.errors import UnsupportedError
 from buddy.memory.rows import MemoryRow, SummaryRow
 from buddy.memory.storage import clock
-from buddy.memory.storage.checks import check_scope
 from buddy.memory.storage.record import Kind, Record
-from buddy.memory.storage.stored import StoredContract
+from buddy.memory.storage.sync_database import StoreBackedContract
 from buddy.memory.storage.users import Nobody
+from buddy.memory.storage.validation import check_scope
 from buddy.memory.v2.db.base import MemoryDb
 
 
@@ -27,7 +27,7 @@ def records(
     db: MemoryDb, user_id: str | Nobody | None = None, kinds: Sequence[Kind] = tuple(Kind)
 ) -> Iterator[Record]:
     """Yield every readable row (of that user), memories first, each kind in order of writing."""
-    if isinstance(db, StoredContract):
+    if isinstance(db, StoreBackedContract):
         for kind in kinds:
             yield from db.iter_records(kind, check_scope(user_id))
         return
@@ -61,14 +61,14 @@ def record(row: MemoryRow | SummaryRow) -> Record:
 
 def storable(db: MemoryDb, item: Record) -> Record:
     """Return what ``db`` can hold of a record: without a Store no end and no vector."""
-    if isinstance(db, StoredContract) or (item.expires_at is None and item.vector is None):
+    if isinstance(db, StoreBackedContract) or (item.expires_at is None and item.vector is None):
         return item
     return item._replace(expires_at=None, vector=None)
 
 
 def write(db: MemoryDb, batch: Sequence[Record]) -> list[Record]:
     """Store records of one kind, or replace what is there; return what is stored, in order."""
-    if isinstance(db, StoredContract):
+    if isinstance(db, StoreBackedContract):
         return db.restore_records(batch)
     if batch[0].kind is Kind.MEMORY:
         return [record(row) for row in db.upsert_memories(map(_memory, batch))]

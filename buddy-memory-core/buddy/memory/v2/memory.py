@@ -18,7 +18,7 @@ from buddy.memory.conversation.history import RunResponse, SeenSessions, owner, 
 from buddy.memory.conversation.messages import as_messages, one_of
 from buddy.memory.conversation.models import Model, ModelAnswerError
 from buddy.memory.receipt import Receipt
-from buddy.memory.storage.run import run
+from buddy.memory.storage.sync_runner import run
 from buddy.memory.v2.db.base import AsyncMemoryDb, MemoryDb
 from buddy.memory.v2.schema import SessionSummary, UserMemory
 

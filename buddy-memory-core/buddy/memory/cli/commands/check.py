@@ -82,9 +82,9 @@ class _Doctor:
             yield "writing", lambda: _round_trip(db) if db.table_exists() else None
 
     def _server_info(self, db: MemoryDb) -> str | None:
-        from buddy.memory.storage.stored import StoredContract
+        from buddy.memory.storage.sync_database import StoreBackedContract
 
-        self.info = db.server_info() if isinstance(db, StoredContract) else {}
+        self.info = db.server_info() if isinstance(db, StoreBackedContract) else {}
         return ", ".join(f"{name} {value}" for name, value in self.info.items()) or None
 
 
@@ -116,9 +116,9 @@ def _ping(db: MemoryDb) -> str:
 
 
 def _risks(db: MemoryDb, info: dict[str, str]) -> list[str]:
-    from buddy.memory.storage.stored import StoredContract
+    from buddy.memory.storage.sync_database import StoreBackedContract
 
-    found = db.durability_warnings(info) if info and isinstance(db, StoredContract) else []
+    found = db.durability_warnings(info) if info and isinstance(db, StoreBackedContract) else []
     return found or ([IN_MEMORY] if is_in_memory(db) else [])
 
 

@@ -19,7 +19,7 @@ from buddy.memory.errors import ConfigError
 
 if TYPE_CHECKING:
     from buddy.memory.testing import Check, Outcome
-    from buddy.memory.testing.scratch import Scratch
+    from buddy.memory.testing.temporary_stores import Scratch
 
 _NEEDS = {
     "corrupt": "a damaged row",
@@ -27,8 +27,8 @@ _NEEDS = {
     "forks": "data outside of this process",
     "named": "stores that have names",
     "neighbour": "stores that have names",
-    "order_across_users": "a Subject that promises order over users",
-    "order_without_clocks": "a Subject that promises order whatever clocks say",
+    "order_across_users": "a BackendUnderTest that promises order over users",
+    "order_without_clocks": "a BackendUnderTest that promises order whatever clocks say",
     "unreachable": "--unreachable URL",
     "secret": "a password in the URL of --unreachable",
     "waits": "a backend that waits for something",
@@ -140,7 +140,7 @@ def _pair(text: str) -> tuple[str, str]:
 def _scratches(
     url: str, kinds: tuple[str, ...], options: dict[str, Any]
 ) -> Iterator[tuple[str, Scratch]]:
-    from buddy.memory.testing.scratch import Scratch, faces
+    from buddy.memory.testing.temporary_stores import Scratch, faces
 
     if not __debug__:
         raise ConfigError("The checks are assertions: run Python without -O.")

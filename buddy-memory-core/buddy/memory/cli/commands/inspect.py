@@ -21,7 +21,7 @@ from buddy.memory.cli.parameters import (
     whose_options,
 )
 from buddy.memory.cli.row_output import as_dict, note_of, show_note, show_rows
-from buddy.memory.storage.contract import PAGE_SIZE
+from buddy.memory.storage.memory_methods import PAGE_SIZE
 from buddy.memory.storage.record import Kind, Record
 from buddy.memory.storage.users import NOBODY, Nobody
 
@@ -188,7 +188,7 @@ def search_command(
     Memories that hold more of the words come first. Exit code 1 when there are none.
     """
     from buddy.memory.conversation.search import best_matches
-    from buddy.memory.storage.run import run
+    from buddy.memory.storage.sync_runner import run
     from buddy.memory.transfer.rows import record
 
     with opened(url) as db:

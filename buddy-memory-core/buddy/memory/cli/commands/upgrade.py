@@ -51,9 +51,9 @@ def upgrade_command(ctx: click.Context, url: str, yes: bool, as_json: bool) -> N
 def _wrong(db: MemoryDb) -> str:
     """Return why the store cannot be read as it is; "" when it can."""
     from buddy.memory.errors import SchemaError
-    from buddy.memory.storage.stored import StoredContract
+    from buddy.memory.storage.sync_database import StoreBackedContract
 
-    if not isinstance(db, StoredContract):
+    if not isinstance(db, StoreBackedContract):
         return f"What there is to do, {type(db).__name__} knows."
     try:
         db.read_memories(limit=1)

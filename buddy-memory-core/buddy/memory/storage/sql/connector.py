@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 import sqlalchemy as sa
 from sqlalchemy.util import greenlet_spawn
 
-from buddy.memory.storage.run import run
+from buddy.memory.storage.sync_runner import run
 
 T = TypeVar("T")
 Work = Callable[[Any], T]

@@ -9,7 +9,7 @@ from weakref import WeakSet
 
 import sqlalchemy as sa
 
-from buddy.memory.storage.clients import share
+from buddy.memory.storage.client_cache import share
 
 _used: WeakSet[sa.Engine] = WeakSet()
 _abandoned: list[Any] = []

@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
-from buddy.memory.storage.run import run
 from buddy.memory.storage.sql.connector import Connector, Query, Result, Work
+from buddy.memory.storage.sync_runner import run
 
 T = TypeVar("T")
 

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from buddy.memory.testing.backend_under_test import Trial
 from buddy.memory.testing.check import check
-from buddy.memory.testing.subject import Trial
 from buddy.memory.v2.db.base import AsyncMemoryDb
 from buddy.memory.v2.db.schema import MemoryRow
 

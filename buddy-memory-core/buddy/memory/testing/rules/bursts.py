@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from buddy.memory.testing.assertions import at_once
+from buddy.memory.testing.backend_under_test import Trial
 from buddy.memory.testing.check import check
-from buddy.memory.testing.expect import at_once
-from buddy.memory.testing.subject import Trial
 from buddy.memory.v2.db.base import AsyncMemoryDb
 from buddy.memory.v2.db.schema import MemoryRow
 

@@ -11,9 +11,9 @@ from typing import Any
 from buddy.memory.errors import InvalidMemoryError
 from buddy.memory.storage.record import Kind
 from buddy.memory.storage.users import NOBODY
+from buddy.memory.testing.assertions import raises
+from buddy.memory.testing.backend_under_test import Rows, Trial
 from buddy.memory.testing.check import check, check_rows
-from buddy.memory.testing.expect import raises
-from buddy.memory.testing.subject import Rows, Trial
 
 OTHERS = ("bob", "", None, "ann2", "an", "Ann")
 

@@ -10,9 +10,9 @@ from typing import Any
 
 from buddy.memory.errors import CorruptMemoryError, MemoryDbError
 from buddy.memory.storage.record import Kind
+from buddy.memory.testing.assertions import logged, raises
+from buddy.memory.testing.backend_under_test import Trial
 from buddy.memory.testing.check import check
-from buddy.memory.testing.expect import logged, raises
-from buddy.memory.testing.subject import Trial
 
 
 def every_call(trial: Trial, db: Any) -> Iterator[tuple[str, Callable[[], Any]]]:

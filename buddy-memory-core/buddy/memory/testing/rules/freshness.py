@@ -9,8 +9,8 @@ from typing import Any
 from buddy.memory.errors import UnsupportedError
 from buddy.memory.storage.record import Kind, Record, Scope, Write
 from buddy.memory.storage.users import NOBODY
+from buddy.memory.testing.backend_under_test import Rows, Trial
 from buddy.memory.testing.check import check, check_rows
-from buddy.memory.testing.subject import Rows, Trial
 
 
 def mark_of(rows: Rows, user_id: Any = "ann") -> str:

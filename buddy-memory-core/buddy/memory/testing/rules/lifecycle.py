@@ -7,10 +7,10 @@ from copy import copy, deepcopy
 from typing import Any
 
 from buddy.memory.errors import ClosedError
+from buddy.memory.testing.assertions import at_once, in_a_child, raises
+from buddy.memory.testing.backend_under_test import Rows, Trial
 from buddy.memory.testing.check import check
-from buddy.memory.testing.expect import at_once, in_a_child, raises
 from buddy.memory.testing.rules.failure import every_call
-from buddy.memory.testing.subject import Rows, Trial
 from buddy.memory.testing.views import AsyncView, require_close
 
 

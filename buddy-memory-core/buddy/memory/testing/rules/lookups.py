@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from buddy.memory.errors import AmbiguousIdError, CorruptMemoryError, InvalidMemoryError
 from buddy.memory.storage.users import NOBODY
+from buddy.memory.testing.assertions import raises
+from buddy.memory.testing.backend_under_test import Rows, Trial
 from buddy.memory.testing.check import check, check_rows
-from buddy.memory.testing.expect import raises
-from buddy.memory.testing.subject import Rows, Trial
 
 MANY = 300
 

@@ -7,9 +7,9 @@ from copy import copy, deepcopy
 
 from buddy.memory.errors import InvalidMemoryError
 from buddy.memory.storage.users import NOBODY
+from buddy.memory.testing.assertions import raises
+from buddy.memory.testing.backend_under_test import Rows, Trial
 from buddy.memory.testing.check import check, check_rows
-from buddy.memory.testing.expect import raises
-from buddy.memory.testing.subject import Rows, Trial
 
 
 @check_rows("R1")

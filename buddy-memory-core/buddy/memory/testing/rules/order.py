@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone
 from itertools import islice
 
+from buddy.memory.testing.assertions import at_once, clock, in_a_child, raises
+from buddy.memory.testing.backend_under_test import Rows
 from buddy.memory.testing.check import check_rows
-from buddy.memory.testing.expect import at_once, clock, in_a_child, raises
-from buddy.memory.testing.subject import Rows
 
 
 def fill(rows: Rows, count: int) -> list[str]:

@@ -11,10 +11,10 @@ from typing import Any
 from uuid import UUID
 
 from buddy.memory.errors import InvalidMemoryError, TooLargeError
+from buddy.memory.testing.assertions import raises
+from buddy.memory.testing.backend_under_test import Rows
 from buddy.memory.testing.check import check_rows
-from buddy.memory.testing.expect import raises
 from buddy.memory.testing.rules.cases import PAYLOADS, nested
-from buddy.memory.testing.subject import Rows
 
 
 class Color(Enum):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from buddy.memory.storage.record import Kind
+from buddy.memory.testing.backend_under_test import Rows, Trial
 from buddy.memory.testing.check import check, check_rows
-from buddy.memory.testing.subject import Rows, Trial
 
 
 @check("R14", "expiring", "wait_expired")

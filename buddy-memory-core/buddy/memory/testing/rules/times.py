@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone
 
 from buddy.memory.errors import InvalidMemoryError
+from buddy.memory.testing.assertions import clock, raises
+from buddy.memory.testing.backend_under_test import Rows
 from buddy.memory.testing.check import check_rows
-from buddy.memory.testing.expect import clock, raises
-from buddy.memory.testing.subject import Rows
 
 LONG_AGO = datetime(2001, 2, 3, 4, 5, 6, 789012, timezone.utc)
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from buddy.memory.errors import ConfigError, ConflictError
+from buddy.memory.testing.assertions import at_once, raises
+from buddy.memory.testing.backend_under_test import Rows
 from buddy.memory.testing.check import check_rows
-from buddy.memory.testing.expect import at_once, raises
-from buddy.memory.testing.subject import Rows
 
 
 @check_rows("R13")

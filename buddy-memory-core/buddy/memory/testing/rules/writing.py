@@ -6,9 +6,9 @@ from itertools import chain
 from types import SimpleNamespace
 
 from buddy.memory.errors import InvalidMemoryError, MemoryDbError
+from buddy.memory.testing.assertions import at_once, raises
+from buddy.memory.testing.backend_under_test import Rows, Trial
 from buddy.memory.testing.check import check, check_rows
-from buddy.memory.testing.expect import at_once, raises
-from buddy.memory.testing.subject import Rows, Trial
 
 
 @check_rows("R6")

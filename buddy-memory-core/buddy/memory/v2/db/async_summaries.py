@@ -19,7 +19,7 @@ class AsyncSummaryMethods:
     def _operations(self) -> RowOperations:
         """What answers all but the abstract methods: by default, these eight themselves."""
         # Few databases have no Store.
-        from buddy.memory.storage.defaults import EightMethodOperations
+        from buddy.memory.storage.eight_methods import EightMethodOperations
 
         return EightMethodOperations(self)
 

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator, Iterable
 from typing import TYPE_CHECKING
 
 from buddy.memory.rows import RowLike, StoredMemoryRow
-from buddy.memory.storage.contract import MemoryContract
 from buddy.memory.storage.iteration import PAGE_SIZE, Page, iterate_rows_async
+from buddy.memory.storage.memory_methods import MemoryContract
 from buddy.memory.storage.record import Kind
 from buddy.memory.storage.self_description import describe
 from buddy.memory.storage.users import Nobody

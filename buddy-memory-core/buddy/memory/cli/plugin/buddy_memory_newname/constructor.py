@@ -7,14 +7,14 @@ from urllib.parse import unquote
 
 from buddy.memory.config import redact_url
 from buddy.memory.errors import ConfigError
-from buddy.memory.storage.settings import Settings
+from buddy.memory.storage.database_base import StoreBackedDatabase
 from buddy_memory_newname.store import NewnameStore
 
 SCHEME = "newname"
 DEFAULT = "newname-memories"
 
 
-class NewnameConstructor(Settings):
+class NewnameConstructor(StoreBackedDatabase):
     """Memories in JSON files, in the folder that ``db_url`` names.
 
     ``db_url`` is ``newname:///relative/folder``, or with a slash more an absolute

@@ -1,10 +1,10 @@
 """The class of version 1."""
 
-from buddy.memory.db.stored import StoredMemoryDb
+from buddy.memory.db.store_backed import StoreBackedMemoryDb
 from buddy_memory_newname.constructor import NewnameConstructor
 
 __all__ = ["NewnameMemoryDb"]
 
 
-class NewnameMemoryDb(NewnameConstructor, StoredMemoryDb):
+class NewnameMemoryDb(NewnameConstructor, StoreBackedMemoryDb):
     """Version 1; the arguments are those of NewnameConstructor."""

@@ -8,20 +8,20 @@ from typing import Any
 
 import pytest
 
-from buddy.memory.testing import Subject
-from buddy.memory.testing.pytest_face import Conformance
+from buddy.memory.testing import BackendUnderTest
+from buddy.memory.testing.pytest_suite import Conformance
 from buddy_memory_newname import v1, v2
 from buddy_memory_newname.encoding import from_key
 
 
 class OnNewname(Conformance):
-    # A check that the Subject does not equip fails, unless it needs what the backend cannot have.
+    # A check that the BackendUnderTest does not equip fails, unless the backend cannot have it.
     complete = True
     lacks = frozenset({"expiring", "secret"})
     cls: Any
 
     @pytest.fixture
-    def subject(self, tmp_path: Path) -> Subject:
+    def subject(self, tmp_path: Path) -> BackendUnderTest:
         cls, url = self.cls, f"newname:///{tmp_path}"
 
         def corrupt(id: str) -> None:
@@ -32,7 +32,7 @@ class OnNewname(Conformance):
                     row["payload"] = '{"torn'
             file.write_text(json.dumps(content))
 
-        return Subject(
+        return BackendUnderTest(
             open=lambda: cls("notes", url),
             neighbour=lambda: cls("notes2", url),
             named=lambda name: cls(name, url),

@@ -1,0 +1,89 @@
+"""What every stored database, sync or async, shows of itself: repr, settings, copies, pickles."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from buddy.memory import plugins
+from buddy.memory.config import redact
+from buddy.memory.storage.record import Kind
+from buddy.memory.storage.row_mapping import RowMapping
+from buddy.memory.storage.rules import Rules
+from buddy.memory.storage.store import Store
+from buddy.memory.storage.store_operations import StoreOperations
+
+_PLAIN = (str, int, float, bool, type(None))
+_SECRET = ("password", "token", "secret", "credentials")
+
+
+class StoreBackedDatabase:
+    """Holds a Rules and the constructor's arguments, and never shows a secret (R10, R11)."""
+
+    _mappings: ClassVar[Mapping[Kind, RowMapping[Any]]]
+    """How rows of this version of the API become records."""
+
+    def __init__(
+        self, store: Store, settings: Mapping[str, Any] | None = None, *, portable: bool = True
+    ) -> None:
+        """Take the store and the constructor's arguments, by which a pickle is opened again.
+
+        ``portable`` is False when they do not lead back to the same data: a database in memory.
+        """
+        name = type(self).__name__
+        self._use(Rules(plugins.wrap(store, name), name))
+        self._settings = dict(settings or {})
+        self._portable = settings is not None and portable
+
+    def _use(self, rules: Rules) -> None:
+        self._rules = rules
+        self._store_operations = StoreOperations(rules, self._mappings)
+
+    @property
+    def _operations(self) -> StoreOperations:
+        return self._store_operations
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether the settings do not lead back to the rows: they end with this process."""
+        return bool(self._settings) and not self._portable
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the class name and the settings, without secrets and live objects."""
+        shown = {
+            key: redact(value) if isinstance(value, str) else value
+            for key, value in self._settings.items()
+            if isinstance(value, _PLAIN) and key not in _SECRET
+        }
+        return {"name": type(self).__name__, **shown}
+
+    def __repr__(self) -> str:
+        shown = [f"{k}={v!r}" for k, v in self.to_dict().items() if k != "name" and v is not None]
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+    def __copy__(self) -> Any:
+        twin = object.__new__(type(self))
+        twin.__dict__.update(self.__dict__)
+        twin._use(self._rules.share())
+        return twin
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        """A copy of an agent talks to the same store; only ``close`` is its own."""
+        return self.__copy__()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        name = type(self).__name__
+        if not self._portable:
+            raise TypeError(
+                f"{name} cannot be pickled: its data live in this process. Use a database outside."
+            )
+        live = [key for key, value in self._settings.items() if not isinstance(value, _PLAIN)]
+        if live:
+            raise TypeError(
+                f"{name} cannot be pickled: it was built from a live {live[0]}. Give it a URL."
+            )
+        return _reopen, (type(self), self._settings)
+
+
+def _reopen(cls: type[Any], settings: dict[str, Any]) -> Any:
+    return cls(**settings)

@@ -1,0 +1,176 @@
+"""The synchronous contract that both versions of the API share; only the row differs.
+
+Public classes: ``buddy.memory.db.MemoryDb`` (v1) and ``buddy.memory.v2.db.base.MemoryDb`` (v2).
+Errors are those of ``buddy.memory.errors``; any method may raise UnavailableError, AccessError,
+SchemaError and ClosedError, so an empty answer always means that the backend answered.
+
+**Whose rows** (rule R1). A row is named by its user and its id. ``user_id`` is a string, ``NOBODY``
+or, where that is said, None:
+
+- in a listing None means everybody, ``NOBODY`` the rows without a user;
+- in a call by id None means the one row that has the id, whoever's it is, and AmbiguousIdError
+  where several users have it: for tools and unguessable ids only;
+- in a row None means nobody: upsert and exists speak of exactly that row.
+
+``user_prefix`` selects all users whose name begins with it; ``""`` is every named user.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from buddy.memory.rows import RowLike
+from buddy.memory.storage.iteration import PAGE_SIZE, Page, iterate_rows
+from buddy.memory.storage.lifecycle import DatabaseLifecycle
+from buddy.memory.storage.record import Kind
+from buddy.memory.storage.self_description import describe
+from buddy.memory.storage.summary_methods import SummaryMethods
+from buddy.memory.storage.sync_runner import run
+from buddy.memory.storage.users import Nobody
+
+if TYPE_CHECKING:
+    from buddy.memory.receipt import Receipt
+
+__all__ = ["PAGE_SIZE", "MemoryContract", "Page"]
+
+RowT = TypeVar("RowT")
+
+
+class MemoryContract(SummaryMethods, DatabaseLifecycle, Generic[RowT]):
+    """What a memory database does. An author implements the abstract methods; the rest follows."""
+
+    # --- memories
+
+    @abstractmethod
+    def memory_exists(self, memory: RowLike) -> bool:
+        """Tell whether the row with the user and the id of ``memory`` is stored."""
+
+    @abstractmethod
+    def read_memories(
+        self,
+        user_id: str | Nobody | None = None,
+        limit: int | None = None,
+        sort: str | None = None,
+        *,
+        user_prefix: str | None = None,
+    ) -> list[RowT]:
+        """Return rows in the order of first writing.
+
+        ``limit`` None reads all rows, N the first N in the asked order; ``sort`` is "desc" (newest
+        first, also None) or "asc". ``[]`` when there is nothing, also when the tables were never
+        made. Raises ConfigError for ``user_id`` together with ``user_prefix``.
+        """
+
+    @abstractmethod
+    def upsert_memory(self, memory: RowLike, *, if_version: int | None = None) -> RowT:
+        """Insert the row, or replace the content of the one with its user and id; return what is
+        stored.
+
+        ``if_version`` is the version that must be stored (0: no row), None for any. Raises
+        InvalidMemoryError, TooLargeError, ConflictError.
+        """
+
+    def upsert_memories(self, memories: Iterable[RowLike]) -> list[RowT]:
+        """Upsert any number of rows; return what is stored, in the same order.
+
+        Stores all, or raises with what is stored in ``error.stored``, pairs of user and id. A user
+        and id given twice is written once, with the later content.
+        """
+        return run(self._operations.upsert_many(Kind.MEMORY, memories))
+
+    def read_memory(self, id: str, *, user_id: str | Nobody | None = None) -> RowT | None:
+        """Return the row, or None. Raises CorruptMemoryError when it is unreadable, and
+        AmbiguousIdError."""
+        row: RowT | None = run(self._operations.get(Kind.MEMORY, id, user_id))
+        return row
+
+    def read_memories_by_id(
+        self, ids: Iterable[str], *, user_id: str | Nobody | None = None
+    ) -> list[RowT | None]:
+        """Return the rows in the order of ``ids``, None for what is not there; in one round trip
+        where the backend can. Raises as ``read_memory``."""
+        return run(self._operations.get_many(Kind.MEMORY, ids, user_id))
+
+    def iter_memories(
+        self,
+        user_id: str | Nobody | None = None,
+        sort: str | None = None,
+        page_size: int = PAGE_SIZE,
+        *,
+        user_prefix: str | None = None,
+    ) -> Iterator[RowT]:
+        """Yield what ``read_memories`` would return, ``page_size`` rows in memory at a time.
+
+        Rows written meanwhile may or may not be seen; no other row is skipped or repeated.
+        """
+        return iterate_rows(self._operations, Kind.MEMORY, user_id, user_prefix, sort, page_size)
+
+    def page_memories(
+        self,
+        user_id: str | Nobody | None = None,
+        *,
+        limit: int = 100,
+        after: str | None = None,
+        sort: str | None = None,
+        user_prefix: str | None = None,
+    ) -> Page[RowT]:
+        """Return up to ``limit`` (>= 1) rows of what ``read_memories`` would return.
+
+        ``after`` is the ``next`` of the page before. Raises ConfigError for a text that is no
+        cursor, and for the cursor of another listing or of a store that was dropped since.
+        """
+        return Page(
+            *run(self._operations.page(Kind.MEMORY, user_id, user_prefix, limit, after, sort))
+        )
+
+    def count_memories(
+        self, user_id: str | Nobody | None = None, *, user_prefix: str | None = None
+    ) -> int:
+        """Return the number of rows."""
+        return run(self._operations.count(Kind.MEMORY, user_id, user_prefix))
+
+    def delete_memories(self, ids: Iterable[str], *, user_id: str | Nobody | None = None) -> int:
+        """Delete the rows with these ids; return how many there were. AmbiguousIdError where
+        several users have one of them, and nothing is deleted."""
+        return run(self._operations.delete_many(Kind.MEMORY, ids, user_id))
+
+    # --- users
+
+    def list_users(
+        self, *, prefix: str = "", after: str | None = None, limit: int | None = None
+    ) -> list[str]:
+        """Return the users who have a memory or a summary, in code-point order, without nobody.
+
+        Those that begin with ``prefix`` and come behind ``after``. What it costs depends on the
+        users that it returns, not on the rows.
+        """
+        return run(self._operations.list_users(prefix, after, limit))
+
+    def delete_user(self, user_id: str | Nobody) -> dict[str, int]:
+        """Delete everything of a user; return ``{"memories": n, "summaries": m}``.
+
+        None is refused with InvalidMemoryError.
+        """
+        return run(self._operations.delete_user(user_id))
+
+    def delete_users(self, *, user_prefix: str) -> dict[str, int]:
+        """Delete everything of all users under a prefix; return the counts as ``delete_user``.
+
+        An empty prefix is refused with InvalidMemoryError: ``clear()`` empties a store.
+        """
+        return run(self._operations.delete_users(user_prefix))
+
+    def forget_user(self, user_id: str | Nobody) -> Receipt:
+        """Delete everything of a user, also what older software left, and look whether it is gone.
+
+        Never raises after something was deleted: then ``verified`` of the receipt is False, and
+        ``reason`` says why.
+        """
+        return run(self._operations.forget_user(user_id, describe(self)))
+
+    def change_mark(self, user_id: str | Nobody) -> str | None:
+        """Return a token of the user's rows: it differs whenever they differ, and equal tokens mean
+        equal rows. None where the backend has none."""
+        return run(self._operations.change_mark(user_id))

@@ -1,0 +1,252 @@
+"""The rules, once: everything between what a caller asks and what a Store has to do.
+
+``Rules`` speaks records and is the same for both versions of the API and for sync and async.
+Rule numbers refer to docs/rules.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from buddy.memory import payload
+from buddy.memory.errors import ClosedError, ConfigError, ConflictError
+from buddy.memory.storage import clock
+from buddy.memory.storage.found_rows import one_of_each, only_one, readable_row, readable_rows
+from buddy.memory.storage.record import (
+    EVERYBODY,
+    Corrupt,
+    Draft,
+    Key,
+    Kind,
+    Record,
+    Scope,
+    Write,
+)
+from buddy.memory.storage.store import Store
+from buddy.memory.storage.validation import (
+    check_id,
+    check_ids,
+    check_stored_version,
+    check_user,
+    check_version,
+    prepare,
+)
+
+
+class RefCount:
+    """How many objects use one store; the last one to close closes it."""
+
+    def __init__(self) -> None:
+        self.holders = 1
+
+
+class Rules:
+    """One Store with the rules R1 to R8 and R13 kept above it."""
+
+    def __init__(self, store: Store, name: str, references: RefCount | None = None) -> None:
+        self._store = store
+        self._name = name
+        self._references = references or RefCount()
+        self.closed = False
+
+    @property
+    def store(self) -> Store:
+        """The store; raises ClosedError after ``close``."""
+        if self.closed:
+            raise ClosedError(self._name)
+        return self._store
+
+    # --- writing
+
+    async def put(self, draft: Draft, if_version: int | None = None) -> Record:
+        store = self.store
+        return await store.put(prepare(draft, clock.utc_now(), check_version(if_version)))
+
+    async def put_many(self, drafts: Iterable[Draft]) -> list[Record]:
+        """Write the rows of one kind; a user and id given twice is written once (R6)."""
+        store, now = self.store, clock.utc_now()
+        writes: dict[tuple[Any, ...], Write] = {}
+        keys: list[tuple[Any, ...]] = []
+        for draft in drafts:
+            write = prepare(draft, now)
+            key = write.record[1:3]  # As Record.key, in half the time: bulk writes are large.
+            keys.append(key)
+            writes[key] = _collapse(writes[key], write) if key in writes else write
+        if not writes:
+            await store.ping()
+            return []
+        records = await store.put_many(list(writes.values()))
+        if len(records) == len(keys):
+            return records
+        stored = {record[1:3]: record for record in records}
+        return [stored[key]._replace(payload=payload.encode(stored[key].payload)) for key in keys]
+
+    async def restore(self, records: Iterable[Record]) -> list[Record]:
+        """Store records of one kind from elsewhere, with their versions and ends.
+
+        Their keys are distinct.
+        """
+        store, now = self.store, clock.utc_now()
+        writes = []
+        for record in records:
+            write = prepare(Draft(*record[:6]), now)
+            kept = write.record._replace(
+                version=check_stored_version(record.version),
+                expires_at=record.expires_at,
+                vector=record.vector,
+            )
+            writes.append(write._replace(record=kept))
+        return await store.restore(writes) if writes else []
+
+    async def rewrite(self, record: Record, new: Any, vector: bytes | None) -> bool:
+        """Replace payload and vector of the row that still is as ``record``."""
+        store, encoded = self.store, payload.encode(new, record.kind)
+        if record.stamp is None:
+            raise ConfigError("a record to rewrite has to be one that was read")
+        return await store.rewrite(
+            record.kind, *record.key, record.stamp, payload=encoded, vector=vector
+        )
+
+    # --- reading
+
+    async def get(self, kind: Kind, id: Any, user_id: Any = None) -> Record | None:
+        store, id = self.store, check_id(id)
+        found: Record | Corrupt | None
+        if user_id is None:
+            found = only_one(id, await store.find(kind, [id]))
+        else:
+            found = await store.get(kind, check_user(user_id), id)
+        return readable_row(found)
+
+    async def get_many(self, kind: Kind, ids: Any, user_id: Any = None) -> list[Record | None]:
+        """Return the records in the order of ``ids``, None for what is not there."""
+        store, ids = self.store, check_ids(ids)
+        distinct = list(dict.fromkeys(ids))
+        user = check_user(user_id)
+        if not distinct:
+            await store.ping()  # An empty answer means that the backend answered (R7).
+            return []
+        found: dict[str, Record | Corrupt | None] = dict.fromkeys(distinct)
+        if user_id is None:
+            found.update(one_of_each(distinct, await store.find(kind, distinct)))
+        else:
+            keys = [Key(user, id) for id in distinct]
+            found.update(zip(distinct, await store.get_many(kind, keys), strict=True))
+        records = [readable_row(found[id]) for id in ids]
+        return records if len(distinct) == len(ids) else [*map(_copy, records)]
+
+    async def has(self, kind: Kind, id: Any, user_id: Any = None) -> bool:
+        """Tell whether exactly this row is there; a ``user_id`` of None is nobody, as in a row."""
+        return await self.store.has(kind, check_user(user_id), check_id(id))
+
+    async def read(
+        self, kind: Kind, scope: Scope, newest_first: bool, limit: int | None
+    ) -> list[Record]:
+        """Return up to ``limit`` readable records (None: all)."""
+        store = self.store
+        if limit == 0:
+            await store.ping()
+            return []
+        return (await self.page(kind, scope, newest_first, limit, None))[0]
+
+    async def page(
+        self, kind: Kind, scope: Scope, newest_first: bool, limit: int | None, after: Any
+    ) -> tuple[list[Record], Any]:
+        """Return up to ``limit`` readable records, and where the next start (None: nowhere)."""
+        store, missing = self.store, limit
+        records: list[Record] = []
+        while True:
+            page = await store.page(
+                kind, scope, newest_first=newest_first, after=after, limit=missing
+            )
+            good = readable_rows(page)
+            records += good
+            if missing is None or len(page) < missing:
+                return records, None
+            after = page[-1].position
+            if len(good) == missing:
+                return records, after
+            missing -= len(good)  # Unreadable rows must not hide readable ones (R4).
+
+    async def users(self, prefix: str, after: str | None, limit: int | None) -> list[str]:
+        """Return the users who have a memory or a summary, in code-point order, without nobody."""
+        store = self.store
+        if limit == 0:
+            await store.ping()
+            return []
+        users: set[str] = set()
+        for kind in Kind:
+            users.update(await store.users(kind, prefix=prefix, after=after, limit=limit))
+        return sorted(users)[:limit]
+
+    async def change_mark(self, user_id: str | None) -> str | None:
+        """Return a token of all rows of the user, memories and summaries."""
+        store = self.store
+        marks = [await store.mark(kind, user_id) for kind in Kind]
+        return None if None in marks else "/".join(map(str, marks))
+
+    # --- deleting
+
+    async def delete(
+        self, kind: Kind, id: Any, user_id: Any = None, if_version: int | None = None
+    ) -> bool:
+        store, id, expected = self.store, check_id(id), check_version(if_version)
+        if user_id is not None:
+            return await store.delete(kind, check_user(user_id), id, expected)
+        found = only_one(id, await store.find(kind, [id]))
+        if found is not None:
+            return await store.delete(kind, found.user_id, id, expected)
+        if expected:
+            raise ConflictError(id, expected, 0)
+        return False
+
+    async def delete_many(self, kind: Kind, ids: Iterable[str], user_id: Any = None) -> int:
+        store, distinct = self.store, list(dict.fromkeys(check_ids(ids)))
+        user = check_user(user_id)
+        if not distinct:
+            await store.ping()
+            return 0
+        if user_id is None:
+            found = one_of_each(distinct, await store.find(kind, distinct))
+            keys = [item.key for item in found.values()]
+        else:
+            keys = [Key(user, id) for id in distinct]
+        return await store.delete_many(kind, keys) if keys else 0
+
+    async def delete_all(self, scope: Scope) -> dict[str, int]:
+        """Delete the memories and summaries of the scope; return the counts."""
+        store = self.store
+        return {
+            "memories": await store.delete_all(Kind.MEMORY, scope),
+            "summaries": await store.delete_all(Kind.SUMMARY, scope),
+        }
+
+    async def clear(self) -> bool:
+        await self.delete_all(EVERYBODY)
+        return True
+
+    # --- the end
+
+    def share(self) -> Rules:
+        """Return a second holder of the same store, closed on its own."""
+        shared = Rules(self.store, self._name, self._references)
+        self._references.holders += 1
+        return shared
+
+    async def close(self) -> None:
+        if self.closed:
+            return
+        self.closed = True
+        self._references.holders -= 1
+        if self._references.holders == 0:
+            await self._store.close()
+
+
+def _copy(record: Record | None) -> Record | None:
+    return record and record._replace(payload=payload.encode(record.payload))
+
+
+def _collapse(first: Write, second: Write) -> Write:
+    """Return one write for a row that stands twice in one call: first place, last content."""
+    return first._replace(record=first.record._replace(payload=second.record.payload))

@@ -1,0 +1,31 @@
+"""The kit as a pytest class."""
+
+from __future__ import annotations
+
+import pytest
+
+from buddy.memory.testing.backend_under_test import BackendUnderTest
+from buddy.memory.testing.check import CHECKS, Check, NotVerified
+
+
+class Conformance:
+    """Derive from this; its fixture ``subject`` returns a BackendUnderTest on an empty store.
+
+    A check that the BackendUnderTest does not equip is skipped with the reason; with
+    ``complete = True`` it fails, unless ``lacks`` names the field, as what the backend cannot
+    have.
+    """
+
+    complete = False
+    lacks: frozenset[str] = frozenset()
+
+    @pytest.mark.parametrize("check", CHECKS, ids=[check.id for check in CHECKS])
+    def test_rule(self, check: Check, subject: BackendUnderTest) -> None:
+        """One fact of one rule holds."""
+        try:
+            check.run(subject)
+        except NotVerified as reason:
+            if not self.complete:
+                pytest.skip(str(reason))
+            if not self.lacks.intersection(check.needs):
+                raise

@@ -1,0 +1,48 @@
+"""Seal everything with the newest key, so that older ones can be thrown away."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from buddy.memory import plugins
+from buddy.memory.storage.record import EVERYBODY, Kind, Record
+from buddy.memory.storage.sync_database import StoreBackedContract
+from buddy.memory.v2.db.base import MemoryDb
+from buddy_memory_encryption.plugin import Encryption, Notice, noticing
+
+
+class Rotation(NamedTuple):
+    """How many rows were sealed again, and how many could not be read and stayed as they are."""
+
+    rewritten: int
+    unreadable: int
+
+
+def rotate(db: MemoryDb) -> Rotation:
+    """Seal every memory and summary again that is not sealed with the newest key.
+
+    May run while others read and write, be interrupted, and be repeated: what others write
+    meanwhile stays. Versions, times and ends of rows stay as well. Raises RuntimeError where no
+    Encryption is active, and what the database raises.
+    """
+    manager = plugins.active()
+    if manager is None or not any(isinstance(p, Encryption) for p in manager.get_plugins()):
+        raise RuntimeError("no Encryption is among the active plugins")
+    if not isinstance(db, StoreBackedContract):
+        raise RuntimeError(f"{type(db).__name__} has no Store, and so nothing in it is sealed")
+    with noticing() as notice:
+        rewritten = sum(_rotate(notice, db, kind) for kind in Kind)
+        return Rotation(rewritten, len(notice.unreadable))
+
+
+def _rotate(notice: Notice, db: StoreBackedContract[object], kind: Kind) -> int:
+    rewritten = 0
+    for seen in db.iter_records(kind, EVERYBODY):
+        record: Record | None = seen
+        while record is not None and (kind, record.key) in notice.stale:
+            notice.stale.discard((kind, record.key))
+            if db.rewrite_record(record, payload=record.payload, vector=record.vector):
+                rewritten += 1
+            else:  # Another client wrote it, with whichever key, or deleted it.
+                record = db.read_record(kind, record.key)
+    return rewritten

@@ -1,0 +1,67 @@
+"""R3: pages by cursor."""
+
+from __future__ import annotations
+
+import json
+from base64 import urlsafe_b64encode
+from typing import Any
+
+from buddy.memory.errors import ConfigError
+from buddy.memory.storage.memory_methods import Page
+from buddy.memory.v2.db.store_backed import StoreBackedMemoryDb
+from tests.conformance_kit.broken_backends.declare import on_db
+
+
+@on_db("R3-cursors-lead-through-a-listing-memory")
+class SkipsARowBetweenPages(StoreBackedMemoryDb):
+    def page_memories(self, user_id: Any = None, *, limit: Any = 100, **options: Any) -> Any:
+        page = super().page_memories(user_id, limit=limit, **options)
+        return Page(page.rows[:-1] if page.next else page.rows, page.next)
+
+
+@on_db("R3-cursors-lead-through-a-listing-summary")
+class HasANextAtTheEnd(StoreBackedMemoryDb):
+    def page_summaries(self, user_id: Any = None, *, limit: Any = 100, **options: Any) -> Any:
+        page = super().page_summaries(user_id, limit=limit, **options)
+        return Page(page.rows, page.next or options.get("after"))
+
+
+@on_db("R3-a-cursor-belongs-to-its-listing-memory")
+@on_db("R3-a-cursor-belongs-to-its-kind")
+@on_db("R3-cursors-do-not-move-while-rows-are-deleted-memory")
+@on_db("R3-a-cursor-does-not-outlive-its-store-memory")
+class TakesOffsetsForCursors(StoreBackedMemoryDb):
+    """A cursor is the number of the rows before, and says nothing of what they were."""
+
+    def _slice(self, read: Any, user_id: Any, limit: Any, after: Any, options: Any) -> Any:
+        rows = read(user_id, sort=options.pop("sort", None), **options)
+        try:
+            start = int(after or 0)
+        except ValueError:
+            raise ConfigError("no cursor") from None
+        end = start + limit
+        return Page(rows[start:end], str(end) if end < len(rows) else None)
+
+    def page_memories(
+        self, user_id: Any = None, *, limit: Any = 100, after: Any = None, **options: Any
+    ) -> Any:
+        return self._slice(self.read_memories, user_id, limit, after, options)
+
+    def page_summaries(
+        self, user_id: Any = None, *, limit: Any = 100, after: Any = None, **options: Any
+    ) -> Any:
+        return self._slice(self.read_summaries, user_id, limit, after, options)
+
+
+@on_db("R3-a-cursor-tells-no-name-memory")
+class TellsTheLastRow(StoreBackedMemoryDb):
+    def page_memories(self, user_id: Any = None, **options: Any) -> Any:
+        page = super().page_memories(user_id, **options)
+        last = json.dumps([page.rows[-1].user_id, page.rows[-1].id, page.next]).encode()
+        return Page(page.rows, urlsafe_b64encode(last).decode().rstrip("="))
+
+
+@on_db("R3-a-page-has-at-least-one-row-memory")
+class TakesPagesOfNothing(StoreBackedMemoryDb):
+    def page_memories(self, user_id: Any = None, *, limit: Any = 100, **options: Any) -> Any:
+        return super().page_memories(user_id, limit=limit or 100, **options)
