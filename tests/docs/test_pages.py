@@ -17,7 +17,13 @@ ROOT = Path(__file__).parents[2]
 PLAYER = Path(__file__).with_name("play.py")
 PAGES = sorted(
     page.relative_to(ROOT).as_posix()
-    for pattern in ("*.md", "buddy-memory-*/*.md", "benchmarks/*.md", "docs/**/*.md")
+    for pattern in (
+        "*.md",
+        "buddy-memory-*/*.md",
+        "benchmarks/*.md",
+        "docs/**/*.md",
+        "plugins/*/*.md",
+    )
     for page in ROOT.glob(pattern)
 )
 

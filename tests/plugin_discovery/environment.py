@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
-from importlib.metadata import distribution
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
 
-CORE_NEEDS = ("pluggy", "typing_extensions")
+CORE_NEEDS = ("importlib_metadata", "pluggy", "snowballstemmer", "typing_extensions")
 SQL_NEEDS = ("SQLAlchemy",)
 
 _PRELUDE = """
@@ -71,8 +72,15 @@ class Environment:
 
 
 def _link(name: str, site: Path) -> None:
-    """Link the modules and the metadata of an installed distribution into another folder."""
-    found = distribution(name)
+    """Link the modules and the metadata of an installed distribution, and of what it needs, into
+    another folder."""
+    try:
+        found = distribution(name)
+    except PackageNotFoundError:  # needed by other Pythons
+        return
+    for need in found.requires or ():
+        if "extra" not in need:
+            _link(re.split(r"[^\w.-]", need)[0], site)
     tops = {file.parts[0] for file in found.files or ()}
     for top in tops - {"..", "__pycache__"}:
         target = site / top

@@ -22,7 +22,7 @@ def examples(
 ) -> Environment:
     """The three example plugins, installed together beside core and SQLite."""
     plugins = [
-        built(ROOT / "docs" / "plugins" / f"buddy-memory-{name}", wheels)
+        built(ROOT / "plugins" / f"buddy-memory-{name}", wheels)
         for name in ("audit", "encryption", "opentelemetry")
     ]
     needs = [*CORE_NEEDS, *SQL_NEEDS, "cryptography", "cffi", "opentelemetry-api"]

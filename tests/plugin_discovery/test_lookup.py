@@ -167,9 +167,9 @@ THREADS = """
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from buddy.memory import open_memory_db
-import buddy.memory.registry as registry
-scans, scan = [], registry.scan
-registry.scan = lambda: scans.append(1) or scan()
+from buddy.memory import entry_points
+scans, scan = [], entry_points.scan
+entry_points.scan = lambda: scans.append(1) or scan()
 start = Barrier(12)
 def first(name):
     start.wait()

@@ -1,9 +1,8 @@
-"""Entry points of installed distributions, as claims to backend names.
+"""Entry points of installed distributions, as claims to names.
 
-Nothing here imports a plugin, and no other distribution's broken metadata can stop the scan.
-``importlib.metadata`` would read and parse the metadata of every distribution, and importing it
-takes longer than this whole scan; most distributions have nothing for us, which the bytes of one
-small file tell.
+They are found by ``importlib-metadata``, and so wherever an installer of the field or the finder of
+a frozen application shows them. Nothing here imports a plugin, and no distribution whose metadata
+are broken stops the scan.
 """
 
 from __future__ import annotations
@@ -13,10 +12,15 @@ import os
 import re
 import sys
 from collections.abc import Iterator
-from typing import NamedTuple
+from importlib import invalidate_caches
+from threading import RLock
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from buddy.memory.errors import AmbiguousBackendError
-from buddy.memory.import_path import SynchronousClassError
+from buddy.memory.import_path import SynchronousClassError, describe
+
+if TYPE_CHECKING:
+    from importlib_metadata import Distribution
 
 GROUPS = {"v1": "buddy.memory.db", "v2": "buddy.memory.v2.db", "async": "buddy.memory.v2.db.async"}
 """The entry-point group of each kind of backend."""
@@ -24,20 +28,57 @@ GROUPS = {"v1": "buddy.memory.db", "v2": "buddy.memory.v2.db", "async": "buddy.m
 PLUGINS = "buddy.memory.plugins"
 """The entry-point group of plugins, whose claims have the kind "plugin"."""
 
-_KINDS = {PLUGINS: "plugin", **{group: kind for kind, group in GROUPS.items()}}
-_CHUNK = 65_536  # bytes; nearly every file is shorter, and a larger buffer is slow to get
+COMMANDS = "buddy.memory.commands"
+"""The entry-point group of further subcommands, whose claims have the kind "command"."""
+
+_KINDS = {
+    PLUGINS: "plugin",
+    COMMANDS: "command",
+    **{group: kind for kind, group in GROUPS.items()},
+}
 
 logger = logging.getLogger("buddy.memory")
 
 
 class Claim(NamedTuple):
-    """A distribution says: this name is that class. ``kind`` is a key of GROUPS, or "plugin"."""
+    """A distribution says: this name is that object. ``kind`` is a key of GROUPS, "plugin" or
+    "command"."""
 
     kind: str
     name: str
     value: str
     distribution: str
     version: str
+
+
+class InstalledClaims:
+    """The claims on ``sys.path``, scanned once."""
+
+    def __init__(self) -> None:
+        self._lock = RLock()
+        self._claims: list[Claim] | None = None
+
+    def all(self) -> list[Claim]:
+        """Return every claim, each once."""
+        with self._lock:
+            if self._claims is None:
+                self._claims = scan()
+            return self._claims
+
+    def allowed(self) -> list[Claim]:
+        """Return the claims of distributions that BUDDY_MEMORY_BLOCK does not shut out."""
+        shut_out = blocked()
+        return [claim for claim in self.all() if claim.distribution not in shut_out]
+
+    def refresh(self) -> None:
+        """Scan again when asked next, and find modules that were installed since."""
+        with self._lock:
+            self._claims = None
+        invalidate_caches()
+
+
+installed = InstalledClaims()
+"""Those of this process."""
 
 
 def scan() -> list[Claim]:
@@ -47,19 +88,22 @@ def scan() -> list[Claim]:
     An ``.egg-info`` counts only where there is no ``.dist-info``: it lies in a source tree, stays
     behind there, and grows old.
     """
-    path: list[object] = [*sys.path]  # which may hold anything
-    shown: dict[str, tuple[str, str]] = {}
-    for place in dict.fromkeys(entry for entry in path if isinstance(entry, str)):
-        for info in _infos(place):
-            key = info.rpartition(".")[0].partition("-")[0].lower().replace(".", "_")
-            known = shown.get(key)
-            if known is None or (known[1].endswith(".egg-info") and not info.endswith(".egg-info")):
-                shown[key] = place, info
+    claimants: dict[str, list[Distribution]] = {}
+    for distribution in _distributions():
+        try:
+            if _is_claimant(distribution):
+                name = canonical(_header(distribution, "Name"))
+                claimants.setdefault(name, []).append(distribution)
+        except Exception as error:
+            logger.warning("skipped a distribution with broken metadata: %s", describe(error))
     claims: dict[Claim, None] = {}
-    for place, info in shown.values():
-        text = _read(place, f"{info}/entry_points.txt")
-        if b"buddy.memory" in text:
-            claims.update(dict.fromkeys(_claims(place, info, text)))
+    for name, copies in claimants.items():
+        try:
+            if not _is_shadowed(name):
+                found = next((copy for copy in copies if _has_dist_info(copy)), copies[0])
+                claims.update(dict.fromkeys(_claims(name, found)))
+        except Exception as error:
+            logger.warning("skipped the distribution %s: %s", name, describe(error))
     return list(claims)
 
 
@@ -102,83 +146,51 @@ def canonical(distribution: str) -> str:
     return re.sub(r"[-_.]+", "-", distribution).lower()
 
 
-def _claims(place: str, info: str, text: bytes) -> Iterator[Claim]:
-    name, version = [*info.rpartition(".")[0].split("-"), ""][:2]
-    kind = None
-    # A line that is wrong takes nothing with it but itself.
-    for line in map(str.strip, text.decode("utf-8", "replace").lstrip("\ufeff").splitlines()):
-        if line.startswith("[") and line.endswith("]"):
-            kind = _KINDS.get(line[1:-1].strip())
-        elif kind is not None and line and line[0] not in "#;":
-            entry, is_pair, value = (part.strip() for part in line.partition("="))
-            if not (is_pair and entry):
-                logger.debug("skipped the line %r of %s", line, info)
-                continue
-            value = value.partition("[")[0].strip()  # without extras
-            version = version or _version(place, info)
-            yield Claim(kind, entry.lower(), value, canonical(name), version)
-
-
-def _version(place: str, info: str) -> str:
-    """Return the version that stands in an ``.egg-info``, whose name has none; else ""."""
-    found = re.search(rb"^Version: *(\S+)", _read(place, f"{info}/PKG-INFO"), re.MULTILINE)
-    return found[1].decode("utf-8", "replace") if found else ""
-
-
-def _infos(place: str) -> list[str]:
-    """Return the names of the metadata folders in a folder or zip file of ``sys.path``.
-
-    The newest version comes first where a broken upgrade left two. "~" marks what pip could not
-    remove.
-    """
-    try:
-        names = os.listdir(place or ".")  # noqa: PTH208  (a hundred objects fewer to make)
-    except (OSError, ValueError):  # not there, not a folder, or no path at all
-        names = list({name.partition("/")[0] for name in _in_archive(place)})
-    infos = [n for n in names if n.endswith((".dist-info", ".egg-info")) and n[0] != "~"]
-    return sorted(infos, reverse=True)
-
-
-def _in_archive(place: str) -> list[str]:
-    """Return the names in a zip file; of anything else, none."""
-    if not os.path.isfile(place):  # noqa: PTH113
-        return []
-    from zipfile import BadZipFile, ZipFile
+def _distributions() -> Iterator[Distribution]:
+    """Yield what is installed; where that fails as a whole, by one entry of the path at a time."""
+    from importlib_metadata import distributions
 
     try:
-        with ZipFile(place) as archive:
-            return archive.namelist()
-    except (BadZipFile, OSError) as error:
-        logger.debug("skipped %s: %r", place, error)
-        return []
+        yield from cast("list[Distribution]", [*distributions()])
+    except Exception as error:
+        logger.warning("the metadata of some distributions are broken: %s", describe(error))
+        path: list[object] = [*sys.path]  # which may hold anything
+        for entry in dict.fromkeys(entry for entry in path if isinstance(entry, str)):
+            try:
+                yield from cast("list[Distribution]", [*distributions(path=[entry])])
+            except Exception as error:
+                logger.warning("skipped %s: %s", entry, describe(error))
 
 
-def _read(place: str, name: str) -> bytes:
-    """Return a file in a folder or zip file of ``sys.path``; b"" where it cannot be read."""
-    try:
-        descriptor = os.open(f"{place or '.'}/{name}", os.O_RDONLY)
-    except NotADirectoryError:
-        return _read_archived(place, name) if os.path.isfile(place) else b""  # noqa: PTH113
-    except (OSError, ValueError):
-        return b""
-    try:
-        text = chunk = os.read(descriptor, _CHUNK)
-        while len(chunk) == _CHUNK:
-            chunk = os.read(descriptor, _CHUNK)
-            text += chunk
-        return text
-    except OSError:
-        return b""
-    finally:
-        os.close(descriptor)
+def _is_claimant(distribution: Distribution) -> bool:
+    return "buddy.memory" in (distribution.read_text("entry_points.txt") or "")
 
 
-def _read_archived(place: str, name: str) -> bytes:
-    from zipfile import BadZipFile, ZipFile
+def _header(distribution: Distribution, field: str) -> str:
+    """Return a field of the metadata, without the parser of e-mails that would read all of them."""
+    text = distribution.read_text("METADATA") or distribution.read_text("PKG-INFO") or ""
+    found = re.search(rf"^{field}:[ \t]*(\S+)", text, re.MULTILINE)
+    if found is None:
+        raise ValueError(f"no {field} in the metadata")
+    return found[1]
 
-    try:
-        with ZipFile(place) as archive:
-            return archive.read(name)
-    except (BadZipFile, KeyError, OSError, RuntimeError, ValueError) as error:
-        logger.debug("skipped %s of %s: %r", name, place, error)
-        return b""
+
+def _has_dist_info(distribution: Distribution) -> bool:
+    return distribution.read_text("METADATA") is not None
+
+
+def _is_shadowed(name: str) -> bool:
+    """Tell whether a copy that claims nothing comes first on the path, as for imports."""
+    from importlib_metadata import distribution
+
+    first = cast("Distribution", distribution(name))
+    return _has_dist_info(first) and not _is_claimant(first)
+
+
+def _claims(name: str, distribution: Distribution) -> Iterator[Claim]:
+    version = _header(distribution, "Version")
+    for entry in distribution.entry_points:
+        kind = _KINDS.get(entry.group.strip())
+        if kind is not None:
+            value = entry.value.partition("[")[0].strip()  # without extras
+            yield Claim(kind, entry.name.lower(), value, name, version)

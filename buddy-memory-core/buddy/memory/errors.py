@@ -10,6 +10,7 @@
     ├── ConflictError                       if_version did not match
     ├── AmbiguousIdError (LookupError)      several users have a row with this id
     ├── UnavailableError (ConnectionError)  unreachable, timed out, interrupted: worth a retry
+    │   └── EmbeddingError                  the embedder failed, or there are no vectors to search
     ├── AccessError (PermissionError)       credentials or rights
     ├── SchemaError                         the table is not ours, or is old
     ├── CorruptMemoryError                  a stored row cannot be decoded
@@ -127,6 +128,13 @@ class UnavailableError(MemoryDbError, ConnectionError):
 
     def __init__(self, backend: str, detail: str) -> None:
         super().__init__(f"{backend} is unavailable: {detail}", backend, detail)
+
+
+class EmbeddingError(UnavailableError):
+    """The embedder failed, or no row has a vector of its model: ``EmbeddingError(detail)``."""
+
+    def __init__(self, detail: str) -> None:
+        MemoryDbError.__init__(self, detail, detail)
 
 
 class AccessError(MemoryDbError, PermissionError):

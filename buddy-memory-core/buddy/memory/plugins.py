@@ -12,7 +12,7 @@ import logging
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
-from buddy.memory.entry_points import Claim
+from buddy.memory.entry_points import Claim, installed
 from buddy.memory.errors import BackendLoadError, ConfigError, MemoryDbError
 from buddy.memory.import_path import describe, resolve
 
@@ -59,9 +59,7 @@ def active() -> pluggy.PluginManager | None:
     Loads installed plugins the first time, and again after ``refresh()`` or a change of
     BUDDY_MEMORY_BLOCK.
     """
-    from buddy.memory.registry import default
-
-    claims = sorted((c for c in default.claims() if c.kind == "plugin"), key=_order)
+    claims = sorted((c for c in installed.allowed() if c.kind == "plugin"), key=_order)
     if claims != _installed:
         # Imported without the lock: an import waits for other imports, and these for the lock.
         plugins = [_imported(claim) for claim in claims]
@@ -116,9 +114,7 @@ def announce(db: Any) -> None:
 
 
 def _check_reach(db: Any, manager: pluggy.PluginManager) -> None:
-    from buddy.memory.storage.database_base import StoreBackedDatabase
-
-    if isinstance(getattr(db, "sync_db", db), StoreBackedDatabase):
+    if getattr(getattr(db, "sync_db", db), "passes_hooks", False):
         return
     hook, name = manager.hook, type(db).__name__
     transforms = hook.buddy_memory_before_write.get_hookimpls()

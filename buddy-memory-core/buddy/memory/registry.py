@@ -10,7 +10,6 @@ every lookup.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib import invalidate_caches
 from importlib.util import find_spec
 from threading import RLock
 from types import MappingProxyType
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast, overload
 
 from buddy.memory import config as configs
 from buddy.memory import plugins
-from buddy.memory.entry_points import GROUPS, Claim, blocked, scan, settle
+from buddy.memory.entry_points import GROUPS, Claim, InstalledClaims, blocked, installed, settle
 from buddy.memory.errors import BackendLoadError, ConfigError, UnknownBackendError
 from buddy.memory.import_path import SynchronousClassError, check_class, load
 from buddy.memory.known_backends import FIRST_PARTY
@@ -41,10 +40,11 @@ class Backend(NamedTuple):
 class Registry:
     """Finds backend classes. ``buddy.memory`` holds the one of the process."""
 
-    def __init__(self) -> None:
+    def __init__(self, claims: InstalledClaims | None = None) -> None:
+        """Take what is installed; by default it is scanned for this object alone."""
         self._lock = RLock()
         self._registered: dict[tuple[str, str], type[Any] | str] = {}
-        self._claims: list[Claim] | None = None
+        self._claims = claims or InstalledClaims()
 
     def register(self, name: str, backend: type[Any] | str, kind: str = "v2") -> None:
         """Make ``name`` mean ``backend`` (a class or ``module:Class``) before any entry point.
@@ -56,9 +56,7 @@ class Registry:
 
     def refresh(self) -> None:
         """Scan the entry points again at the next lookup, and find modules installed since."""
-        with self._lock:
-            self._claims = None
-        invalidate_caches()
+        self._claims.refresh()
 
     def backends(self) -> Mapping[str, Backend]:
         """Return every known name, installed or not, without importing any backend."""
@@ -120,14 +118,7 @@ class Registry:
 
     def claims(self) -> list[Claim]:
         """Return what installed distributions claim; scans once."""
-        shut_out = blocked()
-        return [claim for claim in self._scanned() if claim.distribution not in shut_out]
-
-    def _scanned(self) -> list[Claim]:
-        with self._lock:
-            if self._claims is None:
-                self._claims = scan()
-            return self._claims
+        return self._claims.allowed()
 
     def _unknown(self, name: str, kind: str) -> UnknownBackendError:
         from difflib import get_close_matches
@@ -135,7 +126,7 @@ class Registry:
         known = {n for n, backend in self.backends().items() if kind in backend.classes}
         base = name.partition("+")[0]
         entry = FIRST_PARTY.get(name) or FIRST_PARTY.get(base)
-        claimants = {c.distribution for c in self._scanned() if c.name in (name, base)}
+        claimants = {c.distribution for c in self._claims.all() if c.name in (name, base)}
         shut_out = blocked() & (claimants | ({entry.distribution} if entry else set()))
         if shut_out:
             hint = f"BUDDY_MEMORY_BLOCK shuts out {', '.join(sorted(shut_out))}."
@@ -184,7 +175,7 @@ def _path(cls: type[Any]) -> str:
     return f"{cls.__module__}:{cls.__qualname__}"
 
 
-default = Registry()
+default = Registry(installed)
 """The registry of this process."""
 
 

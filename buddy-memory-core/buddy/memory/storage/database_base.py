@@ -23,6 +23,9 @@ class StoreBackedDatabase:
     _mappings: ClassVar[Mapping[Kind, RowMapping[Any]]]
     """How rows of this version of the API become records."""
 
+    passes_hooks: ClassVar[bool] = True
+    """What this database stores goes through the hooks of plugins."""
+
     def __init__(
         self, store: Store, settings: Mapping[str, Any] | None = None, *, portable: bool = True
     ) -> None:

@@ -120,6 +120,13 @@ class HookedStore(Store):
             operation.rows = await self.inner.delete_legacy(user_id)
             return operation.rows
 
+    def next_mark(self, mark: str, old: int | None, new: int | None) -> str | None:
+        return self.inner.next_mark(mark, old, new)
+
+    async def stamps(self, kind: Kind, user_id: str | None) -> list[tuple[str, int | None]]:
+        with self._observed("stamps", kind, Scope.of_user(user_id)):
+            return await self.inner.stamps(kind, user_id)
+
     async def generation(self, kind: Kind) -> str:
         return await self.inner.generation(kind)
 

@@ -183,6 +183,24 @@ class Store(ABC):
         """
         return None
 
+    def next_mark(self, mark: str, old: int | None, new: int | None) -> str | None:
+        """Return the mark after one change to what ``mark`` stands for: a record's stamp ``old``
+        (None: there was no record) became ``new`` (None: it was deleted). None where the backend
+        cannot tell.
+        """
+        return None
+
+    async def stamps(self, kind: Kind, user_id: str | None) -> list[tuple[str, int | None]]:
+        """Return id and stamp of each record of the user, in the order of first writing.
+
+        Costs less than reading the records where the backend can. Records that cannot be read may
+        be left out.
+        """
+        page = await self.page(
+            kind, Scope.of_user(user_id), newest_first=False, after=None, limit=None
+        )
+        return [(item.id, item.stamp) for item in page if isinstance(item, Record)]
+
     async def generation(self, kind: Kind) -> str:
         """Return a token that is another one when positions may have begun anew: after the place
         was dropped and made again, for one. ``""`` where positions never repeat.
