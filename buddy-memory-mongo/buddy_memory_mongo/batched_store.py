@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 from buddy.memory import payload
+from buddy.memory.errors import CorruptMemoryError
 from buddy.memory.storage.batching import Batcher, result_of
 from buddy.memory.storage.record import Corrupt, Key, Kind, Record, Write
 from buddy_memory_mongo import updates
@@ -55,15 +56,17 @@ class BatchedMongoStore(MongoStore):
     async def _put_batch(self, kind: Kind, puts: list[Prepared]) -> list[Record | Exception]:
         if len(puts) == 1:
             return [await self.writer.put(puts[0])]
-        stored = await self._put_first(kind, puts)
-        results = [stored.pop(one.key, None) for one in puts]
+        done = await self._put_first(kind, puts)
+        results = [done.pop(one.key, None) for one in puts]
         # A write that was refused learns why; a second one of the same row is done now.
         alone = [one for one, result in zip(puts, results, strict=True) if result is None]
         outcomes = iter(await gather(*[result_of(self.writer.put(one)) for one in alone]))
         return [result or next(outcomes) for result in results]
 
-    async def _put_first(self, kind: Kind, puts: list[Prepared]) -> dict[Key, Record]:
-        """Store the first write of each row; return what is stored."""
+    async def _put_first(
+        self, kind: Kind, puts: list[Prepared]
+    ) -> dict[Key, Record | CorruptMemoryError]:
+        """Store the first write of each row; return what is stored, or why it cannot be read."""
         # An unordered command may do two writes of one row in any order.
         first: dict[Key, Prepared] = {}
         for one in puts:
@@ -73,7 +76,7 @@ class BatchedMongoStore(MongoStore):
         bulk = BulkWrite(self.writer, list(first.values()))
         await self.writer.before_writing(kind)
         await bulk.send(list(first.values()), plain=True)
-        return bulk.stored
+        return {**bulk.stored, **bulk.damaged}
 
     async def _get_batch(self, kind: Kind, keys: list[Key]) -> list[Record | Corrupt | None]:
         if len(keys) == 1:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from bson import ObjectId
 from pymongo import UpdateOne
 
-from buddy.memory.errors import MemoryDbError
+from buddy.memory.errors import CorruptMemoryError, MemoryDbError
 from buddy.memory.storage.record import Key, Record
 from buddy_memory_mongo import updates
 from buddy_memory_mongo.encoding import Document
@@ -29,6 +29,8 @@ class BulkWrite:
         self._kind = writes[0].write.record.kind
         self.stored: dict[Key, Record] = {}
         """The rows that are stored so far."""
+        self.damaged: dict[Key, CorruptMemoryError] = {}
+        """Rows that are stored and cannot be read, each with its own error."""
 
     async def run(self) -> list[Record]:
         """Store all and return the records in order, or raise with ``stored`` set."""
@@ -40,6 +42,7 @@ class BulkWrite:
             error.stored = await self._found_stored()
             raise
         failure = await self._put_one_by_one(pending)
+        failure = failure or next(iter(self.damaged.values()), None)
         if failure is not None:
             failure.stored = tuple(one.key for one in self._writes if one.key in self.stored)
             raise failure
@@ -86,7 +89,10 @@ class BulkWrite:
         for one in writes:
             state = states.get(one.key)
             # Without a state, another client has deleted the row meanwhile; it was stored.
-            self.stored[one.key] = one.write.record if state is None else _as_left(one, state)
+            try:
+                self.stored[one.key] = one.write.record if state is None else _as_left(one, state)
+            except CorruptMemoryError as error:
+                self.damaged[one.key] = error
 
     async def _states(self, writes: Sequence[Prepared]) -> dict[Key, Document]:
         return await find_keys(
@@ -129,8 +135,8 @@ def _command(prepared: Prepared, position: ObjectId, *, plain: bool) -> UpdateOn
 def _as_left(prepared: Prepared, state: Document) -> Record:
     """Return an updated row as the write left it, given the state it has now."""
     left = updates.stored(prepared, state)
-    if state.get("stamp") == prepared.stamp or left.updated_at == prepared.write.now:
+    if state.get("stamp") == prepared.stamp:
         return left
-    # Another client has written it since. With the version of that write, the next conditional
-    # write would overwrite it unseen.
+    # Another client has written it since, at whatever time by its clock. With the version of that
+    # write, the next conditional write would overwrite it unseen.
     return left._replace(updated_at=prepared.write.now, version=left.version - 1)

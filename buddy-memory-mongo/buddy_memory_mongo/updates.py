@@ -10,6 +10,7 @@ from bson.datetime_ms import DatetimeMS
 from bson.int64 import Int64
 from bson.raw_bson import RawBSONDocument
 
+from buddy.memory.errors import CorruptMemoryError
 from buddy.memory.storage.record import Key, Record, Write, new_stamp
 from buddy_memory_mongo import bson_payload
 from buddy_memory_mongo.encoding import PAYLOAD, Document, from_us, ours_by_key, to_us
@@ -129,7 +130,20 @@ def _end(expires_at: datetime | None) -> tuple[DatetimeMS | None, Int64 | None]:
 
 
 def stored(prepared: Prepared, state: Document) -> Record:
-    """Return a written record as it is stored, given its STATE."""
+    """Return a written record as it is stored, given its STATE.
+
+    Raises CorruptMemoryError where the fields that a write keeps cannot be read.
+    """
+    record = prepared.write.record
+    try:
+        return _stored(prepared, state)
+    except KeyError as error:
+        raise CorruptMemoryError(record.id, f"the field {error} is missing") from None
+    except (TypeError, ValueError, OverflowError) as error:
+        raise CorruptMemoryError(record.id, str(error)) from None
+
+
+def _stored(prepared: Prepared, state: Document) -> Record:
     record, created_us, updated_us = prepared.write.record, state["created_us"], state["updated_us"]
     created = from_us(created_us)
     return Record(

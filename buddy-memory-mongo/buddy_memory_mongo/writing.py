@@ -8,7 +8,7 @@ from typing import Any
 from bson import ObjectId
 from pymongo import ReturnDocument
 
-from buddy.memory.errors import ConflictError, SchemaError, UnavailableError
+from buddy.memory.errors import ConflictError, CorruptMemoryError, SchemaError, UnavailableError
 from buddy.memory.storage.record import Kind, Record, Write
 from buddy_memory_mongo import encoding, updates
 from buddy_memory_mongo.database import Database
@@ -102,6 +102,9 @@ class Writer:
         found: Any = await self.database.call(kind, lambda c: c.find_one(query), primary=True)
         if found is not None and not encoding.is_ours(kind, found):
             raise self.schema.layouts[kind].refusal(found)
-        version = 0 if found is None else int(found.get("version", 0))
+        try:
+            version = 0 if found is None else int(found.get("version", 0))
+        except (TypeError, ValueError, OverflowError) as error:
+            raise CorruptMemoryError(id, f"the version: {error}") from None
         if write.if_version is not None and write.if_version != version:
             raise ConflictError(id, write.if_version, version)

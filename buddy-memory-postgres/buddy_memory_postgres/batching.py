@@ -8,7 +8,7 @@ from typing import Any
 
 from buddy.memory.storage.batching import Batcher, result_of
 from buddy.memory.storage.record import Corrupt, Key, Kind, Record
-from buddy.memory.storage.sql import batching
+from buddy.memory.storage.sql import Query, Result, batching
 from buddy.memory.storage.sql.batching import MAX_BATCH, result_unless_refused
 from buddy_memory_postgres.store import PostgresStore
 
@@ -25,6 +25,10 @@ class BatchingStore(batching.BatchingStore, PostgresStore):
             kind: Batcher(partial(self._get_batch, kind), MAX_BATCH, self.max_in_flight)
             for kind in Kind
         }
+
+    async def _write_batch(self, query: Query) -> Result:
+        # Without a transaction, which takes two round trips: what it returns can be read.
+        return await self._write(self._connector.write, query)
 
     async def get(self, kind: Kind, user_id: str | None, id: str) -> Record | Corrupt | None:
         return await self._gets[kind].submit(Key(user_id, id))

@@ -27,6 +27,9 @@ class PostgresStatements(Statements):
         # after it was filled, IN is planned as a scan of the whole table.
         return column == sa.func.any(sa.func.array(values.scalar_subquery()))
 
+    def _as_returned(self, time: Any) -> Any:
+        return self._dialect.as_read_damaged(time)
+
     def stamp(self) -> Any:
         # The transaction that wrote this state of the row, which edits by hand change, too; the
         # version tells apart what one transaction wrote, the position rows with equal others.

@@ -11,7 +11,7 @@ from buddy.memory.errors import MemoryDbError, UnavailableError
 from buddy.memory.storage.batching import Batcher, result_of
 from buddy.memory.storage.record import Kind, Record, Write
 from buddy.memory.storage.sql.base import NotText
-from buddy.memory.storage.sql.connector import EMPTY
+from buddy.memory.storage.sql.connector import EMPTY, Query, Result, execute
 from buddy.memory.storage.sql.store import SqlStore
 from buddy.memory.storage.sql.writes import NewRow, Stored, StoredKey
 
@@ -56,15 +56,20 @@ class BatchingStore(SqlStore):
         chosen = {new[:2]: (write, new) for write, new in sorted(puts, key=_key)}
         latest = max((write for write, _ in puts), key=lambda write: write.now)
         query = self._upsert_all(latest, [new for _, new in chosen.values()])
-        written = await result_unless_refused(self._write(self._connector.write, query), EMPTY)
+        written = await result_unless_refused(self._write_batch(query), EMPTY)
         stored: dict[StoredKey, Stored] = {row[:2]: row for row in written.rows}
-        # What did not come back is written by itself, and gets its own error.
-        return [
-            self._stored(write, stored[new[:2]])
-            if new[:2] in stored and chosen[new[:2]][0] is write
-            else await result_of(self._put_new(write, new))
-            for write, new in puts
-        ]
+
+        async def result(write: Write, new: NewRow) -> Record:
+            if new[:2] in stored and chosen[new[:2]][0] is write:
+                return self._stored(write, stored[new[:2]])
+            # What did not come back is written by itself, and gets its own error.
+            return await self._put_new(write, new)
+
+        return [await result_of(result(write, new)) for write, new in puts]
+
+    async def _write_batch(self, query: Query) -> Result:
+        """Run a statement of several calls: where its rows cannot be fetched, nothing is stored."""
+        return await self._write(self._connector.transaction, lambda cursor: execute(cursor, query))
 
 
 def _key(put: Put) -> StoredKey:

@@ -105,9 +105,13 @@ class SyncConnector(Connector):
         try:
             cursor = connection.cursor()
             commits_itself = _autocommit(connection)
-            if begin is not None and commits_itself is not False:
-                cursor.execute(begin)
-            result = work(cursor)
+            # Whoever keeps an error keeps the cursor with it: an open one holds its transaction.
+            try:
+                if begin is not None and commits_itself is not False:
+                    cursor.execute(begin)
+                result = work(cursor)
+            finally:
+                cursor.close()
             # Some drivers do work even for an empty commit.
             if begin is not None or commits_itself is not True:
                 connection.commit()

@@ -9,7 +9,7 @@ from typing import Any
 
 from buddy.memory.errors import ConflictError, CorruptMemoryError, TooLargeError
 from buddy.memory.storage.record import TICK, Kind, Record, Write, new_stamp
-from buddy.memory.storage.sql.base import SqlStoreBase
+from buddy.memory.storage.sql.base import NotText, SqlStoreBase
 from buddy.memory.storage.sql.connector import EMPTY, Query, Work, execute
 from buddy.memory.storage.sql.reads import portions
 from buddy.memory.storage.sql.statement import Statement
@@ -34,11 +34,14 @@ class WritingStore(SqlStoreBase):
 
     async def _put_new(self, write: Write, new: NewRow) -> Record:
         query = self._upsert(write).query(_values(write, new, self._dialect.dump_time(write.now)))
-        written = await self._write(self._connector.write, query)
-        if written.rows:
-            return self._stored(write, written.rows[0])
-        work: Work[Stored] = lambda cursor: self._put(cursor, write, new)  # noqa: E731
-        return self._stored(write, await self._write(self._connector.run, work))
+        try:
+            written = await self._write(self._connector.write, query)
+            if written.rows:
+                return self._stored(write, written.rows[0])
+            work: Work[Stored] = lambda cursor: self._put(cursor, write, new)  # noqa: E731
+            return self._stored(write, await self._write(self._connector.run, work))
+        except NotText as error:
+            raise CorruptMemoryError(write.record.id, error.reason) from error.__cause__
 
     async def put_many(self, writes: Sequence[Write]) -> list[Record]:
         new = self._new_rows(writes)
@@ -208,13 +211,21 @@ class WritingStore(SqlStoreBase):
         return dumped
 
     def _stored(self, write: Write, row: Stored) -> Record:
-        """Return the record of a write from what it gave and what the statement returned."""
+        """Return the record of a write from what it gave and what the statement returned.
+
+        Raises CorruptMemoryError where the times of the row that was there cannot be read.
+        """
         record, (_, _, version, created_at, updated_at) = write.record, row
         if created_at is None and version == record.version and self._dialect.stamp_column:
             return record  # It is new, and as it was given.
+        if created_at is None and version != record.version:
+            raise CorruptMemoryError(record.id, "its times are outside of Python's range")
         kind, user_id, id, payload, created, updated, _, end, vector, _, _ = record
         if created_at is not None:
-            created, updated = map(self._dialect.load_time, (created_at, updated_at))
+            try:
+                created, updated = map(self._dialect.load_time, (created_at, updated_at))
+            except (TypeError, ValueError) as error:
+                raise CorruptMemoryError(record.id, f"its times: {error}") from None
         stamp = record.stamp if self._dialect.stamp_column else None
         # Faster than _replace.
         return Record(kind, user_id, id, payload, created, updated, version, end, vector, stamp)
