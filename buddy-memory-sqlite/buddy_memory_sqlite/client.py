@@ -12,7 +12,8 @@ from sqlalchemy import event, exc
 from sqlalchemy.pool import QueuePool
 
 from buddy.memory.errors import ConfigError
-from buddy.memory.storage.sql.engine_cache import acquire, protect_from_fork
+from buddy.memory.storage.client_cache import share
+from buddy_memory_sqlite import fork_guard
 from buddy_memory_sqlite.url import is_in_memory, to_url
 
 BUSY_SECONDS = 30.0
@@ -54,7 +55,7 @@ def _callers(engine: Any) -> EngineHandle:
         raise ConfigError(f"db_engine speaks to {engine.dialect.name}, not to SQLite")
     in_memory = is_in_memory(engine.url)
     if not in_memory:
-        protect_from_fork(engine)
+        fork_guard.protect(engine)
     return EngineHandle(engine, None, None, in_memory)
 
 
@@ -68,7 +69,13 @@ def _from_url(url: sa.URL) -> EngineHandle:
     if not url.database.startswith("file:"):
         file = Path(url.database).absolute()
         url = url.set(database=str(file))
-    engine, release = acquire(url.render_as_string(), lambda: _make(url, pool_size=POOL_SIZE))
+    engine, give_back = share(("sqlite", str(url)), lambda: _make(url, pool_size=POOL_SIZE))
+    fork_guard.protect(engine)
+
+    def release() -> None:
+        if give_back():
+            engine.dispose()
+
     return EngineHandle(engine, release, file, False)
 
 

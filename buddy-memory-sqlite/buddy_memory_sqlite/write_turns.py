@@ -17,6 +17,7 @@ import sqlalchemy as sa
 
 from buddy.memory.storage.sql import SyncConnector
 from buddy.memory.storage.sql.connector import Work
+from buddy_memory_sqlite import fork_guard
 
 T = TypeVar("T")
 W = TypeVar("W")
@@ -39,6 +40,20 @@ if hasattr(os, "register_at_fork"):
 class TurnTakingConnector(SyncConnector):
     """A SyncConnector whose writers wait for each other before they take a connection."""
 
+    def _on_cursor(self, work: Work[T], begin: str | None) -> T:
+        fork_guard.enter()
+        try:
+            return super()._on_cursor(work, begin)
+        finally:
+            fork_guard.leave()
+
+    async def inspect(self, work: Callable[[sa.Connection], T]) -> T:
+        fork_guard.enter()
+        try:
+            return await super().inspect(work)
+        finally:
+            fork_guard.leave()
+
     async def run(self, work: Work[T]) -> T:
         return await self._in_turn(super().run, work)
 
@@ -46,7 +61,14 @@ class TurnTakingConnector(SyncConnector):
         return await self._in_turn(super().transaction, work)
 
     async def define(self, work: Callable[[sa.Connection], T]) -> T:
-        return await self._in_turn(super().define, work)
+        return await self._in_turn(self._define, work)
+
+    async def _define(self, work: Callable[[sa.Connection], T]) -> T:
+        fork_guard.enter()
+        try:
+            return await super().define(work)
+        finally:
+            fork_guard.leave()
 
     async def _in_turn(self, runner: Callable[[W], Awaitable[T]], work: W) -> T:
         turn = _turns.get(self.engine) or _turns.setdefault(self.engine, Lock())
