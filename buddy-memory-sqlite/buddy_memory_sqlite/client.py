@@ -25,8 +25,8 @@ POOL_SIZE = 8
 
 
 class EngineHandle:
-    """An engine; how to release it (None: it is the caller's); its file, if it has one; whether it
-    is a database in memory."""
+    """An engine; how to release it (None: it is the caller's); the file that it makes, if it has
+    one; whether it is a database in memory."""
 
     def __init__(
         self,
@@ -36,6 +36,13 @@ class EngineHandle:
         in_memory: bool,
     ) -> None:
         self.engine, self.release, self.file, self.in_memory = engine, release, file, in_memory
+
+    def files(self) -> tuple[Path, ...]:
+        """Return the database file and those that SQLite keeps beside it."""
+        if self.in_memory or not self.engine.url.database:
+            return ()
+        path = self.engine.url.database.removeprefix("file:").partition("?")[0]
+        return tuple(Path(path + suffix) for suffix in ("", "-wal", "-shm", "-journal"))
 
 
 def open_engine(

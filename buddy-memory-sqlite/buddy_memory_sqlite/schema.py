@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
@@ -55,12 +56,17 @@ def are_ours(tables: Tables, rows: Sequence[Any]) -> bool:
 # --- the file
 
 
-def make_folder(folder: Path) -> None:
-    """Make the folder of a file. Raises AccessError."""
+def make_file(file: Path) -> None:
+    """Make an empty file, which is an empty database, and its folder. Raises AccessError.
+
+    Only the owner may read it, from the first byte on; SQLite gives its other files the same mode.
+    """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        file.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise AccessError(f"The folder {folder} cannot be made: {error.strerror}.") from error
+        raise AccessError(f"The folder {file.parent} cannot be made: {error.strerror}.") from error
+    with suppress(OSError):  # It is there, or SQLite says what is wrong.
+        os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 
 
 def check_can_make(file: Path) -> None:

@@ -33,6 +33,7 @@ class SqliteStore(SqlStore):
         engine = handle.engine
         connector = self._connect(TurnTakingConnector(engine, dialect.begin, handle.release))
         super().__init__(connector, dialect, engine.dialect, table_name)
+        self.data_files = handle.files
         # The file, until it was seen to exist: a connection would make it.
         self._missing = handle.file
         self._ours_on_disk = handle.release is not None and not handle.in_memory
@@ -47,7 +48,7 @@ class SqliteStore(SqlStore):
     async def create(self) -> None:
         file = self._missing
         if file is not None:
-            schema.make_folder(file.parent)
+            schema.make_file(file)
             self._missing = None  # From here on a connection may make the file.
         await super().create()
 

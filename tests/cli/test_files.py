@@ -90,7 +90,7 @@ def test_links_and_modes_stay(run: Run, db: MemoryDb, url: str, tmp_path: Path) 
     secret.write_text("old")
     secret.chmod(0o600)
     link.symlink_to(secret)
-    assert run("export", url, str(link)).code == 0
+    assert run("export", "--force", url, str(link)).code == 0
     assert link.is_symlink()
     assert secret.read_bytes().startswith(b'{"format"')
     assert stat.S_IMODE(secret.stat().st_mode) == 0o600

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import signal
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Event
 
@@ -58,32 +56,3 @@ def test_another_process_that_holds_the_file_is_no_turn(
             leave.set()
             held.result()
         db.upsert_memory(MemoryRow({}, "a"))
-
-
-def test_a_child_does_not_wait_for_a_thread_of_its_parent(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A process that is forked while a thread has the turn can write."""
-    monkeypatch.setattr(write_turns, "SECONDS", 3600)
-    entered, leave = Event(), Event()
-    with SqliteMemoryDb(db_file=tmp_path / "memory.db") as db:
-        db.create()
-
-        def hold(_: object) -> None:
-            entered.set()
-            assert leave.wait(60)
-
-        with ThreadPoolExecutor(1) as pool:
-            pool.submit(lambda: run(db._rules.store._connector.run(hold)))  # type: ignore[attr-defined]
-            assert entered.wait(30)
-            pid = os.fork()
-            if pid == 0:
-                try:
-                    db.upsert_memory(MemoryRow({}, "child"))
-                finally:
-                    os._exit(0)
-            child = ThreadPoolExecutor(1).submit(os.waitpid, pid, 0)
-            if not wait([child], timeout=30).done:
-                os.kill(pid, signal.SIGKILL)
-            leave.set()
-        assert db.read_memory("child") is not None

@@ -61,6 +61,7 @@ class Database:
 
     def __init__(self, path: str | os.PathLike[str], map_size: int) -> None:
         self._path = Path(path).expanduser().absolute()
+        self.files = (self._path / "data.mdb", self._path / "lock.mdb")
         self.map_size = map_size
         with _lock:
             self._environment, self._give_back = share(

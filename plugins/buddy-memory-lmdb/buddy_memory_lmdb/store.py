@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
+from pathlib import Path
 from typing import Any, TypeVar
 
 from lmdb import Transaction
@@ -54,6 +55,9 @@ class LmdbStore(Store):
 
     async def close(self) -> None:
         self._database.close()
+
+    def data_files(self) -> tuple[Path, ...]:
+        return self._database.files
 
     async def server_info(self) -> dict[str, str]:
         return {"map size": f"{self._database.map_size:,} bytes"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any
 
 import pluggy
@@ -119,6 +120,9 @@ class HookedStore(Store):
         with self._observed("delete_legacy", Kind.MEMORY, Scope.of_user(user_id)) as operation:
             operation.rows = await self.inner.delete_legacy(user_id)
             return operation.rows
+
+    def data_files(self) -> tuple[Path, ...]:
+        return self.inner.data_files()
 
     def next_mark(self, mark: str, old: int | None, new: int | None) -> str | None:
         return self.inner.next_mark(mark, old, new)

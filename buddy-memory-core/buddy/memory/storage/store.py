@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from buddy.memory.errors import MemoryDbError
@@ -206,6 +207,11 @@ class Store(ABC):
         was dropped and made again, for one. ``""`` where positions never repeat.
         """
         return ""
+
+    def data_files(self) -> tuple[Path, ...]:
+        """Return the files of this machine that hold the records, as far as they are known: nothing
+        else may be written there."""
+        return ()
 
     async def server_info(self) -> dict[str, str]:
         """Return what an operator wants to know, by name: the server's version and the settings

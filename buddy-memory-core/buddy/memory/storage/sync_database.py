@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, TypeVar
 
 from buddy.memory.errors import CorruptMemoryError
@@ -122,6 +123,10 @@ class StoreBackedContract(StoreBackedDatabase, MemoryContract[RowT]):
                     yield CorruptMemoryError(item.id, item.reason)
                 else:
                     yield to_row(item)
+
+    def data_files(self) -> tuple[Path, ...]:
+        """Return the files of this machine that hold the rows, as far as they are known."""
+        return self._rules.store.data_files()
 
     def server_info(self) -> dict[str, str]:
         """Return what the backend tells of itself: its version, the settings that matter."""

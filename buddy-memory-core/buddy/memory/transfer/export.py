@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from buddy.memory.storage import clock
 from buddy.memory.storage.record import Kind
 from buddy.memory.storage.users import Nobody
 from buddy.memory.transfer import files, jsonl_format
+from buddy.memory.transfer.errors import FileError
 from buddy.memory.transfer.legacy_source import check_exists
 from buddy.memory.transfer.rows import counts, records
 from buddy.memory.v2.db.base import MemoryDb
 
 EVERY = 1_000
 """Rows between two calls of ``progress``."""
+
+
+_HEADER_BYTES = 10_000
+"""More than the first line of an export has."""
 
 
 @dataclass
@@ -31,23 +37,49 @@ class Exported:
         return self.memories + self.summaries
 
 
+def _check_target(db: MemoryDb, name: str) -> None:
+    """Raise FileError for a file that holds rows of the database."""
+    data_files: tuple[Path, ...] = getattr(db, "data_files", tuple)()
+    target = Path(name)
+    if name == files.PIPE or not target.exists():
+        data_files = tuple(file for file in data_files if file.resolve() == target.resolve())
+    else:
+        data_files = tuple(f for f in data_files if f.exists() and f.samefile(target))
+    if data_files and name != files.PIPE:
+        raise FileError(name, "belongs to the database that is exported: choose another name")
+
+
+def _is_export(file: Path) -> bool:
+    """Tell whether a file is an export, or empty."""
+    try:
+        with files.reading(str(file)) as opened:
+            start = opened.readline(_HEADER_BYTES)
+            return not start or bool(jsonl_format.read_header(start))
+    except Exception:  # Whatever it is, it cannot be read as one.
+        return False
+
+
 def export_file(
     db: MemoryDb,
     name: str,
     *,
     user_id: str | Nobody | None = None,
+    force: bool = False,
     progress: Callable[[Exported], object] = lambda so_far: None,
 ) -> Exported:
     """Write every row (of that user; of those without one: ``NOBODY``) into the file ``name``.
 
     ``-`` is standard output. A name that ends in .gz, .bz2, .xz or .zst is compressed. The file
-    appears when it is complete. Raises FileError when it cannot be written, SourceError when the
-    database was never made, and what the database raises.
+    appears when it is complete, and only its owner may read it. An existing file is replaced when
+    it is an export, or with ``force``; a file of the database itself never is. Raises FileError
+    when it cannot be written, SourceError when the database was never made, and what the database
+    raises.
     """
+    _check_target(db, name)
     result, expected = Exported(), sum(counts(db, user_id).values())
     if not expected:
         check_exists(db)
-    with files.writing(name) as file:
+    with files.writing(name, lambda target: force or _is_export(target)) as file:
         file.write(jsonl_format.header(clock.utc_now()).encode() + b"\n")
         for row in records(db, user_id):
             file.write(jsonl_format.row(row).encode() + b"\n")

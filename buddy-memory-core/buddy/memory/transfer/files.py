@@ -6,7 +6,7 @@ import os
 import stat
 import sys
 import zlib
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from io import BufferedReader
@@ -36,10 +36,14 @@ _BROKEN_NAMES = {"LZMAError", "ZstdError"}
 
 
 @contextmanager
-def writing(name: str) -> Generator[IO[bytes], None, None]:
-    """Open for writing; the file appears under its name when all of it is on disk.
+def writing(
+    name: str, may_replace: Callable[[Path], bool] = lambda target: True
+) -> Generator[IO[bytes], None, None]:
+    """Open for writing; the file appears under its name when all of it is on disk, and only its
+    owner may read it, or those who could read the one that it replaces.
 
-    Raises FileError when it cannot be written; what stood there before is then still there.
+    Raises FileError when it cannot be written, or when ``may_replace`` denies that the file there
+    may go; what stood there before is then still there.
     """
     try:
         if name == PIPE:
@@ -51,8 +55,10 @@ def writing(name: str) -> Generator[IO[bytes], None, None]:
             with target.open("wb") as device, _compressed(device, name) as file:
                 yield file
             return
-        # The file that a link leads to is replaced, and not the link.
-        with _replacing(target.resolve(), name) as file:
+        target = target.resolve()  # The file that a link leads to is replaced, and not the link.
+        if target.exists() and not may_replace(target):
+            raise FileError(name, "is there and is no export: choose another name, or --force")
+        with _replacing(target, name) as file:
             yield file
     except (MemoryDbError, BrokenPipeError):
         raise  # A database that is gone is an OSError, too.
@@ -64,8 +70,9 @@ def writing(name: str) -> Generator[IO[bytes], None, None]:
 def _replacing(target: Path, name: str) -> Generator[IO[bytes], None, None]:
     part = target.with_name(f".{target.name}.{uuid4().hex[:8]}.part")
     try:
-        with part.open("xb") as whole:
-            if target.exists():  # Whoever may not read the old one is not to read the new one.
+        descriptor = os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+        with os.fdopen(descriptor, "wb") as whole:
+            if target.exists():
                 part.chmod(stat.S_IMODE(target.stat().st_mode))
             with _compressed(whole, name) as file:
                 yield file

@@ -41,14 +41,21 @@ dry_run_option = click.option(
 @url_argument
 @click.argument("file", type=click.Path(allow_dash=True))
 @whose_options
+@click.option("--force", is_flag=True, help="Replace FILE whatever it is.")
 @json_option
 @click.pass_context
 def export_command(
-    ctx: click.Context, url: str, file: str, user: str | Nobody | None, as_json: bool
+    ctx: click.Context,
+    url: str,
+    file: str,
+    user: str | Nobody | None,
+    force: bool,
+    as_json: bool,
 ) -> None:
     """Write everything into a file, as JSON Lines.
 
-    A FILE that ends in .gz, .bz2, .xz or .zst is compressed; "-" is standard output.
+    A FILE that ends in .gz, .bz2, .xz or .zst is compressed; "-" is standard output. An existing
+    file is replaced if it is an export.
     """
     from buddy.memory.transfer import export_file
     from buddy.memory.transfer.rows import counts
@@ -58,7 +65,7 @@ def export_command(
         quiet = file == "-" and sys.stdout.isatty()
         progress = Progress("exporting", sum(counts(db, user).values()), quiet=quiet)
         with progress:
-            result = export_file(db, file, user_id=user, progress=progress.update)
+            result = export_file(db, file, user_id=user, force=force, progress=progress.update)
     facts = {**asdict(result), "seconds": progress.seconds}
     rows = f"{many(result.rows, 'row')} in {progress.rate()}"
     if file == "-":
