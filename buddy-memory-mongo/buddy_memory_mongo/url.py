@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from pymongo.errors import PyMongoError
 from pymongo.uri_parser import parse_uri
 
-from buddy.memory.config import redact, redact_url
+from buddy.memory.config import check_url, redact_url
 from buddy.memory.errors import ConfigError
 
 TIMEOUT = 15.0
@@ -46,7 +46,8 @@ class Target(NamedTuple):
                 f"{redact_url(str(db_url))!r} is not a MongoDB URL: mongodb://host/database"
             )
         srv = scheme.lower().endswith("+srv")
-        parsed = _parse(rest, srv, redact(db_url))
+        check_url(db_url)
+        parsed = _parse(rest, srv, redact_url(db_url))
         if parsed["collection"]:
             raise ConfigError("the URL's path is a database; add ?collection_name=… to the URL")
         options = {name.lower(): value for name, value in parsed["options"].items()}

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
-from buddy.memory.config import redact
+from buddy.memory.config import check_url, redact_url
 from buddy.memory.errors import ConfigError
 
 _SCHEMES = ("postgresql+psycopg", "postgresql", "postgres", "postgres+psycopg")
@@ -49,13 +49,12 @@ def parse(db_url: Any) -> dict[str, Any]:
         raise ConfigError(
             f"a PostgreSQL URL begins with postgresql:// or postgresql+psycopg://{found}"
         )
+    check_url(db_url)
     try:
         parameters = conninfo_to_dict(f"postgresql://{rest}")
     except (psycopg.Error, ValueError) as error:
-        # The reason quotes a part of the query. What stands behind an @ is none: the password holds
-        # the ?.
-        query = f"?{rest.partition('?')[2]}"
-        is_harmless = query != "?" and "@" not in query and redact(query) == query
-        reason = f": {str(error).strip()}" if is_harmless else ""
-        raise ConfigError(f"{redact(db_url)!r} is not a PostgreSQL URL{reason}") from None
+        # The reason quotes a part of the query: where nothing of that is hidden, it may be shown.
+        query = rest.partition("?")[2]
+        reason = f": {str(error).strip()}" if query and redact_url(db_url).endswith(query) else ""
+        raise ConfigError(f"{redact_url(db_url)!r} is not a PostgreSQL URL{reason}") from None
     return {**_DEFAULTS, **parameters}

@@ -6,7 +6,7 @@ import re
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, unquote
 
-from buddy.memory.config import redact_url
+from buddy.memory.config import check_url, redact_url
 from buddy.memory.errors import ConfigError
 
 _URL = re.compile(
@@ -44,6 +44,7 @@ class Address(NamedTuple):
                 "rediss://…, unix:///path.sock?db=0, redis+sentinel://host1,host2/service/0 or "
                 "redis+cluster://host1,host2"
             )
+        check_url(url)
         options = dict(parse_qsl(found["query"] or "", keep_blank_values=True))
         mode, name = (found["mode"] or "").lower(), found["name"].lower()
         username, _, password = (found["user"] or "").partition(":")

@@ -201,7 +201,8 @@ def test_a_full_disk(run: Run, db: MemoryDb, url: str, tmp_path: Path) -> None:
     script = (
         "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000));"
-        f"from buddy.memory.cli import main; sys.exit(main(['export', '--force', {url!r}, {str(target)!r}]))"
+        "from buddy.memory.cli import main;"
+        f"sys.exit(main(['export', '--force', {url!r}, {str(target)!r}]))"
     )
     # More than the limit, which leaves room for what SQLite itself writes beside its file.
     db.upsert_memories(MemoryRow({"memory": "x" * 500}, f"big{n}", "ann") for n in range(400))

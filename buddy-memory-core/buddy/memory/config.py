@@ -13,15 +13,15 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from buddy.memory.errors import ConfigError
+from buddy.memory.secrets import check_url, redact, redact_url
 
 _VARIABLE = re.compile(r"\$\{([^{}]*)\}")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+._-]*)://")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9+._-]*")
 _CLASS = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
-# Greedy up to the last @: a password with a bare @ or / makes no legal URL, but must stay unseen.
-_PASSWORD = re.compile(r"(://[^:/?#@]*:).*@", re.DOTALL)
-_PARAMETER = re.compile(r"([?&;][^?=&;#]*=)[^&;#]*")
-_SECRETS = ("passw", "pwd", "secret", "token", "credential", "apikey", "api_key", "mechanismprop")
+
+
+__all__ = ["Target", "check_url", "expand", "parse", "redact", "redact_url"]
 
 
 class Target(NamedTuple):
@@ -42,6 +42,7 @@ def parse(config: object) -> Target:
         )
     text = expand(config).strip()
     if scheme := _SCHEME.match(text):
+        check_url(text)
         return Target(scheme[1].lower(), text, {})
     if _NAME.fullmatch(text):
         return Target(text.lower(), None, {})
@@ -69,8 +70,9 @@ def _parse_mapping(config: Mapping[Any, Any]) -> Target:
 def expand(text: str) -> str:
     """Return ``text`` with every ``${NAME}`` replaced from the environment.
 
-    Before the ``@`` of a URL the value is data and is percent-encoded, so that any password works;
-    everywhere else it is inserted as it stands. Raises ConfigError for an unset name.
+    Before the ``@`` of a URL and in its query the value is data and is percent-encoded, so that any
+    password works; everywhere else it is inserted as it stands. Raises ConfigError for an unset
+    name.
     """
     if "${" not in text:  # Nearly always; what follows is compiled when it is first needed.
         return text
@@ -78,30 +80,14 @@ def expand(text: str) -> str:
 
     userinfo = re.match(r"[^/?#]*://[^/?#]*@", text)
     encoded_until = userinfo.end() if userinfo else 0
+    query = text.find("?") if "://" in text else -1
 
     def value(found: re.Match[str]) -> str:
         try:
             plain = os.environ[found[1]]
         except KeyError:
             raise ConfigError(f"the environment variable {found[1]} is not set") from None
-        return quote(plain, safe="") if found.start() < encoded_until else plain
+        is_data = found.start() < encoded_until or 0 <= query < found.start()
+        return quote(plain, safe="") if is_data else plain
 
     return _VARIABLE.sub(value, text)
-
-
-def redact(text: str) -> str:
-    """Return ``text`` without the passwords of a URL, whether or not the URL is well-formed."""
-    # Each in a time that grows with the text alone: errors are shown like this that quote rows.
-    until = text.rfind("@") + 1
-    shown = _PASSWORD.sub(r"\1***@", text[:until]) + text[until:]
-    return _PARAMETER.sub(_without_secret, shown)
-
-
-def _without_secret(parameter: re.Match[str]) -> str:
-    name = parameter[1].lower()
-    return f"{parameter[1]}***" if any(word in name for word in _SECRETS) else parameter[0]
-
-
-def redact_url(text: str) -> str:
-    """As ``redact``, for what was meant to be a URL, also where a scheme or a slash is missing."""
-    return redact(text if "://" in text else re.sub(":.*@", ":***@", text, flags=re.DOTALL))

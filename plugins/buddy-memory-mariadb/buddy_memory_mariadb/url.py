@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from sqlalchemy import exc
 
-from buddy.memory.config import redact
+from buddy.memory.config import redact_url
 from buddy.memory.errors import ConfigError
 
 _DRIVER = "mariadb+pymysql"
@@ -18,7 +18,7 @@ def parse(db_url: object) -> sa.URL:
     try:
         url = sa.make_url(db_url)
     except (exc.ArgumentError, ValueError):
-        raise ConfigError(f"{redact(db_url)!r} is not a MariaDB URL") from None
+        raise ConfigError(f"{redact_url(db_url)!r} is not a MariaDB URL") from None
     if url.drivername not in ("mariadb", _DRIVER) or not url.database:
         raise ConfigError("a MariaDB URL is mariadb://user:password@host:port/database")
     return url.set(drivername=_DRIVER)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from buddy.memory import plugins
-from buddy.memory.config import redact
+from buddy.memory.config import redact_url
 from buddy.memory.storage.record import Kind
 from buddy.memory.storage.row_mapping import RowMapping
 from buddy.memory.storage.rules import Rules
@@ -54,7 +54,7 @@ class StoreBackedDatabase:
     def to_dict(self) -> dict[str, Any]:
         """Return the class name and the settings, without secrets and live objects."""
         shown = {
-            key: redact(value) if isinstance(value, str) else value
+            key: redact_url(value) if isinstance(value, str) and "://" in value else value
             for key, value in self._settings.items()
             if isinstance(value, _PLAIN) and key not in _SECRET
         }

@@ -14,7 +14,7 @@ from buddy.memory.cli.formatting import many, plain
 from buddy.memory.cli.output import console, emit, say, table, tell
 from buddy.memory.cli.parameters import json_option, url_argument
 from buddy.memory.cli.progress import Progress
-from buddy.memory.config import redact
+from buddy.memory.config import redact, redact_url
 from buddy.memory.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ def _scratches(
         raise ConfigError("The checks are assertions: run Python without -O.")
     found = faces(url)
     if kinds and not found.keys() & set(kinds):
-        raise ConfigError(f"{redact(url)} has no such class; it has {', '.join(found)}")
+        raise ConfigError(f"{redact_url(url)} has no such class; it has {', '.join(found)}")
     for kind, cls in found.items():
         if not kinds or kind in kinds:
             yield kind, Scratch(url, kind, cls, **options)
@@ -157,7 +157,7 @@ def _as_json(url: str, faces: list[str], report: _Report, left: list[str]) -> di
 
     tried = {outcome.check.rule for _, outcome in report.outcomes}
     return {
-        "url": redact(url),
+        "url": redact_url(url),
         "faces": faces,
         "rules": {
             rule: {"title": title, **{s: report.counts(rule)[s] for s in _STATES}}
