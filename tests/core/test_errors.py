@@ -19,6 +19,7 @@ EXAMPLES = [
     tree.ConflictError("id", 1, 2),
     tree.AmbiguousIdError("id"),
     tree.UnavailableError("SQLite", "locked"),
+    tree.EmbeddingError("Embedder(f, model='m') failed: no"),
     tree.AccessError("no rights", 'CREATE TABLE "x" ()'),
     tree.SchemaError("old", "Call upgrade()."),
     tree.CorruptMemoryError("id", "torn"),

@@ -19,12 +19,11 @@ def load(name: str, path: str, distribution: str, kind: str) -> type[Any]:
     Raises BackendLoadError with the cause, whatever it was; a plugin fails alone.
     """
     try:
-        found = resolve(path)
-    except KeyboardInterrupt:
+        return check_class(name, resolve(path), distribution, kind)
+    except (KeyboardInterrupt, BackendLoadError):
         raise
     except BaseException as error:  # A plugin may raise anything, SystemExit too.
         raise BackendLoadError(name, distribution, describe(error)) from error
-    return check_class(name, found, distribution, kind)
 
 
 def resolve(path: str) -> Any:
@@ -52,7 +51,9 @@ def describe(error: BaseException) -> str:
     """Return the type and text of any error, also of one whose text cannot be had."""
     try:
         return f"{type(error).__name__}: {error}"
-    except Exception:
+    except KeyboardInterrupt:
+        raise
+    except BaseException:
         return type(error).__name__
 
 

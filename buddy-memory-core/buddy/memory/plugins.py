@@ -24,9 +24,10 @@ if TYPE_CHECKING:
 logger = logging.getLogger("buddy.memory")
 
 _lock = RLock()
-_in_code: list[tuple[object, str | None]] = []
-_installed: list[Claim] = []
+_in_code: list[tuple[object, str]] = []
+_installed: list[tuple[Claim, object]] = []
 _manager: pluggy.PluginManager | None = None
+"""Replaced and never changed: a database being opened sees all hooks of a plugin or none."""
 
 
 def register(plugin: object, name: str | None = None) -> str:
@@ -37,7 +38,7 @@ def register(plugin: object, name: str | None = None) -> str:
     plugin that is there already, or a name that is taken.
     """
     with _lock:
-        manager = _manager or _empty()
+        manager = _made(_installed, _in_code)
         name = _add(manager, plugin, name or _free_name(manager, plugin))
         _in_code.append((plugin, name))
         _use(manager)
@@ -47,10 +48,11 @@ def register(plugin: object, name: str | None = None) -> str:
 def unregister(plugin: object) -> None:
     """Take out a plugin that was added in code; ConfigError when it was not."""
     with _lock:
-        if _manager is None or not any(known is plugin for known, _ in _in_code):
+        left = [(known, name) for known, name in _in_code if known is not plugin]
+        if len(left) == len(_in_code):
             raise ConfigError("this plugin was not registered in code")
-        _manager.unregister(plugin)
-        _in_code[:] = [(known, name) for known, name in _in_code if known is not plugin]
+        _use(_made(_installed, left))
+        _in_code[:] = left
 
 
 def active() -> pluggy.PluginManager | None:
@@ -60,12 +62,14 @@ def active() -> pluggy.PluginManager | None:
     BUDDY_MEMORY_BLOCK.
     """
     claims = sorted((c for c in installed.allowed() if c.kind == "plugin"), key=_order)
-    if claims != _installed:
+    if claims != [claim for claim, _ in _installed]:
         # Imported without the lock: an import waits for other imports, and these for the lock.
-        plugins = [_imported(claim) for claim in claims]
+        found = [(claim, _imported(claim)) for claim in claims]
         with _lock:
-            _rebuild(claims, plugins)
-    return _manager if _manager is not None and _manager.get_plugins() else None
+            _use(_made(found, _in_code))
+            _installed[:] = found
+    manager = _manager
+    return manager if manager is not None and manager.get_plugins() else None
 
 
 def wrap(store: Store, backend: str) -> Store:
@@ -182,19 +186,20 @@ def _failed(claim: Claim, error: BaseException) -> BackendLoadError:
     return BackendLoadError(claim.name, claim.distribution, reason, "plugin")
 
 
-def _rebuild(claims: list[Claim], plugins: list[object]) -> None:
-    """Put a new manager in place of the old one, or leave that as it is."""
+def _made(
+    found: list[tuple[Claim, object]], in_code: list[tuple[object, str]]
+) -> pluggy.PluginManager:
+    """Return a new manager with these plugins."""
     manager = _empty()
     # pluggy calls first what was registered last.
-    for claim, plugin in reversed(list(zip(claims, plugins, strict=True))):
+    for claim, plugin in reversed(found):
         try:
             _add(manager, plugin, f"{claim.name} of {claim.distribution}")
         except ConfigError as error:
             raise _failed(claim, error) from error
-    for plugin, name in _in_code:
+    for plugin, name in in_code:
         _add(manager, plugin, name)
-    _use(manager)
-    _installed[:] = claims
+    return manager
 
 
 def _use(manager: pluggy.PluginManager) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Generator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import partial
 from typing import Any
 
 import pluggy
@@ -37,25 +38,25 @@ def transformed(old: Record, transform: Callable[[Record], Record | None]) -> Re
         return old
     if new._replace(payload=old.payload) != old:
         raise ValueError("a transform may change nothing but the payload")
-    return new._replace(payload=payload.encode(new.payload, new.kind.value))
+    # Of what compares equal (a time in another zone, 1.0 for 1) the old one stays.
+    return old._replace(payload=payload.encode(new.payload, old.kind.value))
 
 
 @contextmanager
 def observed(observers: Sequence[Named], operation: Operation) -> Generator[Operation]:
-    """Hold the observers' contexts during an operation; they see its error."""
-    entered: list[tuple[str, AbstractContextManager[object]]] = []
-    for plugin, observe in observers:
-        with _harmless(plugin):
-            context = observe(operation)
-            if context is not None:
-                context.__enter__()
-                entered.append((plugin, context))
-    try:
+    """Hold the observers' contexts during an operation; they see its error.
+
+    Each context that was entered is left, once and in the opposite order, whatever an observer
+    raises. Nothing of that reaches the operation but KeyboardInterrupt, which is the user's.
+    """
+    with ExitStack() as contexts:
+        for plugin, observe in observers:
+            with _harmless(plugin):
+                context = observe(operation)
+                if context is not None:
+                    context.__enter__()
+                    contexts.push(partial(_leave, plugin, context))
         yield operation
-    except BaseException as error:
-        _leave(entered, type(error), error, error.__traceback__)
-        raise
-    _leave(entered, None, None, None)
 
 
 @contextmanager
@@ -63,11 +64,13 @@ def _harmless(plugin: str) -> Generator[None]:
     """An observer that fails is logged, and the operation goes on."""
     try:
         yield
-    except Exception:
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # A CancelledError that an observer raises cancels nothing.
         logger.exception("the plugin %s failed while observing", plugin)
 
 
-def _leave(entered: list[tuple[str, AbstractContextManager[object]]], *error: Any) -> None:
-    for plugin, context in reversed(entered):
-        with _harmless(plugin):
-            context.__exit__(*error)
+def _leave(plugin: str, context: AbstractContextManager[object], *error: Any) -> bool:
+    with _harmless(plugin):
+        context.__exit__(*error)
+    return False

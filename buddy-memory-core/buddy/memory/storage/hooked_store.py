@@ -90,12 +90,16 @@ class HookedStore(Store):
             await self.inner.drop()
 
     async def legacy_records(self) -> AsyncIterator[list[Record | Corrupt]]:
-        # As it stands: no plugin had a hand in what older software wrote.
-        with self._observed("legacy_records", Kind.MEMORY) as operation:
-            operation.rows = 0
-            async for page in self.inner.legacy_records():
-                operation.rows += len(page)
-                yield page
+        # As it stands: no plugin had a hand in what older software wrote. Each page is an operation
+        # of its own: what a caller does between two pages is none of the database's.
+        pages = self.inner.legacy_records()
+        while True:
+            with self._observed("legacy_records", Kind.MEMORY) as operation:
+                page = await anext(pages, None)
+                operation.rows = len(page or ())
+            if page is None:
+                return
+            yield page
 
     async def upgrade(self) -> None:
         with self._observed("upgrade"):
