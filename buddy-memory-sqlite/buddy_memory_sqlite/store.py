@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
+from pathlib import Path
 from threading import get_ident
 from typing import TypeVar
 
@@ -33,7 +34,7 @@ class SqliteStore(SqlStore):
         engine = handle.engine
         connector = self._connect(TurnTakingConnector(engine, dialect.begin, handle.release))
         super().__init__(connector, dialect, engine.dialect, table_name)
-        self.data_files = handle.files
+        self._handle = handle
         # The file, until it was seen to exist: a connection would make it.
         self._missing = handle.file
         self._ours_on_disk = handle.release is not None and not handle.in_memory
@@ -65,6 +66,9 @@ class SqliteStore(SqlStore):
         return await self._unless_missing(
             self._connector.inspect, server_info.server_info, not_made
         )
+
+    def data_files(self) -> tuple[Path, ...]:
+        return self._handle.files()
 
     def durability_warnings(self, info: Mapping[str, str]) -> list[str]:
         return server_info.durability_warnings(info)

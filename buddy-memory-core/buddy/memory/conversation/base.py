@@ -7,8 +7,9 @@ from typing import Any
 
 from typing_extensions import Self
 
+from buddy.memory.conversation.conflicts import Pause, pause_awaiting, pause_blocking
 from buddy.memory.conversation.manager import MemoryManager
-from buddy.memory.conversation.models import Model, ask_awaiting, ask_blocking, check_model
+from buddy.memory.conversation.models import Ask, Model, ask_awaiting, ask_blocking, check_model
 from buddy.memory.conversation.opening import awaitable, blocking, open_db
 from buddy.memory.conversation.rows import row_v1, row_v2
 from buddy.memory.errors import ClosedError
@@ -33,12 +34,12 @@ class MemoryBase:
     @property
     def _sync(self) -> MemoryManager:
         """For synchronous methods, driven by ``run``."""
-        return self._manager(blocking(self._open_db), ask_blocking)
+        return self._manager(blocking(self._open_db), ask_blocking, pause_blocking)
 
     @property
     def _async(self) -> MemoryManager:
         """For asynchronous methods."""
-        return self._manager(awaitable(self._open_db), ask_awaiting)
+        return self._manager(awaitable(self._open_db), ask_awaiting, pause_awaiting)
 
     @property
     def _open_db(self) -> Any:
@@ -46,8 +47,9 @@ class MemoryBase:
             raise ClosedError(type(self).__name__)
         return self.db
 
-    def _manager(self, db: Any, ask: Any) -> MemoryManager:
-        return MemoryManager(db, row_v1 if self.version == 1 else row_v2, ask, self.model)
+    def _manager(self, db: Any, ask: Ask, pause: Pause) -> MemoryManager:
+        make_row = row_v1 if self.version == 1 else row_v2
+        return MemoryManager(db, make_row, ask, pause, self.model)
 
     def close(self) -> None:
         """Close the database if it was opened here, by a config string. Safe to repeat."""

@@ -10,6 +10,7 @@ from typing import Any
 from uuid import uuid4
 
 from buddy.memory.conversation.messages import Message, as_messages
+from buddy.memory.conversation.turns import Turns
 from buddy.memory.storage import clock
 from buddy.memory.storage.validation import check_limit
 
@@ -56,6 +57,8 @@ class Session:
     def __init__(self) -> None:
         self.runs: list[RunResponse] = []
         self._covered: set[str] = set()
+        self.turns = Turns()
+        """Whose turn it is to summarise: the next one takes what came in the meantime along."""
 
     def add(self, run: RunResponse) -> None:
         """Append a run, or put it in the place of the one with its ``run_id``."""

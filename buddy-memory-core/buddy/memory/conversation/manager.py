@@ -7,27 +7,24 @@ A ``user_id`` of None is nobody, and never everybody: each call to the database 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, NamedTuple, TypeVar
 from uuid import uuid4
 
 from buddy.memory.conversation import extraction, summary
+from buddy.memory.conversation.conflicts import Pause, repeated
 from buddy.memory.conversation.extraction import Operation
 from buddy.memory.conversation.messages import Message, spoken
 from buddy.memory.conversation.models import Ask, Model, ask_json
 from buddy.memory.conversation.rows import find_places, named
 from buddy.memory.conversation.search import METHODS, best_matches, check_method
-from buddy.memory.errors import ConfigError, ConflictError, InvalidMemoryError
+from buddy.memory.errors import ConfigError, InvalidMemoryError
 from buddy.memory.receipt import Receipt
 from buddy.memory.rows import SummaryRow
 from buddy.memory.storage.validation import check_limit
 from buddy.memory.v2.schema import SessionSummary, UserMemory
 
 T = TypeVar("T")
-
-ATTEMPTS = 20
-"""How often a change is tried when another client writes the same row first."""
 
 
 class MemoryManager(NamedTuple):
@@ -36,6 +33,7 @@ class MemoryManager(NamedTuple):
     db: Any
     make_row: Callable[[UserMemory, str, str | None], Any]
     ask: Ask
+    pause: Pause
     model: Model | None
 
     # --- memories of a user
@@ -157,7 +155,7 @@ class MemoryManager(NamedTuple):
             condition = {} if row.version is None else {"if_version": row.version}
             return await self.db.upsert_memory(row, **condition)
 
-        return await _repeated(step)
+        return await repeated(step, self.pause)
 
     # --- summaries of sessions
 
@@ -195,7 +193,7 @@ class MemoryManager(NamedTuple):
             )
             return written
 
-        return SessionSummary.from_row(await _repeated(step))
+        return SessionSummary.from_row(await repeated(step, self.pause))
 
     async def _summary_of(
         self, messages: Sequence[Message], earlier: SessionSummary | None
@@ -224,14 +222,6 @@ class MemoryManager(NamedTuple):
 def _check_memory(memory: object) -> None:
     if not isinstance(memory, UserMemory):
         raise InvalidMemoryError(f"a memory is a UserMemory, not {type(memory).__name__}")
-
-
-async def _repeated(step: Callable[[], Awaitable[T]]) -> T:
-    """Return what ``step`` returns; it is repeated while other clients write the row first."""
-    for _ in range(ATTEMPTS - 1):
-        with suppress(ConflictError):
-            return await step()
-    return await step()
 
 
 def _new_id() -> str:

@@ -170,7 +170,8 @@ class Memory(MemoryBase, SeenSessions):
         manager, user = self._sync, owner(user_id)
         if messages is not None:
             return run(manager.summarise(session_id, user, as_messages(messages), False))
-        with self._session(session_id, user_id).to_summarise() as said:
+        session = self._session(session_id, user_id)
+        with session.turns.blocking(), session.to_summarise() as said:
             return run(manager.summarise(session_id, user, said, True))
 
     async def acreate_session_summary(
@@ -180,8 +181,10 @@ class Memory(MemoryBase, SeenSessions):
         manager, user = self._async, owner(user_id)
         if messages is not None:
             return await manager.summarise(session_id, user, as_messages(messages), False)
-        with self._session(session_id, user_id).to_summarise() as said:
-            return await manager.summarise(session_id, user, said, True)
+        session = self._session(session_id, user_id)
+        async with session.turns.awaiting():
+            with session.to_summarise() as said:
+                return await manager.summarise(session_id, user, said, True)
 
     def get_session_summary(
         self, session_id: str, user_id: str | None = None
