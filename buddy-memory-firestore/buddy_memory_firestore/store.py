@@ -23,6 +23,8 @@ from buddy_memory_firestore.server_info import server_info
 class FirestoreStore(Store):
     """Rows in ``collection`` of the database behind ``connection``."""
 
+    sums_stamps = True
+
     position_type = str
 
     def __init__(self, connection: Connection, collection: str) -> None:

@@ -41,6 +41,8 @@ _MAX_LIMIT = 2**31 - 2
 class MongoStore(Store):
     """Two collections of a database."""
 
+    sums_stamps = True
+
     position_type = str
 
     def __init__(self, database: Database) -> None:

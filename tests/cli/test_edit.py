@@ -84,7 +84,7 @@ def test_with_a_user_nothing_is_done_by_id_alone(
 
     monkeypatch.setattr(SqlStore, "find", refuse)
     assert run("check", url).code == 0
-    assert run("search", url, "number").code == 0
+    assert run("search", url, "number", "--user", "bob").code == 0
     assert run("show", url, "m1", "--user", "bob").code == 0
     assert run("show", url, "s0", "--summary", "--user", "ann").code == 0
     assert run("rm", url, "m1", "m4", "--user", "bob").code == 0

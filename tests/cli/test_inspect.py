@@ -126,8 +126,9 @@ def test_show_an_id_of_several_users(run: Run, db: MemoryDb, url: str) -> None:
     assert run("show", url, "m0", "--user", "ann", "--json").json["version"] == 3
     assert run("show", url, "m0", "--nobody", "--json").json["user_id"] is None
     assert json.loads(run("show", url, "m0", "--json").err)["error"] == "AmbiguousIdError"
-    shown = [(row["user_id"], row["id"]) for row in run("search", url, "other", "--json").json]
-    assert shown == [(None, "m0"), ("bob", "m0")]
+    for whose in (("--nobody",), ("--user", "bob")):
+        (found,) = run("search", url, "other", "--json", *whose).json
+        assert (found["user_id"], found["id"]) == (None if len(whose) == 1 else "bob", "m0")
 
 
 def test_show_is_json(run: Run, db: MemoryDb, url: str) -> None:
@@ -146,10 +147,19 @@ def test_show_what_is_not_there(run: Run, db: MemoryDb, url: str) -> None:
 
 
 def test_search(run: Run, db: MemoryDb, url: str) -> None:
-    """Memories that hold the words are found; none is exit code 1."""
-    assert run("search", url, "number 3", "--json").json[0]["id"] == "m3"
-    assert run("search", url, "number", "3", "--json").json[0]["id"] == "m3"
-    ran = run("search", url, "elephants", "--json")
+    """Memories of a user that hold the words are found; none is exit code 1."""
+    ann = ("--user", "ann", "--json")
+    first = run("search", url, "number 3", *ann).json[0]
+    assert first["id"] == "m3"
+    assert first["matched"] == ["number", "3"]
+    assert first["score"] == first["keyword"] > 0
+    assert run("search", url, "number", "3", *ann).json[0] == first
+    where = ("--where", '{"memory": {"$contains": "3"}}')
+    assert [row["id"] for row in run("search", url, "number", *ann, *where).json] == ["m3"]
+    assert run("search", url, "number", *ann, "--where", "{").code == exit_codes.USAGE
+    assert run("search", url, "number").code == exit_codes.USAGE
+    assert "1 match" in run("search", url, "number 3", "--user", "ann", "-n", "1").out
+    ran = run("search", url, "elephants", *ann)
     assert ran.json == []
     assert ran.code == exit_codes.NO
     assert [row["id"] for row in run("search", url, "number", "--nobody", "--json").json] == ["m2"]

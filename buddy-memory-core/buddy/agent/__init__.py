@@ -18,6 +18,7 @@ from buddy.memory.conversation.messages import Message, as_data
 from buddy.memory.conversation.models import Ask, Model, ask_awaiting, ask_blocking, check_model
 from buddy.memory.conversation.type_guards import is_mapping
 from buddy.memory.errors import ConfigError
+from buddy.memory.storage import clock
 from buddy.memory.storage.eight_methods import Awaiting
 from buddy.memory.storage.sync_runner import run
 from buddy.memory.v2.memory import Memory
@@ -41,8 +42,9 @@ class Agent:
     without it, one that is gone with the process. Memories and summaries are made by the memory's
     own model or rule, never by this one.
 
-    With ``enable_user_memories`` the user's newest ``num_memories`` stand before the model, and
-    what the user says is remembered. With ``enable_session_summaries`` so does the session's
+    With ``enable_user_memories`` up to ``num_memories`` of the user stand before the model: half of
+    them what a search for the message finds, the newest for the rest; and what the user says is
+    remembered. With ``enable_session_summaries`` so does the session's
     summary, and it is brought up to date after each run. The messages of the session's last
     ``num_history_runs`` runs in this process (None: all) always stand there. ``user_id`` and
     ``session_id`` are used where ``run`` names none: the user "default", and for each user a
@@ -103,7 +105,7 @@ class Agent:
         user = owner(self.user_id if user_id is None else user_id)
         session = self._session_of(user) if session_id is None else session_id
         said: Message = {"role": "user", "content": message}
-        before = await self._before(memory, user, session)
+        before = await self._before(memory, user, session, message)
         answer = await ask(self.model, [*before, said])
         exchange = [said, {"role": "assistant", "content": answer}]
         response = RunResponse(answer, exchange, session, user)
@@ -114,12 +116,29 @@ class Agent:
         # Not one session for all: users must never see each other's messages.
         return self.session_id or self._sessions.setdefault(user, str(uuid4()))
 
-    async def _before(self, memory: Any, user: str, session: str) -> list[Message]:
+    async def _remembered(self, memory: Any, user: str, message: str) -> list[UserMemory]:
+        """Return up to ``num_memories``: half of them what a search for the message finds, the
+        newest for the rest; oldest first."""
+        newest: list[UserMemory] = await memory.search_user_memories(
+            limit=self.num_memories, user_id=user
+        )
+        if self.num_memories is not None and len(newest) == self.num_memories:
+            found = await memory.search_user_memories(
+                message, limit=self.num_memories // 2, user_id=user
+            )
+            known = {m.memory_id for m in found}
+            others = [m for m in newest if m.memory_id not in known]
+            newest = [*others[: self.num_memories - len(found)], *found]
+            newest.sort(key=lambda m: m.created_at or clock.EPOCH, reverse=True)
+        return newest[::-1]
+
+    async def _before(self, memory: Any, user: str, session: str, message: str) -> list[Message]:
         """Return the system message, if there is anything to say, and the session so far."""
         data: dict[str, Any] = {}
         if self.enable_user_memories:
-            found = await memory.search_user_memories(limit=self.num_memories, user_id=user)
-            data["user_memories"] = [_shown(m) for m in reversed(found)]
+            data["user_memories"] = [
+                _shown(m) for m in await self._remembered(memory, user, message)
+            ]
         if self.enable_session_summaries:
             summary: SessionSummary | None = await memory.get_session_summary(session, user)
             data["session_summary"] = summary and summary.summary

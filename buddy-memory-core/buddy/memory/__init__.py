@@ -19,6 +19,8 @@ from buddy.memory.registry import open_async_memory_db, open_memory_db
 if TYPE_CHECKING:
     from buddy.memory.receipt import Receipt
     from buddy.memory.rows import MemoryRow, SummaryRow
+    from buddy.memory.search.embedder import Embedder
+    from buddy.memory.search.request import SearchResult
     from buddy.memory.storage.iteration import Page
     from buddy.memory.storage.users import NOBODY
     from buddy.memory.v2.memory import Memory
@@ -30,10 +32,12 @@ register = _registry.register
 
 __all__ = [
     "NOBODY",
+    "Embedder",
     "Memory",
     "MemoryRow",
     "Page",
     "Receipt",
+    "SearchResult",
     "SummaryRow",
     "UserMemory",
     "backends",
@@ -46,10 +50,12 @@ __all__ = [
 
 _LAZY = {
     "NOBODY": "buddy.memory.storage.users",
+    "Embedder": "buddy.memory.search.embedder",
     "Memory": "buddy.memory.v2.memory",
     "MemoryRow": "buddy.memory.rows",
     "Page": "buddy.memory.storage.iteration",
     "Receipt": "buddy.memory.receipt",
+    "SearchResult": "buddy.memory.search.request",
     "SummaryRow": "buddy.memory.rows",
     "UserMemory": "buddy.memory.v2.schema",
 }

@@ -10,7 +10,7 @@ from buddy.memory.conversation.base import MemoryBase
 from buddy.memory.conversation.history import RunResponse, Session, run_of
 from buddy.memory.conversation.messages import Message, as_messages
 from buddy.memory.conversation.models import Model, ModelAnswerError
-from buddy.memory.conversation.search import check_method
+from buddy.memory.conversation.retrieval import check_method
 from buddy.memory.db.base import MemoryDb
 from buddy.memory.receipt import Receipt
 from buddy.memory.storage.sync_runner import run

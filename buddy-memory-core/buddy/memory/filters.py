@@ -30,6 +30,9 @@ from buddy.memory.errors import ConfigError, InvalidMemoryError
 MISSING = object()
 """What a path leads to where there is no such field."""
 
+Where = Mapping[Any, Any]
+"""Conditions by key or path; see above."""
+
 Test = Callable[[Any, Any], bool]
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from urllib.parse import unquote_plus
 
 from buddy.memory.errors import ConfigError
@@ -61,11 +61,15 @@ def split(cls: type[Any], url: str) -> tuple[str, dict[str, Any]]:
 
 def construct(cls: type[T], options: Mapping[str, Any]) -> T:
     """Return ``cls(**options)``, where text is converted as in a URL."""
-    parameters = _parameters(cls)
+    parameters, search = _constructor_parameters(cls), _search_parameters(cls)
     takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
-    arguments = {}
+    arguments: dict[str, Any] = {}
+    searching: dict[str, Any] = {}
     for name, value in options.items():
         parameter = parameters.get(name)
+        if parameter is None and name in search:
+            searching[name] = _convert(search[name], value) if isinstance(value, str) else value
+            continue
         if parameter is None and not takes_any:
             _refuse_near_miss(cls, name)
             raise ConfigError(
@@ -83,10 +87,26 @@ def construct(cls: type[T], options: Mapping[str, Any]) -> T:
     if missing:
         example = "&".join(f"{name}=…" for name in missing)
         raise ConfigError(f"{cls.__name__} needs {', '.join(missing)}: add ?{example} to the URL")
-    return cls(**arguments)
+    made: Any = cls(**arguments)
+    if searching:
+        made.configure_search(**searching)
+    return cast("T", made)
 
 
 def _parameters(cls: type[Any]) -> dict[str, inspect.Parameter]:
+    return {**_search_parameters(cls), **_constructor_parameters(cls)}
+
+
+def _search_parameters(cls: type[Any]) -> dict[str, inspect.Parameter]:
+    """Return the options of search, which every database with a Store has."""
+    if not hasattr(cls, "configure_search"):
+        return {}
+    parameters = dict(inspect.signature(cls.configure_search).parameters)
+    del parameters["self"]
+    return parameters
+
+
+def _constructor_parameters(cls: type[Any]) -> dict[str, inspect.Parameter]:
     parameters = inspect.signature(cls).parameters
     return {name: p for name, p in parameters.items() if p.kind is not p.VAR_POSITIONAL}
 

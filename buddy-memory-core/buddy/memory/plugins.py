@@ -117,6 +117,19 @@ def announce(db: Any) -> None:
             )
 
 
+def check_vectors_may_be_stored() -> None:
+    """Raise ConfigError where a plugin transforms payloads and not vectors, which tell the text."""
+    manager = active()
+    if manager is None:
+        return
+    for implementation in manager.hook.buddy_memory_before_write.get_hookimpls():
+        if not getattr(implementation.plugin, "transforms_vectors", False):
+            raise ConfigError(
+                f"the plugin {implementation.plugin_name} transforms payloads, and vectors would "
+                "reveal their text: use no embedder beside it"
+            )
+
+
 def _check_reach(db: Any, manager: pluggy.PluginManager) -> None:
     if getattr(getattr(db, "sync_db", db), "passes_hooks", False):
         return

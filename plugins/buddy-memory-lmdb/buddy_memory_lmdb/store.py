@@ -25,6 +25,8 @@ class LmdbStore(Store):
     """One store in an LMDB environment. LMDB has one writer at a time, also of many processes, so
     that to read, decide and write in one transaction is atomic."""
 
+    sums_stamps = True
+
     def __init__(self, database: Database, table_name: str) -> None:
         self._database = database
         self._keys = Keys(table_name)

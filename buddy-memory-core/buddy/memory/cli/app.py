@@ -17,7 +17,9 @@ from buddy.memory.cli import exit_codes
 from buddy.memory.cli.formatting import plain, remedy
 from buddy.memory.cli.output import Warnings, tell
 from buddy.memory.config import redact
-from buddy.memory.errors import AccessError, MemoryDbError
+from buddy.memory.entry_points import Claim, installed
+from buddy.memory.errors import AccessError, BackendLoadError, MemoryDbError
+from buddy.memory.import_path import describe, resolve
 
 _COMMANDS = {
     "backends": "backends",
@@ -25,7 +27,7 @@ _COMMANDS = {
     "users": "inspect",
     "ls": "inspect",
     "show": "inspect",
-    "search": "inspect",
+    "search": "search",
     "stats": "stats",
     "add": "edit",
     "rm": "edit",
@@ -34,6 +36,7 @@ _COMMANDS = {
     "import": "move",
     "copy": "move",
     "upgrade": "upgrade",
+    "reindex": "reindex",
     "conformance": "conformance",
     "new-plugin": "new_plugin",
     "completion": "completion",
@@ -43,14 +46,43 @@ _COMMANDS = {
 
 class _Commands(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(_COMMANDS)
+        return [*_COMMANDS, *sorted(_further_commands())]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
-            return None
+            claim = _further_commands().get(cmd_name)
+            return None if claim is None else _load(claim)
         module = import_module(f"buddy.memory.cli.commands.{_COMMANDS[cmd_name]}")
         command: click.Command = getattr(module, f"{cmd_name.replace('-', '_')}_command")
         return command
+
+
+def _further_commands() -> dict[str, Claim]:
+    """Return the commands that other distributions bring, by name; ours come first."""
+    claims = (claim for claim in installed.allowed() if claim.kind == "command")
+    return {claim.name: claim for claim in claims if claim.name not in _COMMANDS}
+
+
+def _load(claim: Claim) -> click.Command:
+    """Return a command of another distribution; one that cannot be loaded tells so when it runs."""
+    try:
+        found = resolve(claim.value)
+        if isinstance(found, click.Command):
+            return found
+        reason = f"{claim.value} is no click command"
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        reason = describe(error)
+    failure = BackendLoadError(claim.name, claim.distribution, reason, "command")
+
+    @click.command(claim.name, context_settings={"ignore_unknown_options": True})
+    @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+    def broken(arguments: tuple[str, ...]) -> None:
+        raise failure
+
+    broken.short_help = f"(of {claim.distribution}: cannot be loaded)"
+    return broken
 
 
 @click.group(

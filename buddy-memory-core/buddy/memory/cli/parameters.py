@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.shell_completion import CompletionItem
 
+from buddy.memory.errors import ConfigError
 from buddy.memory.registry import default as registry
 from buddy.memory.registry import open_memory_db
 from buddy.memory.storage.users import NOBODY, Nobody
 
 if TYPE_CHECKING:
+    from buddy.memory.search.embedder import Embedder
     from buddy.memory.v2.db.base import MemoryDb
 
 
@@ -59,6 +61,20 @@ def opened(url: str) -> Generator[MemoryDb, None, None]:
     """Open the database that ``url`` names, and close it."""
     with open_memory_db(url) as db:
         yield db
+
+
+def named_embedder(path: str) -> Embedder:
+    """Return the Embedder that a path names; importing it runs the code of its module."""
+    from buddy.memory.import_path import describe, resolve
+    from buddy.memory.search.embedder import Embedder
+
+    try:
+        found = resolve(path)
+    except Exception as error:
+        raise ConfigError(f"{path} cannot be imported: {describe(error)}") from error
+    if not isinstance(found, Embedder):
+        raise ConfigError(f'{path} is no Embedder: write Embedder(fn, model="name") there')
+    return found
 
 
 def confirm(question: str, yes: bool) -> None:

@@ -7,7 +7,7 @@ A ``user_id`` of None is nobody, and never everybody: each call to the database 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeVar
 from uuid import uuid4
 
@@ -16,9 +16,10 @@ from buddy.memory.conversation.conflicts import Pause, repeated
 from buddy.memory.conversation.extraction import Operation
 from buddy.memory.conversation.messages import Message, spoken
 from buddy.memory.conversation.models import Ask, Model, ask_json
+from buddy.memory.conversation.retrieval import ALL, METHODS, check_method
 from buddy.memory.conversation.rows import find_places, named
-from buddy.memory.conversation.search import METHODS, best_matches, check_method
 from buddy.memory.errors import ConfigError, InvalidMemoryError
+from buddy.memory.filters import Where
 from buddy.memory.receipt import Receipt
 from buddy.memory.rows import SummaryRow
 from buddy.memory.storage.validation import check_limit
@@ -60,11 +61,6 @@ class MemoryManager(NamedTuple):
         rows = await self.db.read_memories(user_id=named(user_id), limit=limit, sort=sort)
         return [UserMemory.from_row(row) for row in rows]
 
-    async def each(self, user_id: str | None, sort: str | None = None) -> AsyncIterator[UserMemory]:
-        """Yield the memories of exactly that user, a page of them in memory at a time."""
-        async for row in self.db.iter_memories(named(user_id), sort):
-            yield UserMemory.from_row(row)
-
     async def replace(self, id: str, memory: UserMemory, user_id: str) -> str | None:
         """Replace the content of that memory of the user; return its id, or None."""
         _check_memory(memory)
@@ -77,15 +73,24 @@ class MemoryManager(NamedTuple):
         return bool(await self.db.delete_memories([id], user_id=named(user_id)))
 
     async def search(
-        self, query: str | None, limit: int | None, method: str | None, user_id: str
+        self,
+        query: str | None,
+        limit: int | None,
+        method: str | None,
+        user_id: str,
+        where: Where | None = None,
     ) -> list[UserMemory]:
-        """Return memories of that user as one of ``search.METHODS`` chooses them."""
+        """Return memories of that user as one of ``retrieval.METHODS`` chooses them."""
         method = check_method(method or ("last_n" if query is None else "keyword"), METHODS)
-        if method != "keyword":
+        if method in ("last_n", "first_n"):
             return await self.read(user_id, limit, "asc" if method == "first_n" else "desc")
         if not isinstance(query, str):
-            raise ConfigError("a keyword search needs a query, a text")
-        return await best_matches(query, self.each(user_id), check_limit(limit))
+            raise ConfigError(f"a {method} search needs a query, a text")
+        limit = ALL if check_limit(limit) is None else limit
+        found = await self.db.search_memories(
+            query, user_id=named(user_id), where=where, limit=limit, method=method
+        )
+        return [UserMemory.from_row(result.row) for result in found]
 
     # --- memories from a conversation
 

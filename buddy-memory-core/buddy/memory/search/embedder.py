@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 from array import array
 from collections.abc import Awaitable, Callable, Sequence
@@ -43,12 +42,9 @@ class Embedder:
         vector of finite numbers for each text.
         """
         try:
-            if awaited:
-                vectors = await asyncio.wait_for(self._awaitable(texts), self.timeout)
-            else:
-                vectors = self._in_thread(texts).result(self.timeout)
+            vectors = await (self._awaited(texts) if awaited else self._blocking(texts))
             quantized = [quantize(vector) for vector in vectors]
-        except (TimeoutError, asyncio.TimeoutError, futures.TimeoutError) as error:
+        except (TimeoutError, futures.TimeoutError) as error:
             raise EmbeddingError(f"{self!r} took longer than {self.timeout} s") from error
         except EmbeddingError as error:
             raise EmbeddingError(f"{self!r}: {error}") from error
@@ -79,10 +75,20 @@ class Embedder:
         """Return the tag of the model's vectors of that many dimensions."""
         return tag_of(self.model, dimensions)
 
-    def _awaitable(self, texts: list[str]) -> Awaitable[Sequence[Any]]:
+    async def _blocking(self, texts: list[str]) -> Sequence[Any]:
+        return self._in_thread(texts).result(self.timeout)
+
+    async def _awaited(self, texts: list[str]) -> Sequence[Any]:
+        import asyncio  # Synchronous code has no use for it.
+
         if inspect.iscoroutinefunction(self.fn):
-            return self.fn(texts)
-        return asyncio.wrap_future(self._in_thread(texts))
+            answer: Awaitable[Sequence[Any]] = self.fn(texts)
+        else:
+            answer = asyncio.wrap_future(self._in_thread(texts))
+        try:
+            return await asyncio.wait_for(answer, self.timeout)
+        except asyncio.TimeoutError as error:  # Until Python 3.10 no TimeoutError.
+            raise TimeoutError from error
 
     def _in_thread(self, texts: list[str]) -> futures.Future[Sequence[Any]]:
         """Call the function in a thread of its own, for which the process does not wait."""
@@ -93,6 +99,8 @@ class Embedder:
             try:
                 answer = self.fn(texts)
                 if inspect.isawaitable(answer):
+                    import asyncio
+
                     answer = asyncio.run(_as_coroutine(answer))
                 future.set_result(cast("Sequence[Any]", answer))
             except Exception as error:

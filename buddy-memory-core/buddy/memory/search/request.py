@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from buddy.memory import filters
 from buddy.memory.errors import ConfigError
-from buddy.memory.filters import Filter
+from buddy.memory.filters import Filter, Where
 
 METHODS = ("keyword", "semantic", "hybrid")
 _MAX_NEIGHBOURS = 100
@@ -59,7 +58,7 @@ class SearchRequest(NamedTuple):
 
 def parse(
     query: Any,
-    where: Mapping[Any, Any] | None,
+    where: Where | None,
     limit: Any,
     offset: Any,
     method: Any,

@@ -8,13 +8,13 @@ say that they are as they were ranked.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple, TypeVar
 
-from buddy.memory.errors import UnsupportedError
+from buddy.memory.errors import ConfigError, UnsupportedError
 from buddy.memory.search.embedder import Embedder
 from buddy.memory.search.index_cache import IndexCache
-from buddy.memory.search.request import SearchRequest
+from buddy.memory.search.request import SearchRequest, SearchResult
 from buddy.memory.search.row_text import TextOf, default_texts, texts_of
 from buddy.memory.search.semantic import check_vectors, query_vector
 from buddy.memory.search.user_index import Hit, QueryVector, UserIndex
@@ -25,19 +25,37 @@ from buddy.memory.storage.store import Store
 
 logger = logging.getLogger("buddy.memory")
 
+RowT = TypeVar("RowT")
+
 LOOKS = 3
 """How often the index is asked before one read of all rows gives the answer."""
 
 _BATCH = 1_000  # rows of one read
 
 
+ON_EMBED_ERROR = ("store", "raise")
+
+
 class SearchOptions(NamedTuple):
-    """What a database says of its search."""
+    """What a database says of its search; see ``StoreBackedDatabase.configure_search``."""
 
     text: TextOf = default_texts
     language: str = "english"
     embedder: Embedder | None = None
+    on_embed_error: str = "store"
     search_max_rows: int = 200_000
+
+    def check(self) -> None:
+        """Raise ConfigError for an option that cannot be used."""
+        analyzer(self.language)
+        if not callable(self.text):
+            raise ConfigError("text must be a function from a payload to a list of texts")
+        if self.embedder is not None and type(self.embedder) is not Embedder:
+            raise ConfigError(f"embedder must be an Embedder, not {type(self.embedder).__name__}")
+        if self.on_embed_error not in ON_EMBED_ERROR:
+            raise ConfigError(f"on_embed_error must be one of {', '.join(ON_EMBED_ERROR)}")
+        if type(self.search_max_rows) is not int or self.search_max_rows < 1:
+            raise ConfigError("search_max_rows must be an int >= 1")
 
 
 class Found(NamedTuple):
@@ -142,6 +160,7 @@ class StoreSearch:
         vector: QueryVector | None,
     ) -> list[Found] | None:
         """Return the best rows, read again; None when one is not as it was ranked."""
+        self._check_size(len(index))
         check_vectors(index, vector)
         wanted = request.offset + request.limit
         most = wanted if not request.where.conditions else 4 * wanted + 16
@@ -198,6 +217,16 @@ def new_index(options: SearchOptions) -> UserIndex:
     return UserIndex(analyzer(options.language), lambda record: texts_of(text, record.payload))
 
 
+def results(found: Iterable[Found], to_row: Callable[[Record], RowT]) -> list[SearchResult[RowT]]:
+    """Return what was found as callers get it."""
+    return [
+        SearchResult(to_row(record), None)
+        if hit is None
+        else SearchResult(to_row(record), hit.score, hit.keyword, hit.cosine, hit.matched)
+        for record, hit in found
+    ]
+
+
 def search_records(
     records: Sequence[Record],
     request: SearchRequest,
@@ -205,6 +234,9 @@ def search_records(
     options: SearchOptions,
 ) -> list[Found]:
     """Search all rows of one user, given in the order of first writing."""
+    if request.query is None:
+        chosen = [Found(r, None) for r in reversed(records) if request.where.matches(r.payload)]
+        return chosen[request.offset : request.offset + request.limit]
     index = new_index(options)
     by_id = {record.id: record for record in records}
     index.replace([(record.id, record.stamp) for record in records], by_id, None)

@@ -128,6 +128,9 @@ class UserIndex:
         """Hold a row as this process has just written it, and move the mark with it."""
         with self._lock:
             old = self._entries.get(record.id)
+            if record.stamp is None:  # It stays unknown which state is stored.
+                self.mark = None
+                return
             if old is not None and old.stamp == record.stamp:
                 return
             place = self._order[-1][0] + 1 if self._order else 0

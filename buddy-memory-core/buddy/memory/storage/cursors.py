@@ -22,13 +22,14 @@ MAX_LENGTH = 4096
 class Listing(NamedTuple):
     """What is listed: pages of one listing go on with each other's cursors, and with no other's.
 
-    ``generation`` is the store's own (see ``Store.generation``).
+    ``generation`` is the store's own (see ``Store.generation``), ``where`` the filter as text.
     """
 
     kind: Kind
     scope: Scope
     newest_first: bool
     generation: str
+    where: str = ""
 
 
 def encode(listing: Listing, place: int | str) -> str:
@@ -53,8 +54,8 @@ def decode(listing: Listing, cursor: Any, place_type: type[int] | type[str]) -> 
         raise ConfigError("this is no cursor: pass what .next of a page holds") from None
     if not is_ours:
         raise ConfigError(
-            "this cursor belongs to another listing: user, prefix, sort and store have to be those "
-            "of the page that it came from. Start again without it."
+            "this cursor belongs to another listing: user, prefix, sort, filter and store have to "
+            "be those of the page that it came from. Start again without it."
         )
     result: int | str = place
     return result
@@ -70,6 +71,8 @@ def _is_place(place: Any, place_type: type[int] | type[str]) -> bool:
 
 
 def _digest(listing: Listing, place: int | str) -> str:
-    kind, (reach, name), newest_first, generation = listing
+    kind, (reach, name), newest_first, generation, where = listing
     facts = [kind.value, reach.value, name, newest_first, generation, place]
+    if where:
+        facts.append(where)
     return sha256(json.dumps(facts).encode()).hexdigest()[:20]

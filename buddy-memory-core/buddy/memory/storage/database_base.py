@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from buddy.memory import plugins
 from buddy.memory.config import redact_url
+from buddy.memory.search.embedder import Embedder
+from buddy.memory.search.row_text import TextOf, default_texts
+from buddy.memory.search.searching import SearchOptions
 from buddy.memory.storage.record import Kind
 from buddy.memory.storage.row_mapping import RowMapping
 from buddy.memory.storage.rules import Rules
@@ -23,6 +27,11 @@ class StoreBackedDatabase:
     _mappings: ClassVar[Mapping[Kind, RowMapping[Any]]]
     """How rows of this version of the API become records."""
 
+    _awaited: ClassVar[bool] = False
+    """Whether an event loop drives the calls."""
+
+    _search_options = SearchOptions()
+
     passes_hooks: ClassVar[bool] = True
     """What this database stores goes through the hooks of plugins."""
 
@@ -38,9 +47,35 @@ class StoreBackedDatabase:
         self._settings = dict(settings or {})
         self._portable = settings is not None and portable
 
+    def configure_search(
+        self,
+        *,
+        embedder: Embedder | None = None,
+        text: TextOf = default_texts,
+        language: str = "english",
+        on_embed_error: str = "store",
+        search_max_rows: int = 200_000,
+    ) -> None:
+        """Say how this database is searched; ``open_memory_db`` takes the same options.
+
+        ``embedder`` makes vectors of what is written from now on, and of queries. ``text`` returns
+        the texts of a payload (by default its memory and topics). ``language`` is that of the
+        keyword search ("english", "german", …, or "none"). ``on_embed_error`` is "store" (a row is
+        stored without a vector, and a warning names it) or "raise" (it is not stored). A search of
+        a user with more rows than ``search_max_rows`` raises UnsupportedError. Raises ConfigError.
+        """
+        options = SearchOptions(text, language, embedder, on_embed_error, search_max_rows)
+        options.check()
+        if embedder is not None:
+            plugins.check_vectors_may_be_stored()
+        self._search_options = options
+        self._use(self._rules)
+
     def _use(self, rules: Rules) -> None:
         self._rules = rules
-        self._store_operations = StoreOperations(rules, self._mappings)
+        self._store_operations = StoreOperations(
+            rules, self._mappings, self._search_options, awaited=self._awaited
+        )
 
     @property
     def _operations(self) -> StoreOperations:
@@ -85,8 +120,21 @@ class StoreBackedDatabase:
             raise TypeError(
                 f"{name} cannot be pickled: it was built from a live {live[0]}. Give it a URL."
             )
-        return _reopen, (type(self), self._settings)
+        search = self._search_options
+        if search == SearchOptions():
+            return _reopen, (type(self), self._settings)
+        try:
+            pickle.dumps(search)
+        except Exception as error:
+            raise TypeError(
+                f"{name} cannot be pickled: its embedder or its text function cannot "
+                f"({error}). Use functions of a module."
+            ) from error
+        return _reopen, (type(self), self._settings, search)
 
 
-def _reopen(cls: type[Any], settings: dict[str, Any]) -> Any:
-    return cls(**settings)
+def _reopen(cls: type[Any], settings: dict[str, Any], search: SearchOptions | None = None) -> Any:
+    db = cls(**settings)
+    if search is not None:
+        db.configure_search(**search._asdict())
+    return db

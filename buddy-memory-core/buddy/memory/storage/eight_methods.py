@@ -13,11 +13,14 @@ from copy import deepcopy
 from functools import partial
 from typing import Any
 
-from buddy.memory import payload
+from buddy.memory import filters, payload
 from buddy.memory.errors import AmbiguousIdError, MemoryDbError, UnsupportedError
+from buddy.memory.filters import Filter
 from buddy.memory.receipt import Receipt
-from buddy.memory.storage import cursors, forgetting, place_markers
-from buddy.memory.storage.record import Kind, Reach, Scope
+from buddy.memory.search.request import SearchRequest, SearchResult
+from buddy.memory.search.searching import SearchOptions, results, search_records
+from buddy.memory.storage import clock, cursors, forgetting, place_markers
+from buddy.memory.storage.record import Kind, Reach, Record, Scope
 from buddy.memory.storage.row_mapping import not_a_row
 from buddy.memory.storage.row_operations import Pages, RowOperations
 from buddy.memory.storage.self_description import no_summaries
@@ -81,29 +84,60 @@ class EightMethodOperations(RowOperations):
         return (await self._all(kind, check_scope(user_id, user_prefix), newest_first))[:limit]
 
     async def page(
-        self, kind: Kind, user_id: Any, user_prefix: Any, limit: Any, after: Any, sort: Any
+        self,
+        kind: Kind,
+        user_id: Any,
+        user_prefix: Any,
+        limit: Any,
+        after: Any,
+        sort: Any,
+        where: Any = None,
     ) -> tuple[list[Any], str | None]:
         limit, newest_first = check_page_limit(limit), check_sort(sort)
-        scope = check_scope(user_id, user_prefix)
-        listing = cursors.Listing(kind, scope, newest_first, "")
+        scope, condition = check_scope(user_id, user_prefix), filters.parse(where)
+        text = filters.canonical(condition) if condition.conditions else ""
+        listing = cursors.Listing(kind, scope, newest_first, "", text)
         place = None if after is None else cursors.decode(listing, after, str)
-        rows = await self._all(kind, scope, newest_first)
+        rows = _selected(await self._all(kind, scope, newest_first), condition)
         start = 0 if place is None else place_markers.find(rows, str(place))
         end = start + limit
         if end >= len(rows):
             return rows[start:], None
         return rows[start:end], cursors.encode(listing, place_markers.encode(rows, end))
 
-    def pages(self, kind: Kind, user_id: Any, user_prefix: Any, sort: Any, page_size: Any) -> Pages:
+    def pages(
+        self,
+        kind: Kind,
+        user_id: Any,
+        user_prefix: Any,
+        sort: Any,
+        page_size: Any,
+        where: Any = None,
+    ) -> Pages:
         if kind is Kind.SUMMARY:
             raise no_summaries(self._author)
-        return super().pages(kind, user_id, user_prefix, sort, page_size)
+        return super().pages(kind, user_id, user_prefix, sort, page_size, where)
 
     async def next_page(self, pages: Pages, after: Any) -> tuple[list[Any], Any]:
-        return await self._all(pages.kind, pages.scope, pages.newest_first), None
+        rows = await self._all(pages.kind, pages.scope, pages.newest_first)
+        return _selected(rows, pages.where), None
 
-    async def count(self, kind: Kind, user_id: Any, user_prefix: Any) -> int:
-        return len(await self._all(kind, check_scope(user_id, user_prefix)))
+    async def count(self, kind: Kind, user_id: Any, user_prefix: Any, where: Any = None) -> int:
+        scope, condition = check_scope(user_id, user_prefix), filters.parse(where)
+        return len(_selected(await self._all(kind, scope), condition))
+
+    async def search(self, user_id: Any, request: SearchRequest) -> list[SearchResult[Any]]:
+        scope = Scope.of_user(check_named_user(user_id))
+        if request.by_vector:
+            raise UnsupportedError(type(self._author).__name__, "vectors", "Search by keyword.")
+        rows = await self._all(Kind.MEMORY, scope, newest_first=False)
+        records = [
+            Record(Kind.MEMORY, scope.name, row.id, row.memory, clock.EPOCH, clock.EPOCH)
+            for row in rows
+        ]
+        by_id = {row.id: row for row in rows}
+        found = search_records(records, request, None, SearchOptions())
+        return results(found, lambda record: by_id[record.id])
 
     async def list_users(self, prefix: Any, after: Any, limit: Any) -> list[str]:
         scope, limit = Scope.of_prefix(check_prefix(prefix)), check_limit(limit)
@@ -191,6 +225,10 @@ class EightMethodOperations(RowOperations):
     async def change_mark(self, user_id: Any) -> str | None:
         check_named_user(user_id)
         return None
+
+
+def _selected(rows: list[Any], where: Filter) -> list[Any]:
+    return [row for row in rows if where.matches(row.memory)] if where.conditions else rows
 
 
 def _checked_key(row: Any) -> Any:

@@ -25,6 +25,8 @@ from buddy.memory.storage.store import Store
 class InMemoryStore(Store):
     """Keeps records for as long as the object lives. One lock serves any number of threads."""
 
+    sums_stamps = True
+
     def __init__(self) -> None:
         self._lock = RLock()
         self._positions = count(1)

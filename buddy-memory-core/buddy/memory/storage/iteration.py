@@ -26,10 +26,16 @@ class Page(Generic[AnyRow]):
 
 
 def iterate_rows(
-    operations: RowOperations, kind: Kind, user_id: Any, user_prefix: Any, sort: Any, page_size: Any
+    operations: RowOperations,
+    kind: Kind,
+    user_id: Any,
+    user_prefix: Any,
+    sort: Any,
+    page_size: Any,
+    where: Any = None,
 ) -> Iterator[Any]:
     """Yield the rows of a listing. A wrong argument raises at the call, not at the first row."""
-    pages = operations.pages(kind, user_id, user_prefix, sort, page_size)
+    pages = operations.pages(kind, user_id, user_prefix, sort, page_size, where)
 
     def rows() -> Iterator[Any]:
         after: Any = None
@@ -43,10 +49,16 @@ def iterate_rows(
 
 
 def iterate_rows_async(
-    operations: RowOperations, kind: Kind, user_id: Any, user_prefix: Any, sort: Any, page_size: Any
+    operations: RowOperations,
+    kind: Kind,
+    user_id: Any,
+    user_prefix: Any,
+    sort: Any,
+    page_size: Any,
+    where: Any = None,
 ) -> AsyncIterator[Any]:
     """As ``iterate_rows``, awaited."""
-    pages = operations.pages(kind, user_id, user_prefix, sort, page_size)
+    pages = operations.pages(kind, user_id, user_prefix, sort, page_size, where)
 
     async def rows() -> AsyncIterator[Any]:
         after: Any = None

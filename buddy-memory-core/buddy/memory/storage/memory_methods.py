@@ -21,7 +21,9 @@ from abc import abstractmethod
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from buddy.memory.filters import Where
 from buddy.memory.rows import RowLike
+from buddy.memory.search.request import SearchResult, parse
 from buddy.memory.storage.iteration import PAGE_SIZE, Page, iterate_rows
 from buddy.memory.storage.lifecycle import DatabaseLifecycle
 from buddy.memory.storage.record import Kind
@@ -100,12 +102,15 @@ class MemoryContract(SummaryMethods, DatabaseLifecycle, Generic[RowT]):
         page_size: int = PAGE_SIZE,
         *,
         user_prefix: str | None = None,
+        where: Where | None = None,
     ) -> Iterator[RowT]:
         """Yield what ``read_memories`` would return, ``page_size`` rows in memory at a time.
 
         Rows written meanwhile may or may not be seen; no other row is skipped or repeated.
         """
-        return iterate_rows(self._operations, Kind.MEMORY, user_id, user_prefix, sort, page_size)
+        return iterate_rows(
+            self._operations, Kind.MEMORY, user_id, user_prefix, sort, page_size, where
+        )
 
     def page_memories(
         self,
@@ -115,6 +120,7 @@ class MemoryContract(SummaryMethods, DatabaseLifecycle, Generic[RowT]):
         after: str | None = None,
         sort: str | None = None,
         user_prefix: str | None = None,
+        where: Where | None = None,
     ) -> Page[RowT]:
         """Return up to ``limit`` (>= 1) rows of what ``read_memories`` would return.
 
@@ -122,14 +128,44 @@ class MemoryContract(SummaryMethods, DatabaseLifecycle, Generic[RowT]):
         cursor, and for the cursor of another listing or of a store that was dropped since.
         """
         return Page(
-            *run(self._operations.page(Kind.MEMORY, user_id, user_prefix, limit, after, sort))
+            *run(
+                self._operations.page(Kind.MEMORY, user_id, user_prefix, limit, after, sort, where)
+            )
         )
 
     def count_memories(
-        self, user_id: str | Nobody | None = None, *, user_prefix: str | None = None
+        self,
+        user_id: str | Nobody | None = None,
+        *,
+        user_prefix: str | None = None,
+        where: Where | None = None,
     ) -> int:
         """Return the number of rows."""
-        return run(self._operations.count(Kind.MEMORY, user_id, user_prefix))
+        return run(self._operations.count(Kind.MEMORY, user_id, user_prefix, where))
+
+    def search_memories(
+        self,
+        query: str | None = None,
+        *,
+        user_id: str | Nobody,
+        where: Where | None = None,
+        limit: int = 10,
+        offset: int = 0,
+        method: str = "keyword",
+        threshold: float | None = None,
+        neighbours: int = 0,
+    ) -> list[SearchResult[RowT]]:
+        """Return the memories of one user that fit the query, best first (rules R17, R18, R20).
+
+        ``method`` is "keyword" (the share of what the query's words could reach), "semantic" (the
+        cosine of vectors) or "hybrid" (both); the latter two need an embedder. Without a query:
+        the newest rows that satisfy ``where``, with no score. ``where`` selects by payload (see
+        ``buddy.memory.filters``) and moves no score. ``threshold`` is the least score.
+        ``neighbours`` adds a share of the scores of so many rows before and after. ``[]`` when
+        nothing fits. Raises ConfigError for a wrong argument, EmbeddingError.
+        """
+        request = parse(query, where, limit, offset, method, threshold, neighbours)
+        return run(self._operations.search(user_id, request))
 
     def delete_memories(self, ids: Iterable[str], *, user_id: str | Nobody | None = None) -> int:
         """Delete the rows with these ids; return how many there were. AmbiguousIdError where

@@ -7,6 +7,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from buddy.memory import filters
+from buddy.memory.filters import ANY, Filter
+from buddy.memory.search.request import SearchRequest, SearchResult
 from buddy.memory.storage.record import Kind, Scope
 from buddy.memory.storage.validation import check_page_size, check_scope, check_sort
 
@@ -21,6 +24,7 @@ class Pages(NamedTuple):
     scope: Scope
     newest_first: bool
     page_size: int
+    where: Filter = ANY
 
 
 class RowOperations(ABC):
@@ -45,14 +49,33 @@ class RowOperations(ABC):
 
     @abstractmethod
     async def page(
-        self, kind: Kind, user_id: Any, user_prefix: Any, limit: Any, after: Any, sort: Any
+        self,
+        kind: Kind,
+        user_id: Any,
+        user_prefix: Any,
+        limit: Any,
+        after: Any,
+        sort: Any,
+        where: Any = None,
     ) -> tuple[list[Any], str | None]:
         """Return up to ``limit`` rows behind the cursor ``after``, and the cursor behind them."""
 
-    def pages(self, kind: Kind, user_id: Any, user_prefix: Any, sort: Any, page_size: Any) -> Pages:
+    def pages(
+        self,
+        kind: Kind,
+        user_id: Any,
+        user_prefix: Any,
+        sort: Any,
+        page_size: Any,
+        where: Any = None,
+    ) -> Pages:
         """Return the arguments of an iteration, checked at once and without I/O."""
         return Pages(
-            kind, check_scope(user_id, user_prefix), check_sort(sort), check_page_size(page_size)
+            kind,
+            check_scope(user_id, user_prefix),
+            check_sort(sort),
+            check_page_size(page_size),
+            filters.parse(where),
         )
 
     @abstractmethod
@@ -61,8 +84,12 @@ class RowOperations(ABC):
         there are no more)."""
 
     @abstractmethod
-    async def count(self, kind: Kind, user_id: Any, user_prefix: Any) -> int:
+    async def count(self, kind: Kind, user_id: Any, user_prefix: Any, where: Any = None) -> int:
         """Return the number of rows."""
+
+    @abstractmethod
+    async def search(self, user_id: Any, request: SearchRequest) -> list[SearchResult[Any]]:
+        """Return the memories of one user that satisfy the request, best first."""
 
     @abstractmethod
     async def upsert_many(self, kind: Kind, rows: Iterable[Any]) -> list[Any]:

@@ -6,7 +6,7 @@ Rule numbers refer to docs/rules.md.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 from buddy.memory import payload
@@ -32,6 +32,9 @@ from buddy.memory.storage.validation import (
     check_version,
     prepare,
 )
+
+Embed = Callable[[list[Write]], Awaitable[list[Write]]]
+"""Gives writes the vectors of their texts."""
 
 
 class RefCount:
@@ -59,17 +62,24 @@ class Rules:
 
     # --- writing
 
-    async def put(self, draft: Draft, if_version: int | None = None) -> Record:
+    async def put(
+        self, draft: Draft, if_version: int | None = None, embed: Embed | None = None
+    ) -> Record:
         store = self.store
-        return await store.put(prepare(draft, clock.utc_now(), check_version(if_version)))
+        write = prepare(draft, clock.utc_now(), check_version(if_version))
+        if embed is not None:
+            (write,) = await embed([write])
+        return await store.put(write)
 
-    async def put_many(self, drafts: Iterable[Draft]) -> list[Record]:
+    async def put_many(self, drafts: Iterable[Draft], embed: Embed | None = None) -> list[Record]:
         """Write the rows of one kind; a user and id given twice is written once (R6)."""
         store, now = self.store, clock.utc_now()
         writes: dict[tuple[Any, ...], Write] = {}
         keys: list[tuple[Any, ...]] = []
-        for draft in drafts:
-            write = prepare(draft, now)
+        prepared: Iterable[Write] = (prepare(draft, now) for draft in drafts)
+        if embed is not None:
+            prepared = await embed([*prepared])
+        for write in prepared:
             key = write.record[1:3]  # As Record.key, in half the time: bulk writes are large.
             keys.append(key)
             writes[key] = _collapse(writes[key], write) if key in writes else write

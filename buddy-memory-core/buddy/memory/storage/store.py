@@ -30,6 +30,9 @@ class Store(ABC):
     write.
     """
 
+    sums_stamps: bool = False
+    """Whether ``mark`` is ``count:sum``, of the user's records and their stamps."""
+
     position_type: type[int] | type[str] = int
     """What positions are; texts are ASCII letters and digits. Cursors with others are refused."""
 
@@ -189,7 +192,11 @@ class Store(ABC):
         (None: there was no record) became ``new`` (None: it was deleted). None where the backend
         cannot tell.
         """
-        return None
+        if not self.sums_stamps:
+            return None
+        count, total = map(int, mark.split(":"))
+        count += (new is not None) - (old is not None)
+        return f"{count}:{total + (new or 0) - (old or 0)}"
 
     async def stamps(self, kind: Kind, user_id: str | None) -> list[tuple[str, int | None]]:
         """Return id and stamp of each record of the user, in the order of first writing.

@@ -6,12 +6,17 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any
 
+from buddy.memory import filters
+from buddy.memory.filters import Filter
 from buddy.memory.receipt import Receipt
+from buddy.memory.search.request import SearchRequest, SearchResult
+from buddy.memory.search.searching import SearchOptions, StoreSearch, results
+from buddy.memory.search.writing import embed_writes
 from buddy.memory.storage import cursors, forgetting
-from buddy.memory.storage.record import Kind, Record, Scope
+from buddy.memory.storage.record import Key, Kind, Record, Scope
 from buddy.memory.storage.row_mapping import RowMapping
 from buddy.memory.storage.row_operations import Pages, RowOperations
-from buddy.memory.storage.rules import Rules
+from buddy.memory.storage.rules import Embed, Rules
 from buddy.memory.storage.validation import (
     check_full_prefix,
     check_limit,
@@ -20,14 +25,33 @@ from buddy.memory.storage.validation import (
     check_prefix,
     check_scope,
     check_sort,
+    check_user,
 )
+
+PAGE = 1_000
+"""Rows that are read at a time where a filter selects."""
 
 
 class StoreOperations(RowOperations):
     """Rows in and out of the records of a Rules."""
 
-    def __init__(self, rules: Rules, mappings: Mapping[Kind, RowMapping[Any]]) -> None:
+    def __init__(
+        self,
+        rules: Rules,
+        mappings: Mapping[Kind, RowMapping[Any]],
+        search: SearchOptions,
+        *,
+        awaited: bool,
+    ) -> None:
+        """``awaited`` tells that an event loop drives the calls."""
         self.rules, self._mappings = rules, mappings
+        self._search_options, self._awaited = search, awaited
+        self._search: StoreSearch | None = None  # Made by the first search.
+        self._embed = (
+            None
+            if search.embedder is None
+            else partial(embed_writes, options=search, awaited=awaited)
+        )
 
     async def exists(self, kind: Kind, row: Any) -> bool:
         draft = self._mappings[kind].draft(row)
@@ -35,10 +59,19 @@ class StoreOperations(RowOperations):
 
     async def upsert(self, kind: Kind, row: Any, if_version: int | None) -> Any:
         mapping = self._mappings[kind]
-        return mapping.row(await self.rules.put(mapping.draft(row), if_version))
+        record = await self.rules.put(mapping.draft(row), if_version, self._embedding(kind))
+        if self._search is not None:
+            self._search.wrote(record)
+        return mapping.row(record)
+
+    def _embedding(self, kind: Kind) -> Embed | None:
+        return self._embed if kind is Kind.MEMORY else None
 
     async def delete(self, kind: Kind, id: Any, user_id: Any, if_version: int | None) -> bool:
-        return await self.rules.delete(kind, id, user_id, if_version)
+        deleted = await self.rules.delete(kind, id, user_id, if_version)
+        if deleted and self._search is not None and kind is Kind.MEMORY and user_id is not None:
+            self._search.deleted(Key(check_user(user_id), id))
+        return deleted
 
     async def get(self, kind: Kind, id: Any, user_id: Any) -> Any:
         record = await self.rules.get(kind, id, user_id)
@@ -57,39 +90,91 @@ class StoreOperations(RowOperations):
         return self._rows(kind, await self.rules.read(kind, scope, newest_first, limit))
 
     async def page(
-        self, kind: Kind, user_id: Any, user_prefix: Any, limit: Any, after: Any, sort: Any
+        self,
+        kind: Kind,
+        user_id: Any,
+        user_prefix: Any,
+        limit: Any,
+        after: Any,
+        sort: Any,
+        where: Any = None,
     ) -> tuple[list[Any], str | None]:
         newest_first, limit = check_sort(sort), check_page_limit(limit)
-        scope = check_scope(user_id, user_prefix)
+        scope, condition = check_scope(user_id, user_prefix), filters.parse(where)
         place, listing = None, None
         if after is not None:
-            listing = await self._listing(kind, scope, newest_first)
+            listing = await self._listing(kind, scope, newest_first, condition)
             place = cursors.decode(listing, after, self.rules.store.position_type)
         # One more than is shown tells whether there is a next page.
-        records, _ = await self.rules.page(kind, scope, newest_first, limit + 1, place)
+        records = await self._matching(
+            Pages(kind, scope, newest_first, limit + 1, condition), place
+        )
         if len(records) <= limit:
             return self._rows(kind, records), None
         shown = records[:limit]
-        listing = listing or await self._listing(kind, scope, newest_first)
+        listing = listing or await self._listing(kind, scope, newest_first, condition)
         return self._rows(kind, shown), cursors.encode(listing, shown[-1].position)
 
-    async def _listing(self, kind: Kind, scope: Scope, newest_first: bool) -> cursors.Listing:
+    async def _listing(
+        self, kind: Kind, scope: Scope, newest_first: bool, where: Filter
+    ) -> cursors.Listing:
         generation = await self.rules.store.generation(kind)
-        return cursors.Listing(kind, scope, newest_first, generation)
+        condition = filters.canonical(where) if where.conditions else ""
+        return cursors.Listing(kind, scope, newest_first, generation, condition)
 
-    def pages(self, kind: Kind, user_id: Any, user_prefix: Any, sort: Any, page_size: Any) -> Pages:
+    async def _matching(self, pages: Pages, place: Any) -> list[Record]:
+        """Return up to ``page_size`` records that satisfy the filter."""
+        kind, scope, newest_first, wanted, where = pages
+        if not where.conditions:
+            return (await self.rules.page(kind, scope, newest_first, wanted, place))[0]
+        found: list[Record] = []
+        size = max(wanted, PAGE)
+        while len(found) < wanted:
+            records, place = await self.rules.page(kind, scope, newest_first, size, place)
+            found += [record for record in records if where.matches(record.payload)]
+            if place is None:
+                break
+        return found[:wanted]
+
+    def pages(
+        self,
+        kind: Kind,
+        user_id: Any,
+        user_prefix: Any,
+        sort: Any,
+        page_size: Any,
+        where: Any = None,
+    ) -> Pages:
         _ = self.rules.store  # Raises at the call, and not at the first row.
-        return super().pages(kind, user_id, user_prefix, sort, page_size)
+        return super().pages(kind, user_id, user_prefix, sort, page_size, where)
 
     async def next_page(self, pages: Pages, after: Any) -> tuple[list[Any], Any]:
-        records, after = await self.rules.page(*pages, after)
-        return self._rows(pages.kind, records), after
+        kind, scope, newest_first, size, where = pages
+        records, after = await self.rules.page(kind, scope, newest_first, size, after)
+        if where.conditions:
+            records = [record for record in records if where.matches(record.payload)]
+        return self._rows(kind, records), after
 
-    async def count(self, kind: Kind, user_id: Any, user_prefix: Any) -> int:
-        return await self.rules.store.count(kind, check_scope(user_id, user_prefix))
+    async def count(self, kind: Kind, user_id: Any, user_prefix: Any, where: Any = None) -> int:
+        scope, condition = check_scope(user_id, user_prefix), filters.parse(where)
+        if not condition.conditions:
+            return await self.rules.store.count(kind, scope)
+        count, place = 0, None
+        while True:
+            records, place = await self.rules.page(kind, scope, False, PAGE, place)
+            count += sum(condition.matches(record.payload) for record in records)
+            if place is None:
+                return count
+
+    async def search(self, user_id: Any, request: SearchRequest) -> list[SearchResult[Any]]:
+        user, store = check_named_user(user_id), self.rules.store
+        if self._search is None:
+            self._search = StoreSearch(store, self._search_options, awaited=self._awaited)
+        return results(await self._search.search(user, request), self._mappings[Kind.MEMORY].row)
 
     async def upsert_many(self, kind: Kind, rows: Iterable[Any]) -> list[Any]:
-        return self._rows(kind, await self.rules.put_many(map(self._mappings[kind].draft, rows)))
+        drafts = map(self._mappings[kind].draft, rows)
+        return self._rows(kind, await self.rules.put_many(drafts, self._embedding(kind)))
 
     async def restore(self, kind: Kind, rows: Iterable[Any]) -> list[Any]:
         """Store rows from elsewhere; one that is new here keeps its version and its end."""

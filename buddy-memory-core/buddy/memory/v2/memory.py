@@ -17,6 +17,7 @@ from buddy.memory.conversation.base import MemoryBase
 from buddy.memory.conversation.history import RunResponse, SeenSessions, owner, owner_of
 from buddy.memory.conversation.messages import as_messages, one_of
 from buddy.memory.conversation.models import Model, ModelAnswerError
+from buddy.memory.filters import Where
 from buddy.memory.receipt import Receipt
 from buddy.memory.storage.sync_runner import run
 from buddy.memory.v2.db.base import AsyncMemoryDb, MemoryDb
@@ -114,15 +115,16 @@ class Memory(MemoryBase, SeenSessions):
         limit: int | None = None,
         retrieval_method: str | None = None,
         user_id: str | None = None,
+        where: Where | None = None,
     ) -> list[UserMemory]:
         """Return up to ``limit`` memories of the user (None: all that fit).
 
         ``retrieval_method`` is "last_n" (the newest, newest first), "first_n" (the oldest, oldest
-        first) or "keyword" (those that share words with ``query``, best first; the rule stands in
-        ``buddy.memory.conversation.search``). None means "keyword" with a query, else "last_n".
-        Only "keyword" looks at the query. Raises ConfigError for a wrong method or limit.
+        first), or a search for ``query``, best first: "keyword", "semantic" or "hybrid" (see
+        ``MemoryDb.search_memories``). None means "keyword" with a query, else "last_n". ``where``
+        selects what a search may find. Raises ConfigError for a wrong method or limit.
         """
-        return run(self._sync.search(query, limit, retrieval_method, owner(user_id)))
+        return run(self._sync.search(query, limit, retrieval_method, owner(user_id), where))
 
     async def asearch_user_memories(
         self,
@@ -130,9 +132,10 @@ class Memory(MemoryBase, SeenSessions):
         limit: int | None = None,
         retrieval_method: str | None = None,
         user_id: str | None = None,
+        where: Where | None = None,
     ) -> list[UserMemory]:
         """As ``search_user_memories``, awaited."""
-        return await self._async.search(query, limit, retrieval_method, owner(user_id))
+        return await self._async.search(query, limit, retrieval_method, owner(user_id), where)
 
     def create_user_memories(
         self, message: Any = None, messages: Any = None, user_id: str | None = None

@@ -1,9 +1,8 @@
-"""``users``, ``ls``, ``show`` and ``search``: what is in a store."""
+"""``users``, ``ls`` and ``show``: what is in a store."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Iterable
 from itertools import islice
 from shlex import quote
 from typing import TYPE_CHECKING, Any
@@ -27,7 +26,6 @@ from buddy.memory.storage.users import NOBODY, Nobody
 
 if TYPE_CHECKING:
     from buddy.memory.v2.db.base import MemoryDb
-    from buddy.memory.v2.schema import UserMemory
 
 limit_option = click.option(
     "--limit", "-n", type=click.IntRange(min=0), default=20, show_default=True, metavar="N"
@@ -166,49 +164,3 @@ def _details(row: Record) -> list[tuple[str, str]]:
         ("version", str(row.version)),
     ]
     return details if row.expires_at is None else [*details, ("expires", iso(row.expires_at) or "")]
-
-
-@click.command("search")
-@url_argument
-@click.argument("words", nargs=-1, required=True)
-@whose_options
-@limit_option
-@json_option
-@click.pass_context
-def search_command(
-    ctx: click.Context,
-    url: str,
-    words: tuple[str, ...],
-    user: str | Nobody | None,
-    limit: int,
-    as_json: bool,
-) -> None:
-    """Find memories by words, as an agent's keyword search does. Reads every memory.
-
-    Memories that hold more of the words come first. Exit code 1 when there are none.
-    """
-    from buddy.memory.conversation.search import best_matches
-    from buddy.memory.storage.sync_runner import run
-    from buddy.memory.transfer.rows import record
-
-    with opened(url) as db:
-        found = run(best_matches(" ".join(words), _memories(db.iter_memories(user)), limit))
-        note = "" if as_json or found else note_of(db)
-        rows = (_stored(db, memory) for memory in found)
-        show_rows((record(row) for row in rows if row is not None), as_json)
-    if not as_json:
-        say(many(len(found), "match", "matches"), "dim")
-        show_note(note)
-    ctx.exit(exit_codes.OK if found else exit_codes.NO)
-
-
-async def _memories(rows: Iterable[Any]) -> AsyncIterator[UserMemory]:
-    from buddy.memory.v2.schema import UserMemory
-
-    for row in rows:
-        yield UserMemory.from_row(row)
-
-
-def _stored(db: MemoryDb, memory: UserMemory) -> Any:
-    user = NOBODY if memory.user_id is None else memory.user_id
-    return db.read_memory(memory.memory_id or "", user_id=user)

@@ -172,6 +172,12 @@ class ReadStatements(StatementsBase):
         return query.where(*self._in_scope(Where.USER))
 
     @compiled
+    def stamps(self) -> Any:
+        """Id and stamp of the rows of p_user_id, in the order of first writing."""
+        query = sa.select(self._c.id, self.stamp()).select_from(self._table)
+        return query.where(*self._in_scope(Where.USER)).order_by(self._c.seq)
+
+    @compiled
     def layout(self) -> Any:
         """No row; fails where columns are missing."""
         c = self._c

@@ -7,7 +7,7 @@ from itertools import chain
 from typing import Any, TypeVar
 
 from buddy.memory.storage.record import Corrupt, Key, Kind, Record, Scope
-from buddy.memory.storage.sql.base import SqlStoreBase
+from buddy.memory.storage.sql.base import NotText, SqlStoreBase
 from buddy.memory.storage.sql.connector import Query
 from buddy.memory.storage.sql.read_statements import ID, KEY, where_of
 from buddy.memory.storage.users import decode_user, encode_user, prefix_range
@@ -111,6 +111,14 @@ class ReadingStore(SqlStoreBase):
         rows = (await self._query(query)).rows or [(0, None)]
         count, total = rows[0]
         return f"{count}:{total or 0}"
+
+    async def stamps(self, kind: Kind, user_id: str | None) -> list[tuple[str, int | None]]:
+        await self._check_layout(kind)
+        query = self._statements[kind].stamps().query({"p_user_id": encode_user(user_id)})
+        try:
+            return [(row[0], row[1]) for row in (await self._query(query)).rows]
+        except NotText:
+            return await super().stamps(kind, user_id)
 
     async def generation(self, kind: Kind) -> str:
         rows = (await self._query(self._dialect.generation(self._tables.by_kind[kind]))).rows

@@ -22,6 +22,8 @@ from buddy.memory.storage.users import encode_user
 class SqlStore(ReadingStore, WritingStore):
     """One table of memories and one of summaries (see ``tables``)."""
 
+    sums_stamps = True
+
     # --- deleting
 
     async def delete(

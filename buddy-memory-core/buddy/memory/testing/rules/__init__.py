@@ -20,6 +20,7 @@ MODULES = (
     "storage",
     "erasure",
     "freshness",
+    "search",
     "bursts",
 )
 

@@ -17,6 +17,8 @@ RULES = {
     "R14": "Expiry",
     "R15": "Clean-up",
     "R16": "Hostile data",
+    "R17": "Search",
     "R18": "Freshness",
+    "R20": "Filters",
     "R21": "Bounds",
 }

@@ -6,7 +6,9 @@ from abc import abstractmethod
 from collections.abc import AsyncIterator, Iterable
 from typing import TYPE_CHECKING
 
+from buddy.memory.filters import Where
 from buddy.memory.rows import RowLike, StoredMemoryRow
+from buddy.memory.search.request import SearchResult, parse
 from buddy.memory.storage.iteration import PAGE_SIZE, Page, iterate_rows_async
 from buddy.memory.storage.memory_methods import MemoryContract
 from buddy.memory.storage.record import Kind
@@ -92,9 +94,10 @@ class AsyncMemoryDb(AsyncSummaryMethods, AsyncDatabaseLifecycle):
         page_size: int = PAGE_SIZE,
         *,
         user_prefix: str | None = None,
+        where: Where | None = None,
     ) -> AsyncIterator[StoredMemoryRow]:
         return iterate_rows_async(
-            self._operations, Kind.MEMORY, user_id, user_prefix, sort, page_size
+            self._operations, Kind.MEMORY, user_id, user_prefix, sort, page_size, where
         )
 
     async def page_memories(
@@ -105,14 +108,35 @@ class AsyncMemoryDb(AsyncSummaryMethods, AsyncDatabaseLifecycle):
         after: str | None = None,
         sort: str | None = None,
         user_prefix: str | None = None,
+        where: Where | None = None,
     ) -> Page[StoredMemoryRow]:
-        found = self._operations.page(Kind.MEMORY, user_id, user_prefix, limit, after, sort)
+        found = self._operations.page(Kind.MEMORY, user_id, user_prefix, limit, after, sort, where)
         return Page(*await found)
 
     async def count_memories(
-        self, user_id: str | Nobody | None = None, *, user_prefix: str | None = None
+        self,
+        user_id: str | Nobody | None = None,
+        *,
+        user_prefix: str | None = None,
+        where: Where | None = None,
     ) -> int:
-        return await self._operations.count(Kind.MEMORY, user_id, user_prefix)
+        return await self._operations.count(Kind.MEMORY, user_id, user_prefix, where)
+
+    async def search_memories(
+        self,
+        query: str | None = None,
+        *,
+        user_id: str | Nobody,
+        where: Where | None = None,
+        limit: int = 10,
+        offset: int = 0,
+        method: str = "keyword",
+        threshold: float | None = None,
+        neighbours: int = 0,
+    ) -> list[SearchResult[StoredMemoryRow]]:
+        """As MemoryDb.search_memories."""
+        request = parse(query, where, limit, offset, method, threshold, neighbours)
+        return await self._operations.search(user_id, request)
 
     async def delete_memories(
         self, ids: Iterable[str], *, user_id: str | Nobody | None = None

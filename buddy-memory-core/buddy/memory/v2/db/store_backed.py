@@ -36,6 +36,7 @@ class AsyncStoreBackedMemoryDb(StoreBackedDatabase, AsyncMemoryDb):
     """An AsyncMemoryDb for any Store whose driver is asynchronous."""
 
     _mappings = MAPPINGS
+    _awaited = True
 
     async def create(self) -> None:
         await self._rules.store.create()

@@ -25,6 +25,8 @@ class NewnameStore(Store):
     the order of first writing (rule R3).
     """
 
+    sums_stamps = True
+
     def __init__(self, folder: Path, table_name: str) -> None:
         self._file = JsonFile(folder / f"{quote(table_name, safe='')}.json")
 
