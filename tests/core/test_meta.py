@@ -105,3 +105,51 @@ def test_only_the_namespace_is_open() -> None:
     for package in ("memory", "agent"):
         assert (CORE / package / "__init__.py").exists()
         assert (CORE / package / "py.typed").exists()
+
+
+def _imports(path: Path) -> set[str]:
+    """Return the modules that a file names in imports, wherever they stand in it."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return found
+
+
+def _sources() -> dict[str, Path]:
+    """Return the files of all distributions and plugins by the names of their modules."""
+    found = {}
+    for folder in (*ROOT.glob("buddy-memory-*"), *ROOT.glob("plugins/*")):
+        for path in folder.rglob("*.py"):
+            parts = path.relative_to(folder).with_suffix("").parts
+            if "tests" not in parts and "plugin" not in parts and parts[-1] != "__init__":
+                found[".".join(parts)] = path
+    return found
+
+
+def test_no_circle_of_imports() -> None:
+    """No file imports itself through others, also not inside functions or for checkers only."""
+    sources = _sources()
+    arrows = {name: _imports(path) & sources.keys() - {name} for name, path in sources.items()}
+
+    def behind(name: str) -> set[str]:
+        seen: set[str] = set()
+        waiting = [*arrows[name]]
+        while waiting:
+            here = waiting.pop()
+            if here not in seen:
+                seen.add(here)
+                waiting += arrows[here]
+        return seen
+
+    assert [name for name in sources if name in behind(name)] == []
+
+
+def test_storage_knows_nothing_of_what_stands_above_it() -> None:
+    """The storage of core imports neither the contracts' versions nor the memory objects."""
+    for name, path in _sources().items():
+        if name.startswith(("buddy.memory.storage.", "buddy.memory.search.")):
+            above = ("buddy.memory.v2", "buddy.memory.db", "buddy.memory.conversation")
+            assert not [one for one in _imports(path) if one.startswith(above)], name

@@ -39,7 +39,7 @@ def test_all_rules_on_a_file(run: Run, tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'memory.db'}"
     with open_memory_db(url) as db:
         mine = db.upsert_memory(MemoryRow({"text": "mine"}, "1", "ann"))
-    ran = run("conformance", url, "--face", "v2", "--json")
+    ran = run("conformance", url, "--api", "v2", "--json")
     assert ran.code == exit_codes.OK
     ids = [check.id for check in CHECKS if check.only != "async"]
     assert [check["id"] for check in ran.json["checks"]] == ids
@@ -55,7 +55,7 @@ def test_every_class(run: Run, tmp_path: Path) -> None:
     """All classes that a URL leads to are on trial, each with the checks that are for it."""
     ran = run("conformance", f"sqlite:///{tmp_path / 'memory.db'}", "--rule", "R12", "--json")
     assert (ran.code, ran.json["faces"]) == (exit_codes.OK, ["v1", "v2", "async"])
-    assert {check["face"] for check in ran.json["checks"]} == {"async"}
+    assert {check["api"] for check in ran.json["checks"]} == {"async"}
     assert ran.json["rules"]["R12"]["passed"] == 3
 
 
@@ -63,7 +63,7 @@ def test_a_table_by_rule(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     """People get one line for each rule, and why something was not verified."""
     url = f"sqlite:///{tmp_path / 'memory.db'}"
     monkeypatch.setenv("COLUMNS", "100")
-    ran = run("conformance", url, "--face", "v2", "--rule", "r4", "--rule", "R7")
+    ran = run("conformance", url, "--api", "v2", "--rule", "r4", "--rule", "R7")
     assert ran.code == exit_codes.OK
     assert "✓   R4" in ran.out
     assert "-   R7" in ran.out
@@ -74,7 +74,7 @@ def test_a_table_by_rule(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_lines_where_a_table_has_no_room(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """On a narrow terminal each rule is a line of words."""
     monkeypatch.setenv("COLUMNS", "60")
-    ran = run("conformance", "sqlite", "--face", "v2", "--rule", "R4")
+    ran = run("conformance", "sqlite", "--api", "v2", "--rule", "R4")
     assert re.match(r"✓ R4 Limit: \d passed, \d not verified\n", ran.out)
 
 
@@ -110,7 +110,7 @@ def test_the_other_rules_of_a_broken_backend(run: Run) -> None:
 
 def test_what_could_not_be_dropped(run: Run) -> None:
     """A store that could not be dropped is named, without secrets, and the exit code is 1."""
-    ran = run("conformance", _path(broken.StickyMemoryDb), "--rule", "R4", "--face", "v2")
+    ran = run("conformance", _path(broken.StickyMemoryDb), "--rule", "R4", "--api", "v2")
     assert ran.code == exit_codes.UNAVAILABLE
     assert "hunter2" not in ran.out + ran.err
 

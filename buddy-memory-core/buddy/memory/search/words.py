@@ -71,7 +71,8 @@ class Analyzer:
 
     def __init__(self, language: str) -> None:
         self.language = language
-        self._known = _KnownWords(_stemmer(language), STOP_WORDS.get(language, frozenset()))
+        stop_words = STOP_WORDS.get(language, frozenset())
+        self._known = _KnownWords(_stemmer(language), stop_words, language == "english")
 
     def terms(self, texts: Iterable[str]) -> Terms:
         """Return the terms of a row's texts. Stop words are among them and count for no length."""
@@ -127,8 +128,10 @@ def analyzer(language: str = "english") -> Analyzer:
 class _KnownWords(dict[str, str]):
     """The term of each word that was met: a vocabulary is small beside the texts made of it."""
 
-    def __init__(self, stemmer: Stemmer | None, stop_words: Iterable[str]) -> None:
-        self._stemmer = stemmer
+    def __init__(
+        self, stemmer: Stemmer | None, stop_words: Iterable[str], is_english: bool
+    ) -> None:
+        self._stemmer, self._is_english = stemmer, is_english
         # A mark that is in no word keeps them apart from other words' stems ("does", "doe").
         self._stop_words = {word: f"-{word}" for word in stop_words}
         self.stop_terms = frozenset(self._stop_words.values())
@@ -145,6 +148,8 @@ class _KnownWords(dict[str, str]):
     def _stem(self, word: str) -> str:
         if self._stemmer and len(word) > 2:
             word = self._stemmer.stemWord(word)
+            if self._is_english and len(word) > 4 and word.endswith("i"):
+                word = word[:-1]  # "allergies" and "allergic": Snowball leaves one an i.
         return word if word.isascii() else _ACCENTS.sub("", unicodedata.normalize("NFD", word))
 
 

@@ -55,7 +55,7 @@ def faces(config: str) -> dict[str, type[Any]]:
 
 
 class Scratch:
-    """Runs checks on one face of a backend, each in a store of its own.
+    """Runs checks on one api of a backend, each in a store of its own.
 
     ``naming`` is the argument that names a store (None: that of NAMING which the class takes).
     ``here`` uses the store that ``config`` names, which must not exist. ``unreachable`` is a config
@@ -90,7 +90,7 @@ class Scratch:
         self._shared, self._portable = self._look()
 
     def run(self, checks: Iterable[Check]) -> Iterator[Outcome]:
-        """Yield the outcome of each check that is for this face."""
+        """Yield the outcome of each check that is for this api."""
         side = "async" if self._kind == "async" else "sync"
         for n, check in enumerate(check for check in checks if check.only in ("", side)):
             try:

@@ -40,7 +40,7 @@ _RULES = [*[f"R{n}" for n in range(1, 17)], "R18", "R21"]
 
 @dataclass
 class _Report:
-    """The outcomes so far, by face."""
+    """The outcomes so far, by api."""
 
     outcomes: list[tuple[str, Outcome]] = field(default_factory=list)
 
@@ -54,9 +54,9 @@ class _Report:
     def by_reason(self, *states: str) -> dict[tuple[Check, str], list[str]]:
         """Return the faces by check and reason, of the outcomes with these states."""
         found: dict[tuple[Check, str], list[str]] = {}
-        for face, outcome in self.outcomes:
+        for api, outcome in self.outcomes:
             if outcome.status in states:
-                found.setdefault((outcome.check, _safe(outcome.reason)), []).append(face)
+                found.setdefault((outcome.check, _safe(outcome.reason)), []).append(api)
         return found
 
     @property
@@ -75,7 +75,7 @@ def _safe(reason: str) -> str:
     metavar="RULE", help="Only this rule, such as R3; may be repeated.",
 )  # fmt: skip
 @click.option(
-    "--face", "kinds", multiple=True, type=click.Choice(["v1", "v2", "async"]),
+    "--api", "kinds", multiple=True, type=click.Choice(["v1", "v2", "async"]),
     help="Only this class; may be repeated.",
 )  # fmt: skip
 @click.option(
@@ -115,9 +115,9 @@ def conformance_command(
     try:
         total = len(checks) * len(scratches)
         with Progress("checking", total) as progress:
-            for face, scratch in scratches.items():
+            for api, scratch in scratches.items():
                 for outcome in scratch.run(checks):
-                    report.outcomes.append((face, outcome))
+                    report.outcomes.append((api, outcome))
                     progress.update(report)
     finally:
         left = [line for scratch in scratches.values() for line in scratch.left]
@@ -168,12 +168,12 @@ def _as_json(url: str, faces: list[str], report: _Report, left: list[str]) -> di
             {
                 "id": outcome.check.id,
                 "rule": outcome.check.rule,
-                "face": face,
+                "api": api,
                 "fact": outcome.check.fact,
                 "status": outcome.status,
                 "reason": redact(outcome.reason),
             }
-            for face, outcome in report.outcomes
+            for api, outcome in report.outcomes
         ],
         "not_dropped": [redact(line) for line in left],
     }
