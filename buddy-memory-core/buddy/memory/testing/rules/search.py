@@ -53,7 +53,7 @@ def remember(trial: Trial, id: str, text: str, user_id: str = "ann", **payload: 
 def a_search_equals_the_reference(trial: Trial) -> None:
     """After random writes and deletions, ids, scores and order are those of the reference."""
     random = Random(17)  # noqa: S311  (no secret)
-    for _ in range(40):
+    for _ in range(12):
         for _ in range(random.randint(1, 3)):
             id = str(random.randrange(12))
             if random.random() < 0.25:
