@@ -61,7 +61,7 @@ def recall(db: Any, conversations: list[dict[str, Any]]) -> None:
             ids = {id for id, _ in turns(conversation)}
             for question, evidence in questions(conversation, ids):
                 found = db.search_memories(
-                    question, user_id=f"user {number}", limit=len(ids), **options
+                    question, user_id=f"user {number}", limit=max(CUTS), **options
                 )
                 ranks = {result.row.id: rank for rank, result in enumerate(found)}
                 for cut in CUTS:

@@ -16,6 +16,9 @@ from buddy.memory.storage.sql.writes import NewRow
 
 V = TypeVar("V")
 
+_FIRST = sa.literal_column("timestamp '0001-01-01'")
+_LAST = sa.literal_column("timestamp '9999-12-31 23:59:59.999999'")
+
 COLUMNS = [name.removeprefix("p_") for name in NEW_ROW if name != "p_stamp"]
 
 
@@ -28,7 +31,9 @@ class PostgresStatements(Statements):
         return column == sa.func.any(sa.func.array(values.scalar_subquery()))
 
     def _as_returned(self, time: Any) -> Any:
-        return self._dialect.as_read_damaged(time)
+        # NULL where the session's time zone leads out of Python's calendar, as "infinity" does.
+        zone = sa.func.current_setting(sa.literal_column("'TimeZone'"))
+        return sa.case((sa.func.timezone(zone, time).between(_FIRST, _LAST), time))
 
     def stamp(self) -> Any:
         # The transaction that wrote this state of the row, which edits by hand change, too; the

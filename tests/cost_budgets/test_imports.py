@@ -38,7 +38,8 @@ CAN_WAIT = {
 OPEN = """
 import sys
 from importlib import import_module
-from buddy.memory import open_memory_db
+from buddy.memory import backends, open_memory_db
+backends()  # The scan for entry points comes with the first lookup of a process.
 for driver in sys.argv[2:]:
     import_module(driver)
 before = set(sys.modules)

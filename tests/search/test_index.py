@@ -13,8 +13,9 @@ import pytest
 
 from buddy.memory import MemoryRow, open_async_memory_db, open_memory_db
 from buddy.memory.search import index_cache
+from buddy.memory.search.options import SearchOptions
 from buddy.memory.search.request import parse
-from buddy.memory.search.searching import SearchOptions, search_records
+from buddy.memory.search.searching import search_records
 from buddy.memory.storage.record import Kind, Scope
 from buddy.memory.v2.db.sqlite import SqliteMemoryDb
 

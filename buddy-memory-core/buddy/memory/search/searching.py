@@ -11,11 +11,11 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple, TypeVar
 
-from buddy.memory.errors import ConfigError, UnsupportedError
-from buddy.memory.search.embedder import Embedder
+from buddy.memory.errors import UnsupportedError
 from buddy.memory.search.index_cache import IndexCache
+from buddy.memory.search.options import SearchOptions
 from buddy.memory.search.request import SearchRequest, SearchResult
-from buddy.memory.search.row_text import TextOf, default_texts, texts_of
+from buddy.memory.search.row_text import texts_of
 from buddy.memory.search.semantic import check_vectors, query_vector
 from buddy.memory.search.user_index import Hit, QueryVector, UserIndex
 from buddy.memory.search.words import analyzer
@@ -31,31 +31,6 @@ LOOKS = 3
 """How often the index is asked before one read of all rows gives the answer."""
 
 _BATCH = 1_000  # rows of one read
-
-
-ON_EMBED_ERROR = ("store", "raise")
-
-
-class SearchOptions(NamedTuple):
-    """What a database says of its search; see ``StoreBackedDatabase.configure_search``."""
-
-    text: TextOf = default_texts
-    language: str = "english"
-    embedder: Embedder | None = None
-    on_embed_error: str = "store"
-    search_max_rows: int = 200_000
-
-    def check(self) -> None:
-        """Raise ConfigError for an option that cannot be used."""
-        analyzer(self.language)
-        if not callable(self.text):
-            raise ConfigError("text must be a function from a payload to a list of texts")
-        if self.embedder is not None and type(self.embedder) is not Embedder:
-            raise ConfigError(f"embedder must be an Embedder, not {type(self.embedder).__name__}")
-        if self.on_embed_error not in ON_EMBED_ERROR:
-            raise ConfigError(f"on_embed_error must be one of {', '.join(ON_EMBED_ERROR)}")
-        if type(self.search_max_rows) is not int or self.search_max_rows < 1:
-            raise ConfigError("search_max_rows must be an int >= 1")
 
 
 class Found(NamedTuple):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 
 from buddy.memory.errors import EmbeddingError
+from buddy.memory.search.options import SearchOptions
 from buddy.memory.search.row_text import texts_of
-from buddy.memory.search.searching import SearchOptions
 from buddy.memory.storage.record import Write
 
 logger = logging.getLogger("buddy.memory")

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from buddy.memory import plugins
 from buddy.memory.config import redact_url
-from buddy.memory.search.embedder import Embedder
+from buddy.memory.search.options import SearchOptions
 from buddy.memory.search.row_text import TextOf, default_texts
-from buddy.memory.search.searching import SearchOptions
 from buddy.memory.storage.record import Kind
 from buddy.memory.storage.row_mapping import RowMapping
 from buddy.memory.storage.rules import Rules
 from buddy.memory.storage.store import Store
 from buddy.memory.storage.store_operations import StoreOperations
+
+if TYPE_CHECKING:
+    from buddy.memory.search.embedder import Embedder
 
 _PLAIN = (str, int, float, bool, type(None))
 _SECRET = ("password", "token", "secret", "credentials")
@@ -123,6 +124,8 @@ class StoreBackedDatabase:
         search = self._search_options
         if search == SearchOptions():
             return _reopen, (type(self), self._settings)
+        import pickle  # Who pickles has it.
+
         try:
             pickle.dumps(search)
         except Exception as error:

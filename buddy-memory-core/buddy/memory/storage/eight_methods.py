@@ -17,8 +17,8 @@ from buddy.memory import filters, payload
 from buddy.memory.errors import AmbiguousIdError, MemoryDbError, UnsupportedError
 from buddy.memory.filters import Filter
 from buddy.memory.receipt import Receipt
+from buddy.memory.search.options import SearchOptions
 from buddy.memory.search.request import SearchRequest, SearchResult
-from buddy.memory.search.searching import SearchOptions, results, search_records
 from buddy.memory.storage import clock, cursors, forgetting, place_markers
 from buddy.memory.storage.record import Kind, Reach, Record, Scope
 from buddy.memory.storage.row_mapping import not_a_row
@@ -127,6 +127,8 @@ class EightMethodOperations(RowOperations):
         return len(_selected(await self._all(kind, scope), condition))
 
     async def search(self, user_id: Any, request: SearchRequest) -> list[SearchResult[Any]]:
+        from buddy.memory.search.searching import results, search_records
+
         scope = Scope.of_user(check_named_user(user_id))
         if request.by_vector:
             raise UnsupportedError(type(self._author).__name__, "vectors", "Search by keyword.")

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from buddy.memory import filters
 from buddy.memory.filters import Filter
 from buddy.memory.receipt import Receipt
+from buddy.memory.search.options import SearchOptions
 from buddy.memory.search.request import SearchRequest, SearchResult
-from buddy.memory.search.searching import SearchOptions, StoreSearch, results
-from buddy.memory.search.writing import embed_writes
 from buddy.memory.storage import cursors, forgetting
 from buddy.memory.storage.record import Key, Kind, Record, Scope
 from buddy.memory.storage.row_mapping import RowMapping
@@ -27,6 +26,9 @@ from buddy.memory.storage.validation import (
     check_sort,
     check_user,
 )
+
+if TYPE_CHECKING:
+    from buddy.memory.search.searching import StoreSearch
 
 PAGE = 1_000
 """Rows that are read at a time where a filter selects."""
@@ -47,11 +49,11 @@ class StoreOperations(RowOperations):
         self.rules, self._mappings = rules, mappings
         self._search_options, self._awaited = search, awaited
         self._search: StoreSearch | None = None  # Made by the first search.
-        self._embed = (
-            None
-            if search.embedder is None
-            else partial(embed_writes, options=search, awaited=awaited)
-        )
+        self._embed: Embed | None = None
+        if search.embedder is not None:
+            from buddy.memory.search.writing import embed_writes
+
+            self._embed = partial(embed_writes, options=search, awaited=awaited)
 
     async def exists(self, kind: Kind, row: Any) -> bool:
         draft = self._mappings[kind].draft(row)
@@ -167,6 +169,8 @@ class StoreOperations(RowOperations):
                 return count
 
     async def search(self, user_id: Any, request: SearchRequest) -> list[SearchResult[Any]]:
+        from buddy.memory.search.searching import StoreSearch, results  # Few processes search.
+
         user, store = check_named_user(user_id), self.rules.store
         if self._search is None:
             self._search = StoreSearch(store, self._search_options, awaited=self._awaited)

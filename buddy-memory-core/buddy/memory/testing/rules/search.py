@@ -7,8 +7,9 @@ from typing import Any
 
 from buddy.memory.errors import ConfigError, InvalidMemoryError
 from buddy.memory.rows import MemoryRow
+from buddy.memory.search.options import SearchOptions
 from buddy.memory.search.request import SearchRequest, parse
-from buddy.memory.search.searching import SearchOptions, search_records
+from buddy.memory.search.searching import search_records
 from buddy.memory.storage.record import Kind, Record
 from buddy.memory.testing.assertions import raises
 from buddy.memory.testing.backend_under_test import Trial
