@@ -16,8 +16,8 @@ from buddy.memory.storage.sql.writes import NewRow
 
 V = TypeVar("V")
 
-_FIRST = sa.literal_column("timestamp '0001-01-01'")
-_LAST = sa.literal_column("timestamp '9999-12-31 23:59:59.999999'")
+_FIRST: Any = sa.literal_column("timestamp '0001-01-01'")
+_LAST: Any = sa.literal_column("timestamp '9999-12-31 23:59:59.999999'")
 
 COLUMNS = [name.removeprefix("p_") for name in NEW_ROW if name != "p_stamp"]
 
