@@ -115,7 +115,7 @@ def run(program: str, url: str) -> list[str]:
     # From Python 3.12 on a fork beside threads warns, which is what is tried here.
     command = [sys.executable, "-W", "error", "-W", "ignore::DeprecationWarning", "-c"]
     done = subprocess.run(
-        [*command, PRELUDE + program, url], capture_output=True, text=True, timeout=60
+        [*command, PRELUDE + program, url], capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 0, done.stdout[-300:] + done.stderr
     return done.stdout.split("\n")[:-1]
