@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from buddy.memory import open_memory_db
-from buddy.memory.config import expand, redact_url
+from buddy.memory.config import expand, redact, redact_url
 from buddy.memory.errors import ConfigError
 
 PARTS = ("SECRET", "PIECE", "OTHER")
@@ -61,8 +61,10 @@ def test_an_opened_database_shows_none(url: str) -> None:
 )
 def test_a_bare_mark_in_a_password_is_an_error_that_helps(url: str) -> None:
     """Where a password cannot be told from what follows, the error says how to write it."""
-    with pytest.raises(ConfigError, match=r"%40 for @.*\$\{PASSWORD\}"):
+    with pytest.raises(ConfigError, match=r"%40 for @.*\$\{PASSWORD\}") as caught:
         open_memory_db(url)
+    # The command line takes out of every text what looks like a password.
+    assert redact(str(caught.value)) == str(caught.value)
 
 
 @pytest.mark.parametrize(

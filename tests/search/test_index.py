@@ -13,9 +13,10 @@ import pytest
 
 from buddy.memory import MemoryRow, open_async_memory_db, open_memory_db
 from buddy.memory.search import index_cache
+from buddy.memory.search.index_cache import IndexCache
 from buddy.memory.search.options import SearchOptions
 from buddy.memory.search.request import parse
-from buddy.memory.search.searching import search_records
+from buddy.memory.search.searching import new_index, search_records
 from buddy.memory.storage.record import Kind, Scope
 from buddy.memory.v2.db.sqlite import SqliteMemoryDb
 
@@ -158,6 +159,15 @@ def test_memory_is_bounded(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             assert len(db.search_memories("tea", user_id=f"u{user}")) == 10
         cache = db._store_operations._search._cache  # type: ignore[union-attr]
         assert 0 < len(cache._indexes) < 10
+
+
+def test_an_index_that_is_used_stays() -> None:
+    """What goes first is the index that was not asked for the longest, not the oldest one."""
+    cache = IndexCache(lambda: new_index(SearchOptions()), max_bytes=10**9)
+    for user in "abc":
+        cache.keep(user, cache.get_or_make(user))
+    assert cache.get("a") is not None
+    assert [*cache._indexes] == ["b", "c", "a"]
 
 
 def test_no_query_gives_the_newest() -> None:

@@ -35,8 +35,8 @@ def check_url(url: str) -> None:
     is_split = ":" in authority and "@" not in authority and "@" in path + query.partition("=")[0]
     if authority.count("@") > 1 or is_split:
         raise ConfigError(
-            f"{redact_url(url)!r}: a character of the user or the password has a meaning in URLs. "
-            "Write %40 for @, %2F for /, %3F for ?, %23 for #, or ${PASSWORD}."
+            "a character of the user or the password has a meaning in URLs: write %40 for @, "
+            f"%2F for /, %3F for ?, %23 for #, or ${{PASSWORD}}, in {redact_url(url)!r}"
         )
 
 

@@ -29,12 +29,17 @@ class IndexCache:
         """Return the index of a user if it is here."""
         if self._process != os.getpid():
             self._start()  # A lock may have been held by a thread that the child does not have.
-        found = self._indexes.get(user_id)
-        return found[0] if found else None
+        with self._lock:
+            found = self._indexes.get(user_id)
+            if found is None:
+                return None
+            self._indexes.move_to_end(user_id)
+            return found[0]
 
     def get_or_make(self, user_id: str | None) -> UserIndex:
         """Return the index of a user, an empty one where there is none."""
-        return self.get(user_id) or self._make()
+        found = self.get(user_id)
+        return self._make() if found is None else found  # An empty one counts as false.
 
     def keep(self, user_id: str | None, index: UserIndex) -> None:
         """Keep an index that was filled or changed much, and drop those unused for longest.
