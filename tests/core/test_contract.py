@@ -87,7 +87,7 @@ def test_a_bulk_write_by_the_eight_says_what_is_stored(db: Eight) -> None:
             [MemoryRow({}, "x"), MemoryRow({}, "x", "ann"), MemoryRow({}, "down"), MemoryRow({})]
         )
     assert caught.value.stored == ((None, "x"), ("ann", "x"))
-    assert "2 rows of this call are stored" in str(caught.value)
+    assert "2 rows had been stored" in str(caught.value)
 
 
 def test_arguments_are_checked_for_the_eight_too(db: Eight) -> None:

@@ -65,7 +65,9 @@ def test_page(name: str, tmp_path: Path, request: pytest.FixtureRequest) -> None
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         **VARIABLES,
         # Beside the README of an example plugin lies its package.
-        "PYTHONPATH": f"{tmp_path}{os.pathsep}{(ROOT / name).parent}",
+        "PYTHONPATH": os.pathsep.join(
+            [str(tmp_path), str((ROOT / name).parent), os.environ.get("PYTHONPATH", "")]
+        ),
         "PLAY_ADDRESSES": json.dumps(addresses),
     }
     if "firestore" in run.lower():

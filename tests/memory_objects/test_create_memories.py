@@ -73,7 +73,9 @@ def test_exactly_one_of_message_and_messages(db, call):
             call(Memory(db), "create_user_memories", **arguments)
 
 
-@pytest.mark.parametrize("wrong", [3, [{"role": "user"}], [{"content": "a"}], [None], b"a"])
+@pytest.mark.parametrize(
+    "wrong", [3, [{"role": "user", "content": 3}], [{"content": "a"}], [None], b"a"]
+)
 def test_what_is_no_message_is_a_type_error(db, call, wrong):
     """A message without role and content, as texts, is refused before anything is stored."""
     with pytest.raises(TypeError, match="must be a text or hold"):
@@ -117,7 +119,11 @@ def test_a_change_keeps_what_other_software_stored(db, scripted):
     db.upsert_memory(MemoryRow({"memory": "lives in Rome", "score": 7}, "id", "ada"))
     model = scripted(answer({"op": "update", "id": 1, "memory": "lives in Oslo"}))
     Memory(db, model).create_user_memories("I moved", user_id="ada")
-    assert db.read_memory("id").memory == {"memory": "lives in Oslo", "score": 7}
+    assert db.read_memory("id").memory == {
+        "memory": "lives in Oslo",
+        "score": 7,
+        "input": "I moved",
+    }
 
 
 def test_the_model_sees_data_and_no_other_user(db, call, scripted):

@@ -221,7 +221,7 @@ def test_a_plugin_of_eight_methods_is_enough(call, scripted):
     call(memory, "create_user_memories", "forget it", user_id="ada")
     assert call(memory, "get_user_memories", "ada") == []
     with pytest.raises(UnsupportedError, match="session summaries"):
-        call(memory, "get_session_summary", "s", "ada")
+        call(memory, "get_session_summary", "s", user_id="ada")
     call(memory, "add_user_memory", UserMemory("likes tea"), "ada")
     receipt = call(memory, "forget_user", "ada")
     assert (receipt.memories_erased, receipt.summaries_erased, receipt.verified) == (1, None, True)
@@ -257,7 +257,7 @@ import sys
 from buddy.memory.v2.memory import Memory, UserMemory
 with Memory(sys.argv[1]) as memory:
     print([m.memory for m in memory.get_user_memories("ada")])
-    print(memory.get_session_summary("s", "ada").summary)
+    print(memory.get_session_summary("s", user_id="ada").summary)
     memory.add_user_memory(UserMemory("written there"), "ada")
     memory.create_session_summary("s", "ada", messages="Written there.")
 """
@@ -275,7 +275,7 @@ def test_two_processes_see_each_others_writes(tmp_path):
         assert done.stdout.splitlines() == ["['written here']", "Written here."]
         found = [m.memory for m in memory.get_user_memories("ada")]
         assert found == ["written there", "written here"]
-        assert memory.get_session_summary("s", "ada").summary == "Written there."
+        assert memory.get_session_summary("s", user_id="ada").summary == "Written there."
 
 
 def test_importing_loads_no_driver_and_no_loop():

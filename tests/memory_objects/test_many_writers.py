@@ -50,7 +50,7 @@ def agent(memory: Memory) -> Agent:
 
 
 def check(memory: Memory, model: Told) -> None:
-    summary = memory.get_session_summary("monday", "ada")
+    summary = memory.get_session_summary("monday", user_id="ada")
     assert summary is not None
     told = {word for word in summary.summary.split() if word.startswith("fact")}
     assert told == {f"fact{n}" for n in range(AT_ONCE)}

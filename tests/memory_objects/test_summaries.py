@@ -35,7 +35,7 @@ def test_a_summary_is_stored_with_its_owner(db, call):
     row = db.read_summary("s1")
     assert row.summary == {"summary": made.summary, "topics": made.topics}
     assert (row.user_id, made.session_id, made.user_id) == ("ada", "s1", "ada")
-    assert call(Memory(db), "get_session_summary", "s1", "ada") == made
+    assert call(Memory(db), "get_session_summary", "s1", user_id="ada") == made
 
 
 def test_summaries_are_listed_and_deleted_for_their_owner(db, call):
@@ -47,9 +47,9 @@ def test_summaries_are_listed_and_deleted_for_their_owner(db, call):
     assert [s.session_id for s in listed] == ["s2", "s1"]
     (oldest,) = call(memory, "get_session_summaries", "ada", limit=1, sort="asc")
     assert oldest.session_id == "s1"
-    assert call(memory, "get_session_summary", "s3", "ada") is None
-    assert call(memory, "delete_session_summary", "s3", "ada") is False
-    assert call(memory, "delete_session_summary", "s1", "ada") is True
+    assert call(memory, "get_session_summary", "s3", user_id="ada") is None
+    assert call(memory, "delete_session_summary", "s3", user_id="ada") is False
+    assert call(memory, "delete_session_summary", "s1", user_id="ada") is True
     assert db.count_summaries() == 2
 
 
@@ -61,9 +61,12 @@ def test_two_users_may_have_sessions_of_one_id(db, call):
         assert call(memory, "create_session_summary", "monday", name).summary == words
     memory.add_messages("monday", "Birds sing.", "bob")
     call(memory, "create_session_summary", "monday", "bob")
-    assert call(memory, "get_session_summary", "monday", "ada").summary == "Cats sleep."
-    assert call(memory, "get_session_summary", "monday", "bob").summary == "Dogs bark.\nBirds sing."
-    assert call(memory, "delete_session_summary", "monday", "ada") is True
+    assert call(memory, "get_session_summary", "monday", user_id="ada").summary == "Cats sleep."
+    assert (
+        call(memory, "get_session_summary", "monday", user_id="bob").summary
+        == "Dogs bark.\nBirds sing."
+    )
+    assert call(memory, "delete_session_summary", "monday", user_id="ada") is True
     assert db.count_summaries() == 1
 
 

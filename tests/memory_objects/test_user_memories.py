@@ -192,10 +192,15 @@ def test_every_call_by_id_names_the_user(call, monkeypatch):
         call(memory, "create_user_memories", "I like tea", user_id="ada")
         call(memory, "delete_user_memory", id, "ada")
         call(memory, "create_session_summary", "s", "ada", messages="I like tea.")
-        call(memory, "get_session_summary", "s", "ada")
-        call(memory, "delete_session_summary", "s", "ada")
+        call(memory, "get_session_summary", "s", user_id="ada")
+        call(memory, "delete_session_summary", "s", user_id="ada")
         call(memory, "forget_user", "ada")
-    agent = Agent(lambda _: "yes", enable_user_memories=True, enable_session_summaries=True)
+    agent = Agent(
+        lambda _: "yes",
+        extract="verbatim",
+        enable_user_memories=True,
+        enable_session_summaries=True,
+    )
     call(agent, "run", "I like tea", "ada")
     nobody = AgentMemory()
     nobody.add_message("hello")
@@ -218,7 +223,7 @@ def test_a_user_is_forgotten_with_a_receipt(db, call):
     assert (receipt.remaining, receipt.verified) == (0, True)
     assert (memory.get_user_memories("ada"), memory.get_runs("monday", "ada")) == ([], [])
     assert len(memory.get_user_memories("bob")) == len(memory.get_runs("monday", "bob")) == 1
-    assert memory.get_session_summary("monday", "bob") is not None
+    assert memory.get_session_summary("monday", user_id="bob") is not None
     assert call(memory, "forget_user").memories_erased == 0
 
 

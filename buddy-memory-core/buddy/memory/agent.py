@@ -7,7 +7,8 @@ from typing import Any
 from uuid import uuid4
 
 from buddy.memory.conversation.base import MemoryBase
-from buddy.memory.conversation.history import RunResponse, Session, run_of
+from buddy.memory.conversation.extraction import Extract
+from buddy.memory.conversation.history import MAX_RUNS, MAX_SESSIONS, RunResponse, Session, run_of
 from buddy.memory.conversation.messages import Message, as_messages
 from buddy.memory.conversation.models import Model, ModelAnswerError
 from buddy.memory.conversation.retrieval import check_method
@@ -29,8 +30,9 @@ class AgentMemory(MemoryBase):
     it everything is kept in this process and gone with it. ``user_id`` None is nobody: it has the
     rows without a user, and sees no others. ``num_memories`` (None: all) and ``retrieval``
     ("last_n", newest first, or "first_n", oldest first) say what ``load_user_memories`` loads.
-    ``session_id`` names the summary in the database; a fresh one is made without it. ``model`` is
-    as in ``Memory``.
+    ``session_id`` names the summary in the database; a fresh one is made without it. ``model`` and
+    what follows it are as in ``Memory``. In an ``Agent`` it serves the users and sessions that
+    ``run`` names, and its own where none is named.
 
     ``memories`` and ``summary`` show what was last loaded or made, None before. They are never
     written back: the database is what counts, and other processes write to it too. Methods that
@@ -47,17 +49,24 @@ class AgentMemory(MemoryBase):
         retrieval: str = "last_n",
         session_id: str | None = None,
         model: Model | None = None,
+        *,
+        extract: Extract | None = None,
+        memory_instructions: str | None = None,
+        summary_instructions: str | None = None,
+        max_sessions: int | None = MAX_SESSIONS,
+        max_runs: int | None = MAX_RUNS,
     ) -> None:
         """Open or take ``db``; does no I/O. Raises TypeError for a database of version 2 or
         something else, ConfigError for a config, a number or a retrieval that does not exist."""
-        super().__init__(db, model)
+        super().__init__(
+            db, model, extract, memory_instructions, summary_instructions, max_sessions, max_runs
+        )
         self.user_id = user_id
         self.num_memories = check_limit(num_memories)
-        self.retrieval = check_method(retrieval, RETRIEVAL)
+        self.retrieval = check_method(retrieval, RETRIEVAL, "retrieval")
         self.session_id = session_id or str(uuid4())
         self.memories: list[UserMemory] | None = None
         self.summary: SessionSummary | None = None
-        self._session = Session()
 
     # --- memories
 
@@ -93,7 +102,9 @@ class AgentMemory(MemoryBase):
 
     def _sort(self) -> str:
         # Checked again: the attribute may have been set since.
-        return "asc" if check_method(self.retrieval, RETRIEVAL) == "first_n" else "desc"
+        return (
+            "asc" if check_method(self.retrieval, RETRIEVAL, "retrieval") == "first_n" else "desc"
+        )
 
     # --- the summary of the session
 
@@ -113,16 +124,12 @@ class AgentMemory(MemoryBase):
         It goes on from the stored summary with the messages noted since. None when there is
         neither.
         """
-        manager = self._sync
-        with self._session.to_summarise() as said:
-            self.summary = run(manager.summarise(self.session_id, self.user_id, said, True))
+        self.summary = run(self._sync.go_on(self._session, self.session_id, self.user_id))
         return self.summary
 
     async def aupdate_summary(self) -> SessionSummary | None:
         """As ``update_summary``, awaited."""
-        manager = self._async
-        with self._session.to_summarise() as said:
-            self.summary = await manager.summarise(self.session_id, self.user_id, said, True)
+        self.summary = await self._async.go_on(self._session, self.session_id, self.user_id)
         return self.summary
 
     # --- everything of the user
@@ -145,6 +152,16 @@ class AgentMemory(MemoryBase):
         return receipt
 
     # --- what was said, in this process
+
+    @property
+    def _session(self) -> Session:
+        return self._sessions.seen(self.user_id, self.session_id)
+
+    def _whose(self, user_id: str | None) -> str | None:
+        return self.user_id if user_id is None else user_id
+
+    def _session_of(self, user_id: str | None) -> str | None:
+        return self.session_id if user_id == self.user_id else None
 
     @property
     def runs(self) -> list[RunResponse]:
@@ -176,7 +193,7 @@ class AgentMemory(MemoryBase):
 
     def clear(self) -> None:
         """Forget the messages, and what was loaded. The database keeps everything."""
-        self._session = Session()
+        self._sessions.clear()
         self.memories = self.summary = None
 
     def to_dict(self) -> dict[str, Any]:

@@ -30,9 +30,9 @@ from typing import Any
 class MemoryDbError(Exception):
     """Base of every error that a memory database raises.
 
-    ``stored`` names the rows that a failed bulk write left stored, as pairs of user (None: nobody)
-    and id; it is empty when nothing of the call was stored, which is always so for backends with
-    transactions.
+    ``stored`` names the rows that a failed call left stored, as pairs of user (None: nobody) and
+    id; it is empty when nothing of the call was stored, which is always so for bulk writes on
+    backends with transactions.
     """
 
     stored: tuple[tuple[str | None, str], ...] = ()
@@ -45,7 +45,8 @@ class MemoryDbError(Exception):
     def __str__(self) -> str:
         text = super().__str__()
         if self.stored:
-            text += f" ({len(self.stored)} rows of this call are stored, see .stored)"
+            rows = "1 row" if len(self.stored) == 1 else f"{len(self.stored)} rows"
+            text += f" (of this call, {rows} had been stored before: see .stored)"
         return text
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -102,7 +103,7 @@ class TooLargeError(InvalidMemoryError):
     def __init__(self, size: int, limit: int) -> None:
         self.size, self.limit, self.path = size, limit, ""
         text = f"The row takes {size:,} bytes; this backend stores at most {limit:,}."
-        MemoryDbError.__init__(self, f"{text} Nothing was stored.", size, limit)
+        MemoryDbError.__init__(self, f"{text} It was not stored.", size, limit)
 
 
 class ConflictError(MemoryDbError):
@@ -110,8 +111,10 @@ class ConflictError(MemoryDbError):
 
     def __init__(self, id: str, expected: int, actual: int) -> None:
         self.id, self.expected, self.actual = id, expected, actual
-        text = f"{id!r} is at version {actual}, not {expected} (0 = no row). Nothing was changed; "
-        super().__init__(f"{text}read the row again and repeat the change.", id, expected, actual)
+        text = (
+            f"{id!r} is at version {actual}, not {expected} (0 = no row). The row was not changed: "
+        )
+        super().__init__(f"{text}read it again and repeat the change.", id, expected, actual)
 
 
 class AmbiguousIdError(MemoryDbError, LookupError):

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from copy import deepcopy
-from typing import Any
+from typing import Any, NamedTuple
 
 from typing_extensions import Self
 
-from buddy.memory.conversation.conflicts import Pause, pause_awaiting, pause_blocking
-from buddy.memory.conversation.manager import MemoryManager
-from buddy.memory.conversation.models import Ask, Model, ask_awaiting, ask_blocking, check_model
+from buddy.memory.conversation.extraction import Extract, check_extract
+from buddy.memory.conversation.history import MAX_RUNS, MAX_SESSIONS, Sessions
+from buddy.memory.conversation.manager import Makers, MemoryManager
+from buddy.memory.conversation.models import Model, check_model
 from buddy.memory.conversation.opening import awaitable, blocking, open_db
 from buddy.memory.conversation.rows import row_v1, row_v2
+from buddy.memory.conversation.waits import AWAITING, BLOCKING, Waits
 from buddy.memory.errors import ClosedError
 from buddy.memory.storage.rules import RefCount
 from buddy.memory.storage.sync_runner import run
+
+
+class AgentView(NamedTuple):
+    """What an ``Agent`` uses of a memory object, for one run."""
+
+    manager: MemoryManager
+    sessions: Sessions
+    whose: Callable[[str | None], str | None]
+    session_of: Callable[[str | None], str | None]
 
 
 class MemoryBase:
@@ -25,21 +37,34 @@ class MemoryBase:
 
     version: int
 
-    def __init__(self, db: Any, model: Model | None) -> None:
-        self.db, opened = open_db(db, type(self).__name__, self.version)
+    def __init__(
+        self,
+        db: Any,
+        model: Model | None,
+        extract: Extract | None = None,
+        memory_instructions: str | None = None,
+        summary_instructions: str | None = None,
+        max_sessions: int | None = MAX_SESSIONS,
+        max_runs: int | None = MAX_RUNS,
+    ) -> None:
         self.model = check_model(model)
+        self.extract: Extract | None = check_extract(extract)
+        self.memory_instructions = memory_instructions
+        self.summary_instructions = summary_instructions
+        self._sessions = Sessions(max_sessions, max_runs)
+        self.db, opened = open_db(db, type(self).__name__, self.version)
         self._references = RefCount() if opened else None
         self._closed = False
 
     @property
     def _sync(self) -> MemoryManager:
         """For synchronous methods, driven by ``run``."""
-        return self._manager(blocking(self._open_db), ask_blocking, pause_blocking)
+        return self._manager(blocking(self._open_db), BLOCKING)
 
     @property
     def _async(self) -> MemoryManager:
         """For asynchronous methods."""
-        return self._manager(awaitable(self._open_db), ask_awaiting, pause_awaiting)
+        return self._manager(awaitable(self._open_db), AWAITING)
 
     @property
     def _open_db(self) -> Any:
@@ -47,9 +72,26 @@ class MemoryBase:
             raise ClosedError(type(self).__name__)
         return self.db
 
-    def _manager(self, db: Any, ask: Ask, pause: Pause) -> MemoryManager:
-        make_row = row_v1 if self.version == 1 else row_v2
-        return MemoryManager(db, make_row, ask, pause, self.model)
+    def _manager(self, db: Any, waits: Waits) -> MemoryManager:
+        # Made at each call: all attributes may be set at any time.
+        makers = Makers(
+            self.model, self.extract, self.memory_instructions, self.summary_instructions
+        )
+        return MemoryManager(db, row_v1 if self.version == 1 else row_v2, waits, makers)
+
+    def _whose(self, user_id: str | None) -> str | None:
+        """Return the user that ``user_id`` means to this object; None is nobody."""
+        raise NotImplementedError
+
+    def _session_of(self, user_id: str | None) -> str | None:
+        """Return the session that this object is in with that user, or None."""
+        return None
+
+    def for_agent(self, is_async: bool) -> AgentView:
+        """Return what an ``Agent`` works with. Raises TypeError for an asynchronous database where
+        ``is_async`` is not set, ClosedError after ``close()``."""
+        manager = self._async if is_async else self._sync
+        return AgentView(manager, self._sessions, self._whose, self._session_of)
 
     def close(self) -> None:
         """Close the database if it was opened here, by a config string. Safe to repeat."""
@@ -87,7 +129,7 @@ class MemoryBase:
         """Return a copy that shares the database and the model; everything else is its own."""
         twin = object.__new__(type(self))
         memo[id(self)] = twin
-        shared = ("db", "model", "_references")
+        shared = ("db", "model", "extract", "_references")
         for name, value in vars(self).items():
             twin.__dict__[name] = value if name in shared else deepcopy(value, memo)
         if self._references is not None and not self._closed:

@@ -1,12 +1,16 @@
-"""The history of sessions: the runs that a memory object has seen, kept in this process only."""
+"""The history of sessions: the runs that a memory object has seen, kept in this process only.
+
+Histories are bounded. Of the sessions those used last are kept, of each the runs noted last.
+"""
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Generator, Iterable
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Generic, TypeVar
 from uuid import uuid4
 
 from buddy.memory.conversation.messages import Message, as_messages
@@ -14,7 +18,16 @@ from buddy.memory.conversation.turns import Turns
 from buddy.memory.storage import clock
 from buddy.memory.storage.validation import check_limit
 
+K = TypeVar("K")
+V = TypeVar("V")
+
 DEFAULT_USER = "default"
+
+MAX_SESSIONS = 1_000
+"""How many sessions a memory object keeps the history of, where the caller says nothing else."""
+
+MAX_RUNS = 100
+"""How many runs of a session are kept, where the caller says nothing else."""
 
 
 def owner(user_id: str | None) -> str:
@@ -36,6 +49,8 @@ class RunResponse:
     """What one run of an agent gave: the model's answer and the messages that were exchanged.
 
     ``messages`` holds this run's own messages only, not the history that stood before them.
+    ``not_read`` and ``not_stored`` hold the errors of a memory that failed, by what is missing:
+    "user_memories" or "session_summary". Both are empty unless ``on_memory_error="answer"``.
     """
 
     content: str = ""
@@ -44,17 +59,24 @@ class RunResponse:
     user_id: str | None = None
     run_id: str = field(default_factory=_new_id)
     created_at: datetime = field(default_factory=clock.utc_now)
+    not_read: dict[str, Exception] = field(default_factory=dict[str, Exception])
+    not_stored: dict[str, Exception] = field(default_factory=dict[str, Exception])
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields as JSON types, without those that are None."""
-        shown = {**vars(self), "created_at": self.created_at.isoformat()}
+        """Return the fields as JSON types, without those that are None, and errors as texts."""
+        shown: dict[str, Any] = {**vars(self), "created_at": self.created_at.isoformat()}
+        for key in ("not_read", "not_stored"):
+            errors = {what: f"{type(e).__name__}: {e}" for what, e in shown[key].items()}
+            shown[key] = errors or None
         return {key: value for key, value in shown.items() if value is not None}
 
 
 class Session:
-    """The runs of one session, in order, and which of them a summary already covers."""
+    """The last ``max_runs`` runs of one session (None: all), in order, and which of them a summary
+    already covers."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_runs: int | None = MAX_RUNS) -> None:
+        self.max_runs = max_runs
         self.runs: list[RunResponse] = []
         self._covered: set[str] = set()
         self.turns = Turns()
@@ -71,6 +93,10 @@ class Session:
                 self._covered.discard(run.run_id)
                 return
         self.runs.append(run)
+        if self.max_runs is not None and len(self.runs) > self.max_runs:
+            gone = self.runs[: len(self.runs) - self.max_runs]
+            del self.runs[: len(gone)]
+            self._covered.difference_update(run.run_id for run in gone)
 
     def remove(self, run_id: str) -> None:
         """Forget the run with that id, if there is one."""
@@ -110,56 +136,78 @@ def _last_answer(messages: Iterable[Message]) -> str:
     return answers[-1] if answers else ""
 
 
-class SeenSessions:
-    """The runs of sessions, each session apart for each user. The database is never touched."""
+class RecentlyUsed(Generic[K, V]):
+    """The entries used last, ``most`` of them (None: all). Threads may share it."""
 
-    def __init__(self) -> None:
-        self._sessions: dict[tuple[str, str], Session] = {}
+    def __init__(self, most: int | None) -> None:
+        self.most = most
+        # Its single operations are atomic, so that no lock is needed, which no copy could take.
+        self._entries: OrderedDict[K, V] = OrderedDict()
 
-    def add_run(self, session_id: str, run: RunResponse, user_id: str | None = None) -> None:
-        """Note a run of a session; one with the same ``run_id`` takes its old place.
+    def get(self, key: K) -> V | None:
+        """Return that entry, or None."""
+        found = self._entries.get(key)
+        if found is not None:
+            self._touch(key)
+        return found
 
-        Without ``user_id`` it belongs to the run's user.
-        """
-        key = owner_of(run, user_id), session_id
-        self._sessions.setdefault(key, Session()).add(run)
+    def setdefault(self, key: K, value: V) -> V:
+        """Return that entry; ``value`` becomes it where there is none."""
+        kept = self._entries.setdefault(key, value)
+        self._touch(key)
+        while self.most is not None and len(self._entries) > self.most:
+            self._entries.popitem(last=False)
+        return kept
 
-    def add_messages(self, session_id: str, messages: Any, user_id: str | None = None) -> None:
-        """Note messages of a session, as one run."""
-        self.add_run(session_id, run_of(messages), user_id)
+    def remove(self, key: K) -> None:
+        """Remove that entry, if there is one."""
+        self._entries.pop(key, None)
 
-    def get_runs(self, session_id: str, user_id: str | None = None) -> list[RunResponse]:
-        """Return the runs of that session of the user, oldest first."""
-        return list(self._session(session_id, user_id).runs)
+    def items(self) -> list[tuple[K, V]]:
+        """Return all entries, those used last at the end."""
+        return list(self._entries.items())
 
-    def get_messages_from_last_n_runs(
-        self,
-        session_id: str,
-        last_n: int | None = None,
-        skip_role: str | None = None,
-        user_id: str | None = None,
-    ) -> list[Message]:
-        """Return the messages of the last ``last_n`` runs (None: all), oldest first."""
-        return self._session(session_id, user_id).messages(last_n, skip_role)
+    def clear(self) -> None:
+        """Remove all entries."""
+        self._entries.clear()
 
-    def forget_run(self, session_id: str, run_id: str, user_id: str | None = None) -> None:
-        """Forget one run, if it was noted."""
-        self._session(session_id, user_id).remove(run_id)
+    def _touch(self, key: K) -> None:
+        with suppress(KeyError):  # Another thread may have removed it.
+            self._entries.move_to_end(key)
 
-    def forget_session(self, session_id: str, user_id: str | None = None) -> None:
-        """Forget the runs of a session, for one that is over."""
-        self._sessions.pop((owner(user_id), session_id), None)
 
-    def _forget_user(self, user_id: str) -> None:
-        for key in [key for key in list(self._sessions) if key[0] == user_id]:
-            self._sessions.pop(key, None)
+class Sessions:
+    """The sessions that a memory object has seen, each apart for each user."""
 
-    def _shown(self) -> list[dict[str, Any]]:
+    def __init__(self, max_sessions: int | None, max_runs: int | None) -> None:
+        self._max_runs = check_limit(max_runs)
+        self._seen: RecentlyUsed[tuple[str | None, str], Session]
+        self._seen = RecentlyUsed(check_limit(max_sessions))
+
+    def get(self, user_id: str | None, session_id: str) -> Session:
+        """Return that session, an empty one where it was not seen."""
+        return self._seen.get((user_id, session_id)) or Session(self._max_runs)
+
+    def seen(self, user_id: str | None, session_id: str) -> Session:
+        """Return that session, which is noted as seen."""
+        return self._seen.setdefault((user_id, session_id), Session(self._max_runs))
+
+    def forget(self, user_id: str | None, session_id: str | None = None) -> None:
+        """Forget a session of a user, or all of them."""
+        if session_id is not None:
+            self._seen.remove((user_id, session_id))
+            return
+        for key, _ in self._seen.items():
+            if key[0] == user_id:
+                self._seen.remove(key)
+
+    def clear(self) -> None:
+        """Forget all sessions of everybody."""
+        self._seen.clear()
+
+    def to_list(self) -> list[dict[str, Any]]:
         """Return all runs by session, as JSON types."""
         return [
             {"user_id": user, "session_id": id, "runs": [run.to_dict() for run in session.runs]}
-            for (user, id), session in self._sessions.items()
+            for (user, id), session in self._seen.items()
         ]
-
-    def _session(self, session_id: str, user_id: str | None) -> Session:
-        return self._sessions.get((owner(user_id), session_id)) or Session()

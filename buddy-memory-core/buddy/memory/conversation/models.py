@@ -1,22 +1,40 @@
 """Chat models as plain callables, asked from synchronous and from asynchronous code.
 
-A model takes a list of ``{"role", "content"}`` and returns the answer's text, or an awaitable
-of it.
+A model takes a list of ``{"role", "content"}`` and returns the answer's text, an awaitable of it,
+or the pieces of it as a generator, sync or async.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Iterable,
+    Iterator,
+    Mapping,
+)
 from typing import Any, TypeVar, cast
 
 from buddy.memory.conversation.messages import Message
 from buddy.memory.conversation.type_guards import is_list, is_mapping
 
 T = TypeVar("T")
-Model = Callable[[list[Message]], "str | Awaitable[str]"]
-"""Takes a list of ``{"role", "content"}`` and returns the answer's text, or an awaitable of it."""
-Ask = Callable[[Model, list[Message]], Awaitable[str]]
+Model = Callable[
+    [list[Message]],
+    str
+    | Awaitable[str]
+    | Iterator[str]
+    | Iterator[str | None]
+    | AsyncIterator[str]
+    | AsyncIterator[str | None],
+]
+"""Takes a list of ``{"role", "content"}`` and returns the answer: its text, an awaitable of it, or
+an iterator of its pieces, sync or async. Pieces that are None are passed over."""
+Call = Callable[[Callable[[list[Message]], Any], list[Message]], Awaitable[Any]]
+"""Calls a function with messages and waits for what it returns."""
 
 
 class ModelAnswerError(ValueError):
@@ -30,7 +48,10 @@ class ModelAnswerError(ValueError):
         super().__init__(problem, answer)
 
     def __str__(self) -> str:
-        return f"The model's answer cannot be used, also when asked again: {self.problem}"
+        return (
+            f"The model's answer cannot be used, also when asked again: {self.problem}. It was asked "
+            "for memories or a summary as JSON; with extract='verbatim' none is asked for memories."
+        )
 
 
 def check_model(model: Any) -> Model | None:
@@ -43,26 +64,35 @@ def check_model(model: Any) -> Model | None:
     )
 
 
-async def ask_blocking(model: Model, messages: list[Message]) -> str:
-    """Ask from synchronous code; never has to wait. An asynchronous model gets a loop of its own.
+async def call_blocking(function: Callable[[list[Message]], Any], messages: list[Message]) -> Any:
+    """Call from synchronous code; never has to wait. What is asynchronous gets its own loop.
 
-    Raises TypeError when it is asynchronous and an event loop runs already.
+    Returns the pieces of an iterator as a tuple. Raises TypeError when the function is asynchronous
+    and an event loop runs already.
     """
-    answer = model(_copies(messages))
-    return _text(answer if isinstance(answer, str) else _settle(answer))
+    answer = function(_copies(messages))
+    if isinstance(answer, Iterator):
+        return tuple(cast("Any", answer))
+    waited = _waiting(answer)
+    return answer if waited is None else _run(waited, answer)
 
 
-async def ask_awaiting(model: Model, messages: list[Message]) -> str:
-    """Ask from asynchronous code; a synchronous model runs in a thread, so the loop goes on."""
+async def call_awaiting(function: Callable[[list[Message]], Any], messages: list[Message]) -> Any:
+    """Call from asynchronous code; a synchronous function runs in a thread, so the loop goes on."""
     import asyncio
-    from inspect import iscoroutinefunction
+    from inspect import isasyncgenfunction, iscoroutinefunction
 
-    answer: Any
-    if iscoroutinefunction(model) or iscoroutinefunction(cast(Any, model).__call__):
-        answer = model(_copies(messages))
+    def whole(messages: list[Message]) -> Any:
+        answer = function(messages)
+        return tuple(cast("Any", answer)) if isinstance(answer, Iterator) else answer
+
+    called = (function, cast(Any, function).__call__)
+    if any(iscoroutinefunction(f) or isasyncgenfunction(f) for f in called):
+        answer = function(_copies(messages))
     else:
-        answer = await asyncio.to_thread(model, _copies(messages))
-    return _text(await answer if isinstance(answer, Awaitable) else answer)
+        answer = await asyncio.to_thread(whole, _copies(messages))
+    waited = _waiting(answer)
+    return answer if waited is None else await waited
 
 
 def _copies(messages: Iterable[Message]) -> list[Message]:
@@ -70,46 +100,66 @@ def _copies(messages: Iterable[Message]) -> list[Message]:
     return [dict(message) for message in messages]
 
 
-def _settle(answer: Any) -> Any:
-    if not hasattr(answer, "__await__"):
-        return answer
-    import asyncio
+def _waiting(answer: Any) -> Coroutine[Any, Any, Any] | None:
+    """Return a coroutine for an answer that has to be waited for, or None."""
 
     async def awaited() -> Any:
         return await answer
 
+    async def collected() -> Any:
+        return tuple([piece async for piece in answer])
+
+    if hasattr(answer, "__await__"):
+        return awaited()
+    return collected() if hasattr(answer, "__anext__") else None
+
+
+def _run(waited: Coroutine[Any, Any, Any], answer: Any) -> Any:
+    import asyncio
+
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return asyncio.run(awaited())
-    if hasattr(answer, "close"):
-        answer.close()
+        return asyncio.run(waited)
+    for unused in (waited, answer):
+        if hasattr(unused, "close"):
+            unused.close()
     raise TypeError(
         "This model is asynchronous and an event loop is running: await the method of the same "
         "name with an a in front (arun, acreate_user_memories, acreate_session_summary, …)."
     )
 
 
-def _text(answer: Any) -> str:
+async def ask(call: Call, model: Model, messages: list[Message]) -> str:
+    """Return the model's answer. Raises TypeError when it is neither a text nor pieces of one."""
+    answer = await call(model, messages)
     if isinstance(answer, str):
         return answer
-    raise TypeError(f"a model must return a str, not {type(answer).__name__}")
+    if not isinstance(answer, tuple):
+        raise TypeError(f"a model must return a str, not {type(answer).__name__}")
+    pieces = [piece for piece in cast("Any", answer) if piece is not None]
+    for piece in pieces:
+        if not isinstance(piece, str):
+            raise TypeError(f"a model's pieces must be texts, not {type(piece).__name__}")
+    return "".join(pieces)
 
 
-async def ask_json(ask: Ask, model: Model, messages: list[Message], parse: Callable[[Any], T]) -> T:
+async def ask_json(
+    call: Call, model: Model, messages: list[Message], parse: Callable[[Any], T]
+) -> T:
     """Return what ``parse`` makes of the model's JSON answer.
 
     ``parse`` raises ValueError saying what is wrong. The model is then told and asked once more;
     a second bad answer raises ModelAnswerError.
     """
-    answer = await ask(model, messages)
+    answer = await ask(call, model, messages)
     try:
         return parse(_json(answer))
     except ValueError as error:
         problem = str(error)
     correction = f"That answer cannot be used: {problem}. Answer again, with the JSON object only."
     again = [{"role": "assistant", "content": answer}, {"role": "user", "content": correction}]
-    answer = await ask(model, messages + again)
+    answer = await ask(call, model, messages + again)
     try:
         return parse(_json(answer))
     except ValueError as error:

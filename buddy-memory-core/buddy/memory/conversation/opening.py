@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from buddy.memory.conversation.type_guards import is_mapping
@@ -45,7 +44,8 @@ def _refusal(given: Any, owner: str, version: int) -> str:
     if isinstance(given, type):
         return f"{owner} takes a database object, not the class {name}: call it first"
     if not isinstance(given, (MemoryDbV1, MemoryDb, AsyncMemoryDb)):
-        return f"{owner} takes a MemoryDb of version {version} or a config string, not {name}"
+        hint = "; a model is given as model=" if callable(given) else ""
+        return f"{owner} takes a MemoryDb of version {version} or a config string, not {name}{hint}"
     use = _counterpart(cls, version) or f"a subclass of {_BASES[version]}"
     other = "AgentMemory" if owner == "Memory" else "Memory"
     return (
@@ -67,21 +67,6 @@ def _counterpart(cls: type[Any], version: int) -> str | None:
     return None
 
 
-class Blocking(Awaiting):
-    """A synchronous database seen as awaitable, for ``run``; nothing ever waits."""
-
-    def iter_memories(self, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
-        """As the database's, to be iterated with ``async for``."""
-        return _each(self.db.iter_memories, args, kwargs)
-
-
-async def _each(
-    start: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> AsyncIterator[Any]:
-    for row in start(*args, **kwargs):
-        yield row
-
-
 def blocking(db: Any) -> Any:
     """Return ``db`` for synchronous use; raises TypeError when it is asynchronous."""
     if isinstance(db, AsyncMemoryDb):
@@ -89,7 +74,7 @@ def blocking(db: Any) -> Any:
             f"{type(db).__name__} is asynchronous: await the method of the same name with an a in "
             "front (aadd_user_memory, arun, …), or give the memory object a synchronous MemoryDb"
         )
-    return Blocking(db)
+    return Awaiting(db)
 
 
 def awaitable(db: Any) -> Any:

@@ -13,9 +13,10 @@ ALL = 2**63 - 1
 """The limit of a search that returns all that it finds."""
 
 
-def check_method(method: object, known: Sequence[str]) -> str:
-    """Return a retrieval method out of ``known``; raises ConfigError that lists them."""
+def check_method(method: object, known: Sequence[str], argument: str) -> str:
+    """Return a retrieval method out of ``known``; raises ConfigError that lists them and names the
+    argument."""
     name = getattr(method, "value", method)
     if name in known:
         return str(name)
-    raise ConfigError(f"retrieval must be one of {', '.join(known)}, not {name!r:.80}")
+    raise ConfigError(f"{argument} must be one of {', '.join(known)}, not {name!r:.80}")

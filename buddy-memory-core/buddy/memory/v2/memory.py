@@ -13,26 +13,36 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from buddy.memory.conversation.base import MemoryBase
-from buddy.memory.conversation.history import RunResponse, SeenSessions, owner, owner_of
-from buddy.memory.conversation.messages import as_messages, one_of
+from buddy.memory.conversation.extraction import Extract
+from buddy.memory.conversation.history import MAX_RUNS, MAX_SESSIONS, RunResponse, owner, owner_of
+from buddy.memory.conversation.messages import one_of
 from buddy.memory.conversation.models import Model, ModelAnswerError
+from buddy.memory.conversation.seen import SeenSessions
 from buddy.memory.filters import Where
 from buddy.memory.receipt import Receipt
 from buddy.memory.storage.sync_runner import run
 from buddy.memory.v2.db.base import AsyncMemoryDb, MemoryDb
 from buddy.memory.v2.schema import SessionSummary, UserMemory
+from buddy.memory.v2.session_summaries import SessionSummaries
 
 __all__ = ["Memory", "ModelAnswerError", "RunResponse", "SessionSummary", "UserMemory"]
 
 
-class Memory(MemoryBase, SeenSessions):
+class Memory(SessionSummaries, SeenSessions):
     """Memories of users and summaries of sessions, synchronous and asynchronous.
 
     ``db`` is a v2 ``MemoryDb`` or ``AsyncMemoryDb``, or a config string or mapping; without it
     everything is kept in this process and gone with it. ``model`` is a callable that takes a list
-    of ``{"role", "content"}`` and returns text, sync or async; only ``create_user_memories`` and
-    ``create_session_summary`` ask it, and both do without.
+    of ``{"role", "content"}`` and returns text, sync or async, also in pieces.
+
+    ``extract`` says who makes memories from messages: "model"; "verbatim", which keeps what the
+    user said word for word; or a function, sync or async, from the messages to texts or
+    ``UserMemory`` objects. Without it that is the model where there is one.
+    ``memory_instructions`` tell a model what to remember, ``summary_instructions`` how to
+    summarise, in the place of ``extraction.INSTRUCTIONS`` and ``summary.INSTRUCTIONS``.
+
+    Histories are kept of the ``max_sessions`` sessions used last, ``max_runs`` runs of each (None:
+    all). A summary cannot tell of runs that are gone before it is made.
 
     ``user_id`` None is the user "default". A user's call never reads or changes what another user
     owns. Every method has an awaited twin with an ``a`` in front; with an ``AsyncMemoryDb`` there
@@ -46,11 +56,18 @@ class Memory(MemoryBase, SeenSessions):
         self,
         db: MemoryDb | AsyncMemoryDb | str | Mapping[str, Any] | None = None,
         model: Model | None = None,
+        *,
+        extract: Extract | None = None,
+        memory_instructions: str | None = None,
+        summary_instructions: str | None = None,
+        max_sessions: int | None = MAX_SESSIONS,
+        max_runs: int | None = MAX_RUNS,
     ) -> None:
         """Open or take ``db``; does no I/O. Raises TypeError for a database of version 1 or
         something else, ConfigError for a config that names none."""
-        MemoryBase.__init__(self, db, model)
-        SeenSessions.__init__(self)
+        super().__init__(
+            db, model, extract, memory_instructions, summary_instructions, max_sessions, max_runs
+        )
 
     # --- memories of a user
 
@@ -143,11 +160,12 @@ class Memory(MemoryBase, SeenSessions):
         """Make memories of the user from a message or messages; return those added or changed.
 
         Give one of the two: a text (said by the user), a ``{"role", "content"}``, or a list of
-        them. A model decides what to add, change and delete, among this user's newest memories
-        only (``extraction.MAX_SHOWN``); an answer that is not as asked is asked for once more,
-        then raises ModelAnswerError with nothing stored. Without a model each message with the
-        role "user" is kept word for word. What the user has in the same words already is not
-        stored again, so a repeated call adds nothing.
+        them (see ``as_messages``); ``extract`` says who makes memories of them. A model decides
+        what to add, change and delete, among this user's newest memories only
+        (``extraction.MAX_SHOWN``); an answer that is not as asked is asked for once more, then
+        raises ModelAnswerError with nothing stored. What the user has in the same words already is
+        not stored again, so a repeated call adds nothing. An error after memories were stored
+        names them in ``stored``.
         """
         return run(self._sync.remember(one_of(message, messages), owner(user_id)))
 
@@ -157,82 +175,21 @@ class Memory(MemoryBase, SeenSessions):
         """As ``create_user_memories``, awaited."""
         return await self._async.remember(one_of(message, messages), owner(user_id))
 
-    # --- summaries of sessions
-
-    def create_session_summary(
-        self, session_id: str, user_id: str | None = None, messages: Any = None
-    ) -> SessionSummary | None:
-        """Summarise a session, store the summary in the database and return it.
-
-        With ``messages`` the summary covers exactly these and replaces the stored one. Without,
-        it goes on from the stored one with what ``add_run`` and ``add_messages`` brought since.
-        When nothing was said, nothing is written and the stored summary, or None, comes back.
-        Two users may have sessions of one id, each with a summary. Without a model the summary is
-        extractive, by the rule in ``buddy.memory.conversation.summary``.
-        """
-        manager, user = self._sync, owner(user_id)
-        if messages is not None:
-            return run(manager.summarise(session_id, user, as_messages(messages), False))
-        session = self._session(session_id, user_id)
-        with session.turns.blocking(), session.to_summarise() as said:
-            return run(manager.summarise(session_id, user, said, True))
-
-    async def acreate_session_summary(
-        self, session_id: str, user_id: str | None = None, messages: Any = None
-    ) -> SessionSummary | None:
-        """As ``create_session_summary``, awaited."""
-        manager, user = self._async, owner(user_id)
-        if messages is not None:
-            return await manager.summarise(session_id, user, as_messages(messages), False)
-        session = self._session(session_id, user_id)
-        async with session.turns.awaiting():
-            with session.to_summarise() as said:
-                return await manager.summarise(session_id, user, said, True)
-
-    def get_session_summary(
-        self, session_id: str, user_id: str | None = None
-    ) -> SessionSummary | None:
-        """Return the stored summary of that session of the user, or None."""
-        return run(self._sync.summary(session_id, owner(user_id)))
-
-    async def aget_session_summary(
-        self, session_id: str, user_id: str | None = None
-    ) -> SessionSummary | None:
-        """As ``get_session_summary``, awaited."""
-        return await self._async.summary(session_id, owner(user_id))
-
-    def get_session_summaries(
-        self, user_id: str | None = None, limit: int | None = None, sort: str | None = None
-    ) -> list[SessionSummary]:
-        """Return the user's summaries, newest session first (``sort="asc"``: oldest first)."""
-        return run(self._sync.summaries(owner(user_id), limit, sort))
-
-    async def aget_session_summaries(
-        self, user_id: str | None = None, limit: int | None = None, sort: str | None = None
-    ) -> list[SessionSummary]:
-        """As ``get_session_summaries``, awaited."""
-        return await self._async.summaries(owner(user_id), limit, sort)
-
-    def delete_session_summary(self, session_id: str, user_id: str | None = None) -> bool:
-        """Delete the summary of that session of the user; tell whether there was one."""
-        return run(self._sync.delete_summary(session_id, owner(user_id)))
-
-    async def adelete_session_summary(self, session_id: str, user_id: str | None = None) -> bool:
-        """As ``delete_session_summary``, awaited."""
-        return await self._async.delete_summary(session_id, owner(user_id))
+    def _whose(self, user_id: str | None) -> str:
+        return owner(user_id)
 
     # --- everything of one user, and everything
 
     def delete_user(self, user_id: str | None = None) -> dict[str, int]:
         """Delete all of one user; return ``{"memories": n, "summaries": m}``."""
         counts: dict[str, int] = run(self._sync.db.delete_user(owner(user_id)))
-        self._forget_user(owner(user_id))
+        self._sessions.forget(owner(user_id))
         return counts
 
     async def adelete_user(self, user_id: str | None = None) -> dict[str, int]:
         """As ``delete_user``, awaited."""
         counts: dict[str, int] = await self._async.db.delete_user(owner(user_id))
-        self._forget_user(owner(user_id))
+        self._sessions.forget(owner(user_id))
         return counts
 
     def forget_user(self, user_id: str | None = None) -> Receipt:
@@ -242,13 +199,13 @@ class Memory(MemoryBase, SeenSessions):
         ``verified`` is False and ``reason`` says why.
         """
         receipt = run(self._sync.forget(owner(user_id)))
-        self._forget_user(owner(user_id))
+        self._sessions.forget(owner(user_id))
         return receipt
 
     async def aforget_user(self, user_id: str | None = None) -> Receipt:
         """As ``forget_user``, awaited."""
         receipt = await self._async.forget(owner(user_id))
-        self._forget_user(owner(user_id))
+        self._sessions.forget(owner(user_id))
         return receipt
 
     def clear(self) -> None:
@@ -263,4 +220,8 @@ class Memory(MemoryBase, SeenSessions):
 
     def to_dict(self) -> dict[str, Any]:
         """Return the version, the database's settings without secrets, and the runs noted here."""
-        return {"version": self.version, "db": self.db.to_dict(), "sessions": self._shown()}
+        return {
+            "version": self.version,
+            "db": self.db.to_dict(),
+            "sessions": self._sessions.to_list(),
+        }

@@ -47,8 +47,8 @@ class _Remembered:
 class UserMemory(_Remembered):
     """One memory of a user. Without ``memory_id`` it is not stored yet.
 
-    Times are aware, in UTC, when they come from a database. ``input`` is what the memory was made
-    from, where that was kept.
+    Times are aware, in UTC, when they come from a database. ``input`` is what the user said, up to
+    ``extraction.MAX_INPUT`` characters, where a model made the memory of it.
     """
 
     memory: str
@@ -61,7 +61,7 @@ class UserMemory(_Remembered):
 
     def payload(self) -> dict[str, Any]:
         """Return what the database stores. Raises InvalidMemoryError for a wrong field."""
-        payload: dict[str, Any] = {"memory": _text(self.memory, "memory")}
+        payload: dict[str, Any] = {"memory": _said(self.memory, "memory")}
         if self.topics is not None:
             payload["topics"] = _texts(self.topics)
         if self.input is not None:
@@ -118,6 +118,13 @@ def _text(value: Any, name: str) -> str:
     if isinstance(value, str):
         return value
     raise InvalidMemoryError(f"must be a text, not {type(value).__name__}", name)
+
+
+def _said(value: Any, name: str) -> str:
+    text = _text(value, name)
+    if text.strip():
+        return text
+    raise InvalidMemoryError("must not be empty", name)
 
 
 def _texts(value: Any) -> list[str]:
