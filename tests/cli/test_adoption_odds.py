@@ -284,7 +284,7 @@ def test_a_source_that_does_not_exist(
     for command in (("copy", *option, url, other_url), ("export", url, str(tmp_path / "x.jsonl"))):
         ran = run(*command)
         assert ran.code == exit_codes.DATA
-        assert "There is nothing of this name yet" in ran.err
+        assert "There is nothing at " in ran.err
     assert list(tmp_path.iterdir()) == []
 
 

@@ -144,6 +144,14 @@ def test_show_what_is_not_there(run: Run, db: MemoryDb, url: str) -> None:
         ran = run("show", url, *args)
         assert ran.code == exit_codes.NO
         assert "There is no memory" in ran.err
+        ran = run("show", url, *args, "--json")
+        told = json.loads(ran.err)
+        assert (ran.code, ran.out) == (exit_codes.NO, "")
+        assert told == {
+            "error": "NotFound",
+            "message": f"There is no memory '{args[0]}'.",
+            "exit_code": 1,
+        }
 
 
 def test_search(run: Run, db: MemoryDb, url: str) -> None:

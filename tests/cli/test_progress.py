@@ -26,8 +26,9 @@ def test_each_phase_has_its_own_measure() -> None:
     """Comparing and verifying move the bar, too; what is done counts the rows of the source."""
     progress, bar = Progress("copying", 10), Bar()
     progress._bar = bar
-    progress.update(Loaded(memories=7, phase="verifying", passed=3))
+    progress.update(Loaded(memories=7, phase="verifying", passed=3, total=12))
     assert (bar.shown["description"], bar.shown["completed"]) == ("verifying", 3)
+    assert bar.shown["total"] == 12
     assert progress.done == 7
 
 
@@ -37,3 +38,4 @@ def test_a_command_of_one_phase() -> None:
     progress._bar = bar
     progress.update(Exported(memories=4))
     assert (bar.shown["description"], bar.shown["completed"]) == ("exporting", 4)
+    assert bar.shown["total"] == 10

@@ -41,3 +41,13 @@ class NamelessMemoryDb(StoreBackedMemoryDb):
         super().__init__(InMemoryStore())
         if made:
             self.create()
+
+
+class CrashingMemoryDb(StoreBackedMemoryDb):
+    """Has a mistake in a read."""
+
+    def __init__(self, table_name: str = "memory") -> None:
+        super().__init__(InMemoryStore())
+
+    def read_memories(self, *args: Any, **kwargs: Any) -> Any:
+        return 1 / 0

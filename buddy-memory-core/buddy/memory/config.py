@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from buddy.memory.errors import ConfigError
@@ -18,10 +19,11 @@ from buddy.memory.secrets import check_url, redact, redact_url
 _VARIABLE = re.compile(r"\$\{([^{}]*)\}")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+._-]*)://")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9+._-]*")
+_FILE = re.compile(r"\.(db|db3|sqlite|sqlite3)$")
 _CLASS = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 
 
-__all__ = ["Target", "check_url", "expand", "parse", "redact", "redact_url"]
+__all__ = ["Target", "check_url", "expand", "file_url", "parse", "redact", "redact_url"]
 
 
 class Target(NamedTuple):
@@ -37,8 +39,10 @@ def parse(config: object) -> Target:
     if isinstance(config, Mapping):
         return _parse_mapping(config)
     if not isinstance(config, str):
+        path = config if isinstance(config, Path) else None
+        hint = f": for this file, 'sqlite:///{path}'" if path else ""
         raise ConfigError(
-            f"a database is named by a string or a mapping, not {type(config).__name__}"
+            f"a database is named by a string or a mapping, not {type(config).__name__}{hint}"
         )
     text = expand(config).strip()
     if scheme := _SCHEME.match(text):
@@ -48,10 +52,16 @@ def parse(config: object) -> Target:
         return Target(text.lower(), None, {})
     if _CLASS.fullmatch(text):
         return Target(text, None, {})
+    example = file_url(text) or "sqlite:///memory.db"
     raise ConfigError(
-        f"{redact_url(text)!r:.120} names no database. Give a URL such as sqlite:///memory.db, the "
-        "name of a backend, or a class as package.module:Class."
+        f"{redact_url(text)!r:.120} names no database. Give a URL such as {example}, the name of "
+        "a backend, or a class as package.module:Class."
     )
+
+
+def file_url(text: str) -> str | None:
+    """Return the URL for a text that looks like the name of a SQLite file, or None."""
+    return f"sqlite:///{text}" if _FILE.search(text) else None
 
 
 def _parse_mapping(config: Mapping[Any, Any]) -> Target:

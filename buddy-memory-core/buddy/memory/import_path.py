@@ -23,7 +23,15 @@ def load(name: str, path: str, distribution: str, kind: str) -> type[Any]:
     except (KeyboardInterrupt, BackendLoadError):
         raise
     except BaseException as error:  # A plugin may raise anything, SystemExit too.
-        raise BackendLoadError(name, distribution, describe(error)) from error
+        reason = describe(error)
+        if isinstance(error, ModuleNotFoundError) and not _is_in(error.name, path):
+            reason += f". What it needs is not installed: pip install {distribution}"
+        raise BackendLoadError(name, distribution, reason) from error
+
+
+def _is_in(module: str | None, path: str) -> bool:
+    """Tell whether a module is of the package that ``path`` names."""
+    return module is None or module.partition(".")[0] == path.partition(":")[0].partition(".")[0]
 
 
 def resolve(path: str) -> Any:

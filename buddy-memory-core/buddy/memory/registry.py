@@ -135,8 +135,8 @@ class Registry:
         elif entry is not None:
             hint = f"It has {' and '.join(entry.classes)} classes only."
         else:
-            near = get_close_matches(name, known, 1)
-            hint = f"Did you mean {near[0]!r}?" if near else ""
+            near = configs.file_url(name) or next(iter(get_close_matches(name, known, 1)), None)
+            hint = f"Did you mean {near!r}?" if near else ""
         return UnknownBackendError(name, f"{kind} backend", known - {name}, hint)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import sys
@@ -15,7 +14,7 @@ import click
 
 from buddy.memory.cli import exit_codes
 from buddy.memory.cli.formatting import plain, remedy
-from buddy.memory.cli.output import Warnings, tell
+from buddy.memory.cli.output import Warnings, emit_error, tell
 from buddy.memory.config import redact
 from buddy.memory.entry_points import Claim, installed
 from buddy.memory.errors import AccessError, BackendLoadError, MemoryDbError
@@ -90,7 +89,8 @@ def _load(claim: Claim) -> click.Command:
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="URL names a database: sqlite:///memory.db, postgresql://…?table_name=memory, or "
     "'${NAME}' for one in the environment. Exit codes: 0 done; 1 the answer is no; 2 wrong "
-    "usage or config; 3 unavailable; 4 no rights; 5 the data do not allow it; 130 interrupted.",
+    "usage or config; 3 unavailable; 4 no rights; 5 the data do not allow it; 6 a rule was not "
+    "verified; 130 interrupted.",
 )
 @click.version_option(package_name="buddy-memory-core", prog_name="buddy-memory")
 def cli() -> None:
@@ -115,13 +115,13 @@ def run(args: Sequence[str] | None) -> int:
         return int(result or 0)
     except click.ClickException as error:
         if as_json:
-            _show_json(type(error).__name__, error.format_message(), error.exit_code)
+            emit_error(type(error).__name__, error.format_message(), error.exit_code)
         else:
             error.show()
         return error.exit_code
     except click.Abort:
         if as_json:
-            _show_json("Aborted", "interrupted, or not answered with yes", exit_codes.INTERRUPTED)
+            emit_error("Aborted", "interrupted, or not answered with yes", exit_codes.INTERRUPTED)
         else:
             tell("Aborted.")
         return exit_codes.INTERRUPTED
@@ -148,16 +148,11 @@ def _options(arguments: list[str]) -> list[str]:
     return arguments[: arguments.index("--")] if "--" in arguments else arguments
 
 
-def _show_json(kind: str, text: str, exit_code: int) -> None:
-    facts = {"error": kind, "message": text, "exit_code": exit_code}
-    sys.stderr.write(json.dumps(facts) + "\n")
-
-
 def _show(error: MemoryDbError, *, as_json: bool) -> None:
     text = redact(str(error))
     kind = type(error).__name__
     if as_json:
-        _show_json(kind, text, exit_codes.code_of(error))
+        emit_error(kind, text, exit_codes.code_of(error))
         return
     if isinstance(error, AccessError) and error.statement:
         text, _, statement = text.partition("\n")  # A script of many lines, to be copied.

@@ -26,6 +26,8 @@ ACCESS = 4
 """Credentials or rights are missing."""
 DATA = 5
 """The data do not allow it: another layout, a wrong file, rows in the way, an ambiguous id."""
+NOT_VERIFIED = 6
+"""Nothing failed, and of some rule nothing could be tried."""
 INTERRUPTED = 130
 
 _BY_ERROR: dict[type[MemoryDbError], int] = {

@@ -37,6 +37,12 @@ def emit(value: Any) -> None:
     sys.stdout.write(json.dumps(value, indent=2) + "\n")
 
 
+def emit_error(kind: str, text: str, exit_code: int) -> None:
+    """Print an error as one line of JSON, on standard error."""
+    facts = {"error": kind, "message": text, "exit_code": exit_code}
+    sys.stderr.write(json.dumps(facts) + "\n")
+
+
 def emit_each(values: Iterable[Any]) -> None:
     """Print what ``emit`` prints for a list, as its values come."""
     number = 0

@@ -32,6 +32,10 @@ def complete_url(
 url_argument = click.argument("url", shell_complete=complete_url)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
 yes_option = click.option("--yes", "-y", is_flag=True, help="Do it without asking.")
+limit_option = click.option(
+    "--limit", "-n", type=click.IntRange(min=0), default=20, show_default=True, metavar="N",
+    help="At most so many.",
+)  # fmt: skip
 summaries_option = click.option(
     "--summaries", is_flag=True, help="Session summaries instead of memories."
 )

@@ -37,7 +37,7 @@ class Progress:
 
     def __enter__(self) -> Progress:
         if sys.stderr.isatty() and not self._quiet:
-            self._bar = _bar(self._total is not None)
+            self._bar = _bar()
             self._task = self._bar.add_task(self._what, total=self._total, rate="")
             self._bar.start()
         return self
@@ -58,10 +58,11 @@ class Progress:
         what, passed = getattr(so_far, "phase", self._what), getattr(so_far, "passed", self.done)
         if what != self._phase:
             self._phase, self._begun = what, monotonic()
+        total = getattr(so_far, "total", self._total)
         if self._bar is not None:
             seconds = monotonic() - self._begun
             rate = f"{passed / seconds:,.0f} rows/s" if passed and seconds else ""
-            self._bar.update(self._task, description=what, completed=passed, rate=rate)
+            self._bar.update(self._task, description=what, completed=passed, total=total, rate=rate)
 
     def rate(self) -> str:
         """Return the time that it took, and the rows per second when there is one."""
@@ -70,7 +71,7 @@ class Progress:
         return f"{self.seconds:.2f} s ({self.done / self.seconds:,.0f} rows/s)"
 
 
-def _bar(known: bool) -> Any:
+def _bar() -> Any:
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -82,5 +83,5 @@ def _bar(known: bool) -> Any:
 
     columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()]
     rate = TextColumn("{task.fields[rate]}")
-    left = TimeRemainingColumn() if known else TimeElapsedColumn()
-    return Progress(*columns, rate, left, console=console(stderr=True), transient=True)
+    times = TimeElapsedColumn(), TimeRemainingColumn()
+    return Progress(*columns, rate, *times, console=console(stderr=True), transient=True)

@@ -49,8 +49,8 @@ class ModelAnswerError(ValueError):
 
     def __str__(self) -> str:
         return (
-            f"The model's answer cannot be used, also when asked again: {self.problem}. It was asked "
-            "for memories or a summary as JSON; with extract='verbatim' none is asked for memories."
+            f"The model's answer cannot be used, also when asked again: {self.problem}. It was "
+            "asked for memories or a summary as JSON; extract='verbatim' asks none for memories."
         )
 
 

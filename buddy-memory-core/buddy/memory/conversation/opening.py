@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from os import PathLike
 from typing import Any
 
+from buddy.memory.config import parse
 from buddy.memory.conversation.type_guards import is_mapping
 from buddy.memory.db.base import MemoryDb as MemoryDbV1
 from buddy.memory.known_backends import FIRST_PARTY
@@ -20,6 +22,8 @@ def open_db(given: Any, owner: str, version: int) -> tuple[Any, bool]:
     """
     if given is None:
         return _in_memory(version), True
+    if isinstance(given, PathLike):
+        parse(given)  # Raises, and says which URL was meant.
     if isinstance(given, str) or is_mapping(given):
         return (open_memory_db(given, 1) if version == 1 else open_memory_db(given)), True
     wanted = (MemoryDb, AsyncMemoryDb) if version == 2 else (MemoryDbV1,)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
@@ -50,6 +51,7 @@ class Check:
             trial.close()
 
 
+_CALLS_SHOWN = 3
 _checks: list[Check] = []
 
 
@@ -120,8 +122,14 @@ def run_check(check: Check, subject: BackendUnderTest) -> Outcome:
     except AssertionError as error:
         return Outcome(check, "failed", str(error))
     except Exception as error:
-        return Outcome(check, "failed", f"{type(error).__name__}: {error}")
+        return Outcome(check, "failed", f"{type(error).__name__}: {error}\n{_place_of(error)}")
     return Outcome(check, "passed")
+
+
+def _place_of(error: Exception) -> str:
+    """Return the innermost calls that an error came through, outermost first."""
+    calls = traceback.extract_tb(error.__traceback__)[-_CALLS_SHOWN:]
+    return "\n".join(f"  at {call.filename}:{call.lineno} in {call.name}" for call in calls)
 
 
 def _collect() -> tuple[Check, ...]:

@@ -30,7 +30,11 @@ def copy(
         check_exists(source)
     if there[Kind.SUMMARY]:
         destination.count_summaries()  # Raises where summaries have no place.
-    result = load(Source(lambda: records(source), ahead=True), destination, **options)
+    result = load(
+        Source(lambda: records(source), ahead=True, total=sum(there.values())),
+        destination,
+        **options,
+    )
     # Rows may have come meanwhile: there are never fewer than none.
     result.unreadable = max(0, sum(there.values()) - result.rows)
     return result

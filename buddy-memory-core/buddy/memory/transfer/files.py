@@ -30,6 +30,9 @@ _STARTS = {b"\x1f\x8b": ".gz", b"BZh": ".bz2", b"\xfd7zXZ\0": ".xz", b"\x28\xb5\
 _LEVEL = 6
 """Of gzip: 9, which is Python's, takes several times as long and saves some percent."""
 
+_ARCHIVES = {".7z", ".lz4", ".rar", ".tar", ".tgz", ".z", ".zip"}
+"""Suffixes that promise what is not written here."""
+
 _BROKEN = (EOFError, zlib.error, OSError)
 _BROKEN_NAMES = {"LZMAError", "ZstdError"}
 """Errors of no common kind; to name them would need their modules."""
@@ -51,6 +54,8 @@ def writing(
             sys.stdout.buffer.flush()
             return
         target = Path(name)
+        if target.suffix.lower() in _ARCHIVES:
+            raise FileError(name, f"write {', '.join(_MODULES)} or .jsonl, not {target.suffix}")
         if target.exists() and not target.is_file():  # A device, or a pipe with a name.
             with target.open("wb") as device, _compressed(device, name) as file:
                 yield file

@@ -50,4 +50,4 @@ def check_exists(source: MemoryDb) -> None:
             "The store holds memories of older software. Copy them with --from-legacy "
             "(from_legacy=True), or call upgrade() first."
         )
-    raise SourceError("There is nothing of this name yet. Is the name right?")
+    raise SourceError(f"There is nothing at {source!r} yet. Is the name right?")

@@ -25,11 +25,13 @@ from buddy.memory.v2.db.base import MemoryDb
 
 class Source(NamedTuple):
     """Rows with distinct users and ids. ``read`` yields them in order; ``again``: more than once;
-    ``ahead``: also in a thread, since reading them always ends."""
+    ``ahead``: also in a thread, since reading them always ends. ``total`` is their number, where
+    that is known."""
 
     read: Callable[[], Iterator[Record]]
     again: bool = True
     ahead: bool = False
+    total: int | None = None
 
 
 def load(
@@ -54,7 +56,7 @@ def load(
     loading = _Loading(source, db, overwrite, dry_run, progress)
     if len(loading.destination) and not (merge or overwrite):
         loading.check_destination()
-    loading.begin("writing")
+    loading.begin("writing", source.total)
     coming = batches((row, fingerprint(row)) for row in loading.source_rows())
     with closing(ahead(coming) if source.ahead else coming) as incoming:
         for batch in incoming:
@@ -96,21 +98,20 @@ class _Loading:
         return (storable(self.db, row) for row in self.source.read())
 
     def _there(self) -> Iterable[Record]:
-        if not any(counts(self.db).values()):
-            return ()
-        return self._read_back("comparing")
+        rows = sum(counts(self.db).values())
+        return self._read_back("comparing", rows) if rows else ()
 
-    def _read_back(self, phase: str) -> Iterator[Record]:
+    def _read_back(self, phase: str, total: int) -> Iterator[Record]:
         """Yield the rows of the destination, and tell how many those are so far."""
-        self.begin(phase)
+        self.begin(phase, total)
         with closing(ahead(batches(records(self.db)))) as found:
             for batch in found:
                 yield from batch
                 self.go_on(len(batch))
 
-    def begin(self, phase: str) -> None:
-        """Tell that a phase begins."""
-        self.result.phase, self.result.passed = phase, 0
+    def begin(self, phase: str, total: int | None) -> None:
+        """Tell that a phase begins, and of how many rows."""
+        self.result.phase, self.result.passed, self.result.total = phase, 0, total
         self.progress(self.result)
 
     def go_on(self, rows: int) -> None:
@@ -185,7 +186,7 @@ class _Loading:
     def verify(self) -> None:
         """Read the destination back and compare it with what must be there."""
         actual = Checksums()
-        for row in self._read_back("verifying"):
+        for row in self._read_back("verifying", sum(counts(self.db).values())):
             actual.add(row.user_id, fingerprint(row))
         self.result.users = actual.users
         self.result.mismatches = self.expected.differences(actual)

@@ -43,6 +43,8 @@ class Loaded:
     """What is being done: "comparing" with what is there, "writing", "verifying"; then "done"."""
     passed: int = 0
     """Rows that this has passed so far."""
+    total: int | None = None
+    """How many rows this will pass, where that is known; None for a source that is not counted."""
     users: int = 0
     """Users who have rows in the destination now."""
     verified: bool = False

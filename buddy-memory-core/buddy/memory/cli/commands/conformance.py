@@ -60,6 +60,13 @@ class _Report:
         return found
 
     @property
+    def untried(self) -> list[str]:
+        """The rules of which nothing was verified, and something would have been."""
+        rules = dict.fromkeys(outcome.check.rule for _, outcome in self.outcomes)
+        tallies = {rule: self.counts(rule) for rule in rules}
+        return [r for r, n in tallies.items() if n["not verified"] and not n["passed"]]
+
+    @property
     def failed(self) -> bool:
         return any(outcome.status == "failed" for _, outcome in self.outcomes)
 
@@ -104,7 +111,8 @@ def conformance_command(
     Runs the conformance kit on the classes that URL (or module:Class) leads to. Each check gets a
     store of its own beside your data, called buddy_check_…, and drops it afterwards; no other
     store is touched. What cannot be tried this way, such as reading a damaged row, is "not
-    verified"; the kit's pytest class can be told how. Exit code 1 when a check fails.
+    verified"; the kit's pytest class can be told how. Exit code 1 when a check fails, 6 when none
+    does and of some rule nothing was verified.
     """
     from buddy.memory.testing import CHECKS
 
@@ -127,7 +135,9 @@ def conformance_command(
         emit(_as_json(url, list(scratches), report, left))
     else:
         _show(list(scratches), report)
-    ctx.exit(exit_codes.NO if report.failed or left else exit_codes.OK)
+    if report.failed or left:
+        ctx.exit(exit_codes.NO)
+    ctx.exit(exit_codes.NOT_VERIFIED if report.untried else exit_codes.OK)
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -11,9 +11,10 @@ import click
 
 from buddy.memory.cli import exit_codes
 from buddy.memory.cli.formatting import iso, many, plain, shown_user
-from buddy.memory.cli.output import emit, facts, say, table, tell
+from buddy.memory.cli.output import emit, emit_error, facts, say, table, tell
 from buddy.memory.cli.parameters import (
     json_option,
+    limit_option,
     opened,
     summaries_option,
     url_argument,
@@ -27,9 +28,6 @@ from buddy.memory.storage.users import NOBODY, Nobody
 if TYPE_CHECKING:
     from buddy.memory.v2.db.base import MemoryDb
 
-limit_option = click.option(
-    "--limit", "-n", type=click.IntRange(min=0), default=20, show_default=True, metavar="N"
-)
 all_option = click.option(
     "--all", "everything", is_flag=True, help="All of them, whatever --limit says."
 )
@@ -139,10 +137,11 @@ def show_command(
         read: Any = db.read_summary if summary else db.read_memory
         found = read(id, user_id=user)
     if found is None:
+        text = f"There is no {'summary' if summary else 'memory'} {plain(id)!r}."
         if as_json:
-            emit(None)
+            emit_error("NotFound", text, exit_codes.NO)
         else:
-            tell(f"There is no {'summary' if summary else 'memory'} {plain(id)!r}.")
+            tell(text)
         ctx.exit(exit_codes.NO)
     row = record(found)
     if as_json:

@@ -156,7 +156,7 @@ def _report(
 ) -> None:
     if as_json:
         facts = asdict(result)
-        del facts["phase"], facts["passed"]  # They say that it is done.
+        del facts["phase"], facts["passed"], facts["total"]  # They say that it is done.
         facts["complete"] = result.complete
         emit({**facts, "dry_run": dry_run, "seconds": progress.seconds})
     else:

@@ -10,7 +10,13 @@ import click
 from buddy.memory.cli import exit_codes
 from buddy.memory.cli.formatting import many, one_line, plain, time
 from buddy.memory.cli.output import emit_each, listing, say
-from buddy.memory.cli.parameters import json_option, named_embedder, url_argument, whose_options
+from buddy.memory.cli.parameters import (
+    json_option,
+    limit_option,
+    named_embedder,
+    url_argument,
+    whose_options,
+)
 from buddy.memory.cli.row_output import as_dict, note_of, show_note, text_of
 from buddy.memory.search.request import METHODS, SearchResult
 from buddy.memory.storage.users import Nobody
@@ -22,7 +28,7 @@ from buddy.memory.storage.users import Nobody
 @whose_options
 @click.option("--method", type=click.Choice(METHODS), default="keyword", show_default=True)
 @click.option("--where", metavar="JSON", help="Conditions on the payload, as in the API.")
-@click.option("--limit", "-n", type=click.IntRange(min=0), default=20, show_default=True)
+@limit_option
 @click.option("--embedder", metavar="MODULE:NAME", help="An Embedder, for the other methods.")
 @json_option
 @click.pass_context

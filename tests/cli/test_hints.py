@@ -1,0 +1,80 @@
+"""What is wrong at first use says what to do."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from buddy.memory import Memory, open_memory_db
+from buddy.memory.agent import AgentMemory
+from buddy.memory.cli import exit_codes
+from buddy.memory.errors import BackendLoadError, ConfigError
+from buddy.memory.v2.db.base import MemoryDb
+from tests.cli.conftest import Run
+
+
+def test_a_file_where_a_url_is_meant(tmp_path: Path) -> None:
+    """A path, or the bare name of a file, is answered with the URL that was meant."""
+    for open_it in (open_memory_db, Memory, AgentMemory):
+        with pytest.raises(ConfigError, match=r"'sqlite:///folder/m\.db'"):
+            open_it(Path("folder/m.db"))
+        for name in ("m.db", "folder/m.sqlite3"):
+            with pytest.raises(ConfigError, match=re.escape(f"sqlite:///{name}")):
+                open_it(name)
+    with pytest.raises(ConfigError, match=r"sqlite:///memory\.db"):
+        open_memory_db("no such thing")
+
+
+@pytest.mark.parametrize(
+    ("scheme", "driver", "distribution"),
+    [
+        ("redis", "redis", "buddy-memory-redis"),
+        ("postgresql", "psycopg", "buddy-memory-postgres"),
+        ("mongodb", "pymongo", "buddy-memory-mongo"),
+    ],
+)
+def test_a_driver_that_is_missing(
+    scheme: str, driver: str, distribution: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A backend whose driver is not installed says what to install."""
+    package = distribution.replace("-", "_")
+    for module in [m for m in sys.modules if m.partition(".")[0] in (driver, package)]:
+        monkeypatch.delitem(sys.modules, module)
+    monkeypatch.setitem(sys.modules, driver, None)
+    with pytest.raises(BackendLoadError, match=f"not installed: pip install {distribution}$"):
+        open_memory_db(f"{scheme}://localhost/x")
+
+
+def test_limits_are_described(run: Run) -> None:
+    """The help of a listing says what --limit does."""
+    for command in ("ls", "users", "search"):
+        assert "At most so many." in run(command, "--help").out
+
+
+def test_a_source_that_is_not_there(run: Run, tmp_path: Path) -> None:
+    """A copy from a store that was never made names it."""
+    ran = run("copy", f"sqlite:///{tmp_path}/none.db", f"sqlite:///{tmp_path}/new.db")
+    assert ran.code == exit_codes.DATA
+    assert "There is nothing at SqliteMemoryDb" in ran.err
+    assert "none.db" in ran.err.replace("\n", "")
+
+
+def test_a_memory_without_text(run: Run, db: MemoryDb, url: str) -> None:
+    """Nothing is stored for an empty text."""
+    for text in ("", " \t"):
+        ran = run("add", url, text, "--user", "zoe")
+        assert ran.code == exit_codes.DATA
+        assert "must not be empty" in ran.err
+    assert db.count_memories("zoe") == 0
+
+
+@pytest.mark.parametrize("name", ["out.zip", "out.tar", "out.TGZ"])
+def test_an_archive_is_refused(run: Run, db: MemoryDb, url: str, tmp_path: Path, name: str) -> None:
+    """A suffix that promises an archive is refused before anything is written."""
+    ran = run("export", url, str(tmp_path / name))
+    assert ran.code == exit_codes.DATA
+    assert ".gz" in ran.err
+    assert not (tmp_path / name).exists()
