@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Sequence
+from datetime import datetime
 from typing import Any, NamedTuple, TypeVar
 
 from google.cloud.firestore_v1 import types
@@ -147,6 +148,20 @@ class Calls:
             query.where.field_filter.value.array_value.values.add().string_value = value
         return await self._run(query, None)
 
+    async def query_until(
+        self, collection: str, field: str, time: datetime, limit: int
+    ) -> list[Any]:
+        """Return up to ``limit`` documents whose time in a field is not after ``time``, the first
+        ones, with that field alone."""
+        query = _until(collection, field, time)
+        query.order_by.add().field.field_path = field
+        query.limit.value = limit
+        return await self._run(query, [field])
+
+    async def count_until(self, collection: str, field: str, time: datetime) -> Counted:
+        """Count the documents whose time in a field is not after ``time``."""
+        return await self._aggregate(_until(collection, field, time), None)
+
     async def any(self, collection: str) -> bool:
         """Tell whether a collection has a document, one of ours or not."""
         query = Query(limit={"value": 1})
@@ -217,6 +232,15 @@ class Calls:
         request = _request("ListCollectionIdsRequest", parent=await self.name(path))
         pager = await self._call("list_collection_ids", request)
         return list(type(pager._response).pb(pager._response).collection_ids)
+
+
+def _until(collection: str, field: str, time: datetime) -> Any:
+    query = Query()
+    query.from_.add().collection_id = collection
+    query.where.field_filter.field.field_path = field
+    query.where.field_filter.op = _Field.LESS_THAN_OR_EQUAL
+    query.where.field_filter.value.timestamp_value.FromDatetime(time)
+    return query
 
 
 def _of_range(range: Range) -> Any:

@@ -32,6 +32,7 @@ class FirestoreConstructor(StoreBackedDatabase):
     ``{collection_name}_summaries``. ``client`` is used as it is and never closed; without one the
     database ``db_name`` of ``project_id`` (else GOOGLE_CLOUD_PROJECT) is opened with the
     application's default credentials, or at FIRESTORE_EMULATOR_HOST. ``timeout`` is in seconds.
+    ``expire`` is how many seconds a row lives that is written without a ``ttl``; None: for ever.
     Raises ConfigError; does no I/O.
     """
 

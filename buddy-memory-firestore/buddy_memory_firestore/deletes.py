@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from buddy.memory.errors import ConflictError
-from buddy.memory.storage.record import EVERYBODY, Key, Kind, Scope
+from buddy.memory.storage import clock
+from buddy.memory.storage.record import EVERYBODY, Key, Kind, Scope, has_ended
 from buddy_memory_firestore import calls as requests
-from buddy_memory_firestore import names
+from buddy_memory_firestore import encoding, names
 from buddy_memory_firestore.batches import MAX_WRITES, chunks, send
 from buddy_memory_firestore.calls import NO_FIELDS, Calls, Range
 from buddy_memory_firestore.deadline import Deadline
-from buddy_memory_firestore.encoding import id_of
+from buddy_memory_firestore.encoding import Seen, id_of
 from buddy_memory_firestore.errors import PreconditionFailed
 from buddy_memory_firestore.rows import Rows
 
@@ -24,15 +25,19 @@ async def delete(rows: Rows, kind: Kind, key: Key, if_version: int | None) -> bo
     calls = rows.calls.within_timeout()
     guess = rows.recent.take(kind, key)
     if if_version is None:
-        return await _delete(rows, calls, kind, key, None)
+        is_alive = await _lives(rows, calls, kind, key, guess)
+        return await _delete(rows, calls, kind, key, None) and is_alive
     if (
         guess is not None
         and guess.record.version == if_version
+        and not has_ended(guess.record, clock.utc_now())
         and await _delete(rows, calls, kind, key, guess.update_time)
     ):
         return True
     while True:
         seen = await rows.look(kind, key, calls)
+        if seen is not None and has_ended(seen.record, clock.utc_now()):
+            seen = None
         version = 0 if seen is None else seen.record.version
         if if_version != version:
             raise ConflictError(key.id, if_version, version)
@@ -41,6 +46,14 @@ async def delete(rows: Rows, kind: Kind, key: Key, if_version: int | None) -> bo
         if await _delete(rows, calls, kind, key, seen.update_time):
             return True
         await calls.again(calls.deadline, f"others keep writing {key.id!r}")
+
+
+async def _lives(rows: Rows, calls: Calls, kind: Kind, key: Key, guess: Seen | None) -> bool:
+    """Tell whether a row has not ended, as far as it is stored; what a deletion cannot tell."""
+    if guess is not None and guess.record.expires_at is None:
+        return True
+    found = await calls.get([rows.path(kind, key)], ["expires_at"])
+    return not any(encoding.has_ended(one, clock.utc_now()) for one in found.values())
 
 
 async def _delete(rows: Rows, calls: Calls, kind: Kind, key: Key, update_time: Any) -> bool:
@@ -75,8 +88,12 @@ async def delete_many(rows: Rows, kind: Kind, keys: Sequence[Key]) -> int:
     for some in chunks(keys, MAX_WRITES):
         for key in some:
             rows.recent.take(kind, key)
-        writes = [_deletion(await rows.calls.name(rows.path(kind, key)), None) for key in some]
-        count += len((await send(rows.calls, writes)).stored)
+        paths = [rows.path(kind, key) for key in some]
+        found, now = await rows.calls.get(paths, ["expires_at"]), clock.utc_now()
+        ended = {path for path, one in found.items() if encoding.has_ended(one, now)}
+        writes = [_deletion(await rows.calls.name(path), None) for path in paths]
+        done = await send(rows.calls, writes)
+        count += sum(paths[i] not in ended for i in done.stored)
     return count
 
 
@@ -91,14 +108,21 @@ async def delete_all(rows: Rows, kind: Kind, scope: Scope) -> int:
     total, _, began = await rows.calls.count(range)
     count, seen, after = 0, 0, None
     while seen < total:
-        page = await rows.calls.query(range, MAX_WRITES, after=after, mask=["user_order"])
+        page = await rows.calls.query(
+            range, MAX_WRITES, after=after, mask=["user_order", "expires_at"]
+        )
         old = [document for document in page if _is_older(document, began)]
         seen += len(old)
+        now = clock.utc_now()
+        ended = [document for document in old if encoding.has_ended(document, now)]
+        if ended:  # Not counted.
+            await _delete_seen(rows.calls, ended, began)
+            old = [document for document in old if not encoding.has_ended(document, now)]
         count += await _delete_seen(rows.calls, old, began)
         if len(page) < MAX_WRITES:
             break  # Others deleted some of them.
         after = page[-1].fields["user_order"].string_value
-        if not old and not is_bounded:
+        if not old and not ended and not is_bounded:
             # Others deleted some, it seems, and write new ones: read no further than these.
             range, is_bounded = await _bounded(rows.calls, range), True
     return count

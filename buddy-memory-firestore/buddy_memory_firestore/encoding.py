@@ -1,7 +1,8 @@
 """Records as documents, and back.
 
 A document holds ``id``, ``user_id``, the payload (``memory`` or ``summary``), ``created_at``,
-``updated_at``, ``version``, ``expires_at`` and ``vector`` where there are any, ``stamps`` (one
+``updated_at``, ``version``, ``vector``, ``expires_at`` and ``end_order`` (the end among the user's
+rows) where there are any, ``stamps`` (one
 field, named after the user, so that an automatic index sums up the stamps of a user), ``order``
 and ``user_order`` (the place among all rows and among those of the user), and ``long_id`` where the
 id is too long for an index.
@@ -15,7 +16,7 @@ from typing import Any, NamedTuple
 from google.cloud.firestore_v1 import types
 
 from buddy.memory.errors import TooLargeError
-from buddy.memory.storage.record import Corrupt, Key, Kind, Record
+from buddy.memory.storage.record import TICK, Corrupt, Key, Kind, Record
 from buddy_memory_firestore import names
 from buddy_memory_firestore.payloads import fill, fill_json, read_payload
 from buddy_memory_firestore.sizes import MAX_DOCUMENT, weigh
@@ -29,6 +30,7 @@ HEAD = [
     "updated_at",
     "version",
     "expires_at",
+    "end_order",
     "stamps",
     "order",
     "user_order",
@@ -65,14 +67,39 @@ def to_document(name: str, path: str, record: Record) -> Any:
     fields["stamps"].map_value.fields[stamp].integer_value = record.stamp or 0
     _fill_time(fields["created_at"], record.created_at)
     _fill_time(fields["updated_at"], record.updated_at)
-    if record.expires_at is not None:
-        _fill_time(fields["expires_at"], record.expires_at)
+    fill_end(fields, record.user_id, record.expires_at)
     if record.vector is not None:
         fields["vector"].bytes_value = record.vector
     fill(fields[record.kind.value], record.payload)
     if document.ByteSize() > _LIGHT:
         _check_weight(path, document, record)
     return document
+
+
+def fill_end(fields: Any, user_id: str | None, expires_at: datetime | None) -> None:
+    """Set the fields of a row's end; none without one."""
+    if expires_at is not None:
+        _fill_time(fields["expires_at"], expires_at)
+        fields["end_order"].string_value = end_order(user_id, expires_at)
+
+
+def end_order(user_id: str | None, expires_at: datetime) -> str:
+    """Return what sorts the rows of a user that have an end by it."""
+    return f"{names.user_lead(user_id)}{max(0, (expires_at - _EPOCH) // TICK):020d}"
+
+
+def end_of(document: Any) -> datetime | None:
+    """Return the end of a document; None where it has none, or none that can be read."""
+    try:
+        return _time(document.fields, "expires_at")
+    except (ValueError, OverflowError):
+        return None
+
+
+def has_ended(document: Any, now: datetime) -> bool:
+    """Tell whether the row of a document is not there any more."""
+    end = end_of(document)
+    return end is not None and end <= now
 
 
 def _fill_order(fields: Any, document_id: str, record: Record) -> None:

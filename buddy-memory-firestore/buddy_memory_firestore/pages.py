@@ -46,8 +46,15 @@ async def page(
     limit: int | None,
 ) -> list[Record | Corrupt]:
     """Return rows of a scope in the order of writing."""
-    found = await _page(rows, kind, scope, newest_first, after, limit)
-    return await rows.read(kind, found)
+    records: list[Record | Corrupt] = []
+    while True:
+        missing = None if limit is None else limit - len(records)
+        found = await _page(rows, kind, scope, newest_first, after, missing)
+        records += await rows.read(kind, found)
+        # Rows that have ended must not hide others.
+        if missing is None or len(found) < missing or len(records) == limit:
+            return records
+        after = found[-1].position
 
 
 async def _page(

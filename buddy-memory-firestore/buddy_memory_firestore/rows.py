@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from buddy.memory.errors import CorruptMemoryError
+from buddy.memory.storage import clock
 from buddy.memory.storage.record import Corrupt, Key, Kind, Reach, Record, Scope, Write, merge
 from buddy.memory.storage.users import prefix_range
 from buddy_memory_firestore import calls as requests
@@ -78,10 +79,13 @@ class Rows:
         return seen
 
     async def read(self, kind: Kind, found: Iterable[Found]) -> list[Record | Corrupt]:
-        """Return the records of documents, and keep what their next writes need to know."""
-        positions = await self.positions(kind)
+        """Return the records of documents that have not ended, and keep what their next writes need
+        to know."""
+        positions, now = await self.positions(kind), clock.utc_now()
         records: list[Record | Corrupt] = []
         for position, document in found:
+            if encoding.has_ended(document, now):
+                continue
             record = encoding.to_record(kind, document, position)
             if isinstance(record, Record):
                 positions.saw(record.position)
@@ -98,8 +102,8 @@ class Rows:
 
     async def merge(self, seen: Seen | None, write: Write) -> Record:
         """Return what to store, given what was seen. Raises as ``merge`` of records does."""
-        record = merge(None if seen is None else seen.record, write)
-        if seen is None:
+        record = merge(None if seen is None else seen.record, write, clock.utc_now())
+        if record.position is None:
             record = record._replace(position=(await self.positions(record.kind)).take())
         return record
 

@@ -8,13 +8,27 @@ there is none, an update if nothing else wrote since.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from datetime import timedelta
+from functools import partial
 from typing import Any
 
+from buddy.memory.storage import clock
 from buddy.memory.storage.record import Corrupt, Key, Kind, Record, Scope, Write
-from buddy.memory.storage.store import Store
-from buddy_memory_firestore import bulk, deletes, legacy, names, pages, reads, upgrade, writes
+from buddy.memory.storage.store import Ended, Store
+from buddy_memory_firestore import (
+    bulk,
+    deletes,
+    expiry,
+    legacy,
+    names,
+    pages,
+    reads,
+    upgrade,
+    writes,
+)
 from buddy_memory_firestore.calls import NO_FIELDS, Calls
 from buddy_memory_firestore.client import Connection
+from buddy_memory_firestore.encoding import has_ended
 from buddy_memory_firestore.rows import Rows
 from buddy_memory_firestore.schema import Schema, State
 from buddy_memory_firestore.server_info import server_info
@@ -71,7 +85,8 @@ class FirestoreStore(Store):
 
     async def has(self, kind: Kind, user_id: str | None, id: str) -> bool:
         await self.schema.check()
-        return bool(await self.calls.get([self.rows.path(kind, Key(user_id, id))], NO_FIELDS))
+        found = await self.calls.get([self.rows.path(kind, Key(user_id, id))], ["expires_at"])
+        return any(not has_ended(document, clock.utc_now()) for document in found.values())
 
     async def delete(
         self, kind: Kind, user_id: str | None, id: str, if_version: int | None
@@ -130,7 +145,32 @@ class FirestoreStore(Store):
 
     async def count(self, kind: Kind, scope: Scope) -> int:
         await self.schema.check()
+        every, ended = await self.calls.gather(
+            [
+                partial(self._count, kind, scope),
+                partial(expiry.count_ended, self.rows, kind, scope),
+            ]
+        )
+        return max(0, every - ended)
+
+    async def _count(self, kind: Kind, scope: Scope) -> int:
         return (await self.calls.count(self.rows.range(kind, scope))).documents
+
+    # --- the end of rows
+
+    async def touch(
+        self, kind: Kind, user_id: str | None, ids: Sequence[str], ttl: timedelta | None
+    ) -> int:
+        await self.schema.check()
+        return await expiry.touch(self.rows, kind, user_id, ids, ttl)
+
+    async def sweep(self, kind: Kind, limit: int) -> int:
+        await self.schema.check()
+        return await expiry.sweep(self.rows, kind, limit)
+
+    async def ended(self, kind: Kind) -> Ended:
+        await self.schema.check()
+        return await expiry.ended(self.rows, kind)
 
     async def delete_all(self, kind: Kind, scope: Scope) -> int:
         await self.schema.check()
@@ -146,7 +186,8 @@ class FirestoreStore(Store):
         await self.schema.check()
         path = names.stamp_path(user_id)
         count, total, _ = await self.calls.sum(self.schema.collections[kind], path)
-        return f"{count}:{total}"
+        ended = await expiry.ended_stamps(self.rows, kind, user_id) if count else []
+        return f"{count - len(ended)}:{int(total) - sum(ended)}"
 
     async def generation(self, kind: Kind) -> str:
         await self.schema.check()

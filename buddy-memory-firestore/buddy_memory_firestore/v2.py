@@ -20,6 +20,8 @@ class FirestoreMemoryDb(FirestoreConstructor, StoreBackedMemoryDb):
         client: firestore.Client | None = None,
         project_id: str | None = None,
         timeout: float = TIMEOUT,
+        *,
+        expire: float | None = None,
     ) -> None:
         self._open(
             False,
@@ -29,6 +31,7 @@ class FirestoreMemoryDb(FirestoreConstructor, StoreBackedMemoryDb):
                 "client": client,
                 "project_id": project_id,
                 "timeout": timeout,
+                "expire": expire,
             },
         )
 
@@ -43,6 +46,8 @@ class AsyncFirestoreMemoryDb(FirestoreConstructor, AsyncStoreBackedMemoryDb):
         client: firestore.AsyncClient | None = None,
         project_id: str | None = None,
         timeout: float = TIMEOUT,
+        *,
+        expire: float | None = None,
     ) -> None:
         self._open(
             True,
@@ -52,5 +57,6 @@ class AsyncFirestoreMemoryDb(FirestoreConstructor, AsyncStoreBackedMemoryDb):
                 "client": client,
                 "project_id": project_id,
                 "timeout": timeout,
+                "expire": expire,
             },
         )

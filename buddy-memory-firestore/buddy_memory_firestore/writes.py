@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from buddy.memory.errors import ConflictError
-from buddy.memory.storage.record import Key, Kind, Record, Write, new_stamp
+from buddy.memory.storage import clock
+from buddy.memory.storage.record import Key, Kind, Record, Write, has_ended, new_stamp
 from buddy_memory_firestore.calls import Calls
 from buddy_memory_firestore.encoding import Seen
 from buddy_memory_firestore.errors import PreconditionFailed
@@ -47,7 +48,8 @@ async def rewrite(
     calls = rows.calls.within_timeout()
     seen = rows.recent.take(kind, key)
     while True:
-        if seen is not None and seen.record.stamp == if_stamp:
+        is_it = seen is not None and seen.record.stamp == if_stamp
+        if seen is not None and is_it and not has_ended(seen.record, clock.utc_now()):
             record = seen.record._replace(payload=payload, vector=vector, stamp=new_stamp())
             try:
                 await _commit(rows, calls, record, seen)
@@ -56,6 +58,8 @@ async def rewrite(
                 await calls.again(calls.deadline, f"others keep writing {key.id!r}")
         seen = await rows.look(kind, key, calls)
         if seen is None or seen.record.stamp != if_stamp:
+            return False
+        if has_ended(seen.record, clock.utc_now()):
             return False
 
 

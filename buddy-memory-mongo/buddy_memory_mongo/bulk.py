@@ -10,6 +10,7 @@ from pymongo import UpdateOne
 from buddy.memory.errors import CorruptMemoryError, MemoryDbError
 from buddy.memory.storage.record import Key, Record
 from buddy_memory_mongo import updates
+from buddy_memory_mongo.deletions import remove_ended
 from buddy_memory_mongo.encoding import Document
 from buddy_memory_mongo.errors import BulkRefused
 from buddy_memory_mongo.lookups import PART, find_keys
@@ -35,6 +36,7 @@ class BulkWrite:
     async def run(self) -> list[Record]:
         """Store all and return the records in order, or raise with ``stored`` set."""
         try:
+            await remove_ended(self._writer.database, self._kind, [one.key for one in self._writes])
             pending = await self.send(self._writes, plain=True)
             # The plain update is refused where the stored time is not before that of the write.
             pending = await self.send(pending, plain=False)
@@ -74,7 +76,7 @@ class BulkWrite:
             self._writer.schema.note_insert(self._kind)
         updated = []
         for n, one in enumerate(part):
-            if n in inserted:
+            if n in inserted and one.write.ttl is None:
                 self.stored[one.key] = one.write.record._replace(
                     stamp=int(one.stamp), position=str(positions[n])
                 )

@@ -46,7 +46,8 @@ class MongoConstructor(_MongoSettings):
     ``collection_name``, summaries in ``{collection_name}_summaries``; the first write makes both
     with their indexes. A call whose server does not answer within ``timeout`` seconds raises
     UnavailableError; None is no limit. Limits that the URL sets, as ``socketTimeoutMS``, and those
-    of ``client`` apply instead. Raises ConfigError; does no I/O.
+    of ``client`` apply instead. ``expire`` is how many seconds a row lives that is written without
+    a ``ttl``; None: for ever. Raises ConfigError; does no I/O.
     """
 
     def __init__(
@@ -56,6 +57,8 @@ class MongoConstructor(_MongoSettings):
         db_name: str = "buddy",
         client: MongoClient[Any] | None = None,
         timeout: float | None = TIMEOUT,
+        *,
+        expire: float | None = None,
     ) -> None:
         self._open(
             SyncDriver,
@@ -65,6 +68,7 @@ class MongoConstructor(_MongoSettings):
             db_name=db_name,
             client=client,
             timeout=timeout,
+            expire=expire,
         )
 
 
@@ -85,6 +89,8 @@ class AsyncMongoConstructor(_MongoSettings):
         db_name: str = "buddy",
         client: AsyncMongoClient[Any] | None = None,
         timeout: float | None = TIMEOUT,
+        *,
+        expire: float | None = None,
     ) -> None:
         self._open(
             AsyncDriver,
@@ -94,4 +100,5 @@ class AsyncMongoConstructor(_MongoSettings):
             db_name=db_name,
             client=client,
             timeout=timeout,
+            expire=expire,
         )

@@ -28,6 +28,8 @@ class Layout:
         self._other_key_index: Keys = (("user_id", ASCENDING), (ID[other], ASCENDING))
         # Serves the newest or oldest rows of a user without sorting, and the list of users.
         self._user_index: Keys = (("user_id", ASCENDING), ("_id", ASCENDING))
+        # By it the server removes rows that have ended, within a minute or so.
+        self._end_index: Keys = (("expires_at", ASCENDING),)
 
     # --- indexes
 
@@ -37,6 +39,7 @@ class Layout:
             self.key_index(),
             IndexModel(self.id_index),
             IndexModel(self._user_index),
+            IndexModel(self._end_index, expireAfterSeconds=0),
         ]
 
     def statement(self) -> str:
@@ -45,7 +48,8 @@ class Layout:
         make, id = f'db.getCollection("{name}").createIndex', ID[self.kind]
         return (
             f"{make}({{user_id: 1, {id}: 1}}, {{unique: true}})\n"
-            f"{make}({{{id}: 1}})\n{make}({{user_id: 1, _id: 1}})"
+            f"{make}({{{id}: 1}})\n{make}({{user_id: 1, _id: 1}})\n"
+            f"{make}({{expires_at: 1}}, {{expireAfterSeconds: 0}})"
         )
 
     def is_complete(self, indexes: Indexes) -> bool:
@@ -56,16 +60,16 @@ class Layout:
         self.refuse_others(indexes)
         if self.has_unique_ids(indexes):
             raise self.legacy_layout()
-        if not indexes.keys() >= {self._key_index, self.id_index, self._user_index}:
+        by_key = indexes.get(self._key_index)
+        if by_key is None:
             return False
-        by_key = indexes[self._key_index]
         if not by_key.get("unique") or "collation" in by_key:
             raise SchemaError(
                 f"The index of the collection {self.collection!r} on user_id and "
                 f"{ID[self.kind]} is not unique, or has a collation.",
                 "Drop it and call create().",
             )
-        return True
+        return indexes.keys() >= {self.id_index, self._user_index, self._end_index}
 
     def key_index(self) -> IndexModel:
         """Return the index that names rows."""

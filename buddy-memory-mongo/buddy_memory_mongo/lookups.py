@@ -10,6 +10,7 @@ from buddy.memory.storage.users import encode_user, prefix_range
 from buddy_memory_mongo import encoding
 from buddy_memory_mongo.database import Database
 from buddy_memory_mongo.encoding import ID, MARK, Document
+from buddy_memory_mongo.ends import ALIVE
 
 PART = 1000
 """Rows that are written, or asked for, in one command. The driver's objects for one part are freed
@@ -41,7 +42,8 @@ async def find_keys(
     fields: dict[str, Any] | None = None,
     primary: bool = False,
 ) -> dict[Key, Document]:
-    """Return our documents with these keys, or these ``fields`` of them."""
+    """Return our documents with these keys, or these ``fields`` of them, also of rows that have
+    ended."""
     if fields is not None:
         fields = {**fields, "user_id": True, ID[kind]: True, MARK[kind]: True}
     found: dict[Key, Document] = {}
@@ -52,12 +54,35 @@ async def find_keys(
     return found
 
 
+async def find_living_keys(
+    database: Database, kind: Kind, keys: Sequence[Key]
+) -> dict[Key, Document]:
+    """Return our documents with these keys that have not ended.
+
+    Only where some have an end, which few do, the server is asked whether it has come.
+    """
+    found = await find_keys(database, kind, keys)
+    ending = [key for key, document in found.items() if document.get("expires_at") is not None]
+    for part in _parts(ending):
+        living = await _find_part(database, kind, part, None, False, ALIVE)
+        there = {encoding.key_of(kind, document) for document in living}
+        for key in part:
+            if key not in there:
+                del found[key]
+    return found
+
+
 async def _find_part(
-    database: Database, kind: Kind, keys: Sequence[Key], fields: Any, primary: bool
+    database: Database,
+    kind: Kind,
+    keys: Sequence[Key],
+    fields: Any,
+    primary: bool,
+    condition: dict[str, Any] | None = None,
 ) -> list[Document]:
     pairs = [(encode_user(key.user_id), key.id) for key in keys]
     users, ids = _one_of(user for user, _ in pairs), _one_of(id for _, id in pairs)
-    query = {ID[kind]: ids, "user_id": users}
+    query = {ID[kind]: ids, "user_id": users, **(condition or {})}
     if isinstance(users, str) or isinstance(ids, str):
         found: list[Document] = await database.find(
             kind, query, fields, limit=len(keys), batch_size=len(keys), primary=primary
@@ -87,7 +112,7 @@ async def find_ids(database: Database, kind: Kind, ids: Sequence[str]) -> list[D
             # Two for each. When they are used up, one id has two at least, and is done.
             limit = 2 * len(missing)
             some = await database.find_ours(
-                kind, {ID[kind]: _one_of(missing)}, limit=limit, batch_size=limit
+                kind, {ID[kind]: _one_of(missing), **ALIVE}, limit=limit, batch_size=limit
             )
             by_id: dict[str, list[Document]] = {}
             for document in some:
@@ -117,7 +142,7 @@ async def find_users(
         # One query reads the next entries, and the one after it skips the rest of the last user.
         entries = await database.find_ours(
             kind,
-            {"user_id": users},
+            {"user_id": users, **ALIVE},
             projection={"_id": False, "user_id": True, MARK[kind]: True},
             sort=[("user_id", 1)],
             limit=_KEYS,
@@ -140,18 +165,25 @@ async def _all_users(database: Database, kind: Kind, users: dict[str, Any]) -> l
     pipeline: list[dict[str, Any]] = [
         {"$match": {"user_id": users}},
         {"$sort": {"user_id": 1, "_id": 1}},
-        {"$group": {"_id": "$user_id", "mark": {"$first": f"${MARK[kind]}"}}},
+        {
+            "$group": {
+                "_id": "$user_id",
+                "mark": {"$first": f"${MARK[kind]}"},
+                "end": {"$first": "$expires_at"},
+            }
+        },
         {"$sort": {"_id": 1}},
     ]
     groups = await database.aggregate(kind, pipeline, allowDiskUse=True)
     return [
         group["_id"]
         for group in groups
-        if group.get("mark") == encoding.LAYOUT or await _has_ours(database, kind, group["_id"])
+        if (group.get("mark") == encoding.LAYOUT and group.get("end") is None)
+        or await _has_ours(database, kind, group["_id"])
     ]
 
 
 async def _has_ours(database: Database, kind: Kind, user: str) -> bool:
-    """Tell whether a user whose first document is not ours has one that is."""
-    query = {"user_id": user, **encoding.mark(kind)}
+    """Tell whether a user whose first document may not count has one that does."""
+    query = {"user_id": user, **encoding.mark(kind), **ALIVE}
     return bool(await database.find(kind, query, {"_id": True}, limit=-1))

@@ -8,6 +8,8 @@ query.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from datetime import timedelta
+from operator import methodcaller
 from typing import Any
 
 from bson.int64 import Int64
@@ -23,13 +25,14 @@ from buddy.memory.storage.record import (
     Write,
     new_stamp,
 )
-from buddy.memory.storage.store import Store
+from buddy.memory.storage.store import Ended, Store
 from buddy.memory.storage.users import decode_user
-from buddy_memory_mongo import encoding, lookups, server_info, updates
+from buddy_memory_mongo import encoding, expiry, lookups, server_info, updates
 from buddy_memory_mongo.bulk import BulkWrite
 from buddy_memory_mongo.database import Database
-from buddy_memory_mongo.deletions import delete_keys, delete_scope
+from buddy_memory_mongo.deletions import delete_keys, delete_scope, remove_ended
 from buddy_memory_mongo.encoding import Document
+from buddy_memory_mongo.ends import ALIVE
 from buddy_memory_mongo.process_state import process_state
 from buddy_memory_mongo.schema import Schema
 from buddy_memory_mongo.writing import Writer
@@ -93,7 +96,7 @@ class MongoStore(Store):
             "vector": vector,
             "stamp": Int64(new_stamp()),
         }
-        query = {**encoding.ours_by_key(kind, user_id, id), "stamp": if_stamp}
+        query = {**encoding.ours_by_key(kind, user_id, id), "stamp": if_stamp, **ALIVE}
         # Not updateOne: some servers make the collection by it.
         found = await self.database.call(
             kind, lambda c: c.find_one_and_update(query, {"$set": content}, {"_id": True})
@@ -110,7 +113,7 @@ class MongoStore(Store):
         return encoding.decode(kind, found)
 
     async def has(self, kind: Kind, user_id: str | None, id: str) -> bool:
-        fields = {"_id": False, encoding.MARK[kind]: True}
+        fields = {"_id": False, encoding.MARK[kind]: True, "expires_at": True}
         return await self._find(kind, user_id, id, fields) is not None
 
     async def _find(
@@ -118,6 +121,8 @@ class MongoStore(Store):
     ) -> Document | None:
         query = encoding.by_key(kind, user_id, id)
         found = await self.database.find(kind, query, fields, limit=-1)
+        if found and found[0].get("expires_at") is not None:  # Only the server knows the time.
+            found = await self.database.find(kind, {**query, **ALIVE}, fields, limit=-1)
         if found and encoding.is_ours(kind, found[0]):
             document: Document = found[0]
             return document
@@ -125,7 +130,7 @@ class MongoStore(Store):
         return None
 
     async def get_many(self, kind: Kind, keys: Sequence[Key]) -> list[Record | Corrupt | None]:
-        found = await lookups.find_keys(self.database, kind, keys)
+        found = await lookups.find_living_keys(self.database, kind, keys)
         self._follow(kind, found.values())
         by_key = {record.key: record for record in await self._decoded(kind, found.values())}
         return [by_key.get(key) for key in keys]
@@ -144,7 +149,7 @@ class MongoStore(Store):
         after: Any,
         limit: int | None,
     ) -> list[Record | Corrupt]:
-        query = encoding.of_scope(scope)
+        query = {**encoding.of_scope(scope), **ALIVE}
         if after is not None:
             query["_id"] = {"$lt" if newest_first else "$gt": encoding.position_from(after)}
         # 0 is no limit; all come in one answer where that is possible.
@@ -172,7 +177,7 @@ class MongoStore(Store):
             positions.follow(document["_id"])
 
     async def count(self, kind: Kind, scope: Scope) -> int:
-        query = {**encoding.of_scope(scope), **encoding.mark(kind)}
+        query = {**encoding.of_scope(scope), **encoding.mark(kind), **ALIVE}
         count = await self.database.call(kind, lambda c: c.count_documents(query))
         return await self._checked(kind, count)
 
@@ -184,7 +189,7 @@ class MongoStore(Store):
         return [user for text in found if (user := decode_user(text)) is not None]
 
     async def mark(self, kind: Kind, user_id: str | None) -> str:
-        mine = {**encoding.of_scope(Scope.of_user(user_id)), **encoding.mark(kind)}
+        mine = {**encoding.of_scope(Scope.of_user(user_id)), **encoding.mark(kind), **ALIVE}
         sums = {"_id": None, "rows": {"$sum": 1}, "stamps": {"$sum": "$stamp"}}
         pipeline = [{"$match": mine}, {"$group": sums}]
         found = await self.database.aggregate(kind, pipeline)
@@ -208,9 +213,13 @@ class MongoStore(Store):
     ) -> bool:
         query = encoding.ours_by_key(kind, user_id, id)
         exact = query if if_version is None else {**query, "version": if_version}
-        result = await self.database.call(kind, lambda c: c.delete_one(exact))
-        if result.deleted_count:
-            return True
+        # Most rows have no end, and the server finds them faster than by an expression.
+        for condition in ({"expires_at": None}, ALIVE):
+            delete = methodcaller("delete_one", {**exact, **condition})
+            result = await self.database.call(kind, delete)
+            if result.deleted_count:
+                return True
+        await remove_ended(self.database, kind, [Key(user_id, id)])
         await self.schema.check_empty(kind)
         if if_version is not None:
             found = await self.database.call(kind, lambda c: c.find_one(query), primary=True)
@@ -223,7 +232,21 @@ class MongoStore(Store):
         return await self._checked(kind, await delete_keys(self.database, kind, keys))
 
     async def delete_all(self, kind: Kind, scope: Scope) -> int:
+        await expiry.sweep_scope(self.database, kind, scope)  # Not counted.
         return await self._checked(kind, await delete_scope(self.database, kind, scope))
+
+    # --- the end of rows
+
+    async def touch(
+        self, kind: Kind, user_id: str | None, ids: Sequence[str], ttl: timedelta | None
+    ) -> int:
+        return await self._checked(kind, await expiry.touch(self.database, kind, user_id, ids, ttl))
+
+    async def sweep(self, kind: Kind, limit: int) -> int:
+        return await expiry.sweep(self.database, kind, limit, {})
+
+    async def ended(self, kind: Kind) -> Ended:
+        return await expiry.ended(self.database, kind)
 
     # --- the server, and what older software left
 

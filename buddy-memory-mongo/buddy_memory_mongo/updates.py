@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any, NamedTuple
 
 from bson import ObjectId
-from bson.datetime_ms import DatetimeMS
 from bson.int64 import Int64
 from bson.raw_bson import RawBSONDocument
 
@@ -14,8 +12,15 @@ from buddy.memory.errors import CorruptMemoryError
 from buddy.memory.storage.record import Key, Record, Write, new_stamp
 from buddy_memory_mongo import bson_payload
 from buddy_memory_mongo.encoding import PAYLOAD, Document, from_us, ours_by_key, to_us
+from buddy_memory_mongo.ends import ALIVE, IS_ALIVE, end_at, end_from_now
 
-STATE = {"_id": True, "created_us": True, "updated_us": True, "version": True}
+STATE = {
+    "_id": True,
+    "created_us": True,
+    "updated_us": True,
+    "expires_us": True,
+    "version": True,
+}
 """The projection of what a write has to learn about the document that it left."""
 
 _ONE = Int64(1)
@@ -39,10 +44,10 @@ class Prepared(NamedTuple):
     def is_plain(self) -> bool:
         """Whether ``plain_update`` is enough: a new row has the time of the write, and version 1.
 
-        It is not where times were given, and for rows from another store.
+        It is not where times or an end were given, and for rows from another store.
         """
-        record, now, _ = self.write
-        return record.updated_at == now and record.version == 1
+        record, now = self.write.record, self.write.now
+        return record.updated_at == now and record.version == 1 and not self.write.has_end
 
 
 def prepare(write: Write) -> Prepared:
@@ -72,19 +77,17 @@ def _target(write: Write) -> dict[str, Any]:
 
 
 def plain_update(prepared: Prepared, position: ObjectId) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return filter and update for a new document, or one whose time is before that of the write:
-    the operators that the server applies fastest."""
+    """Return filter and update for a new document, or one without an end whose time is before that
+    of the write: the operators that the server applies fastest."""
     write, payload, stamp = prepared
     record, now = write.record, to_us(write.now)
-    expires_at, expires_us = _end(record.expires_at)
     update = {
         "$set": {
             PAYLOAD[record.kind]: payload,
             "vector": record.vector,
             "updated_at": write.now,
             "updated_us": now,
-            "expires_at": expires_at,
-            "expires_us": expires_us,
+            "expires_us": None,
             "stamp": stamp,
         },
         "$inc": {"version": _ONE},
@@ -94,39 +97,47 @@ def plain_update(prepared: Prepared, position: ObjectId) -> tuple[dict[str, Any]
             "created_us": now if record.created_at is write.now else to_us(record.created_at),
         },
     }
-    return {**_target(write), "updated_us": {"$lt": now}}, update
+    return {**_target(write), "expires_at": None, "updated_us": {"$lt": now}}, update
 
 
 def full_update(
     prepared: Prepared, position: ObjectId
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Return filter and update that do all of ``merge``, whatever the clock does."""
+    """Return filter and update that do all of ``merge``, whatever the clock does. Only a document
+    that has ended keeps its place: it is removed before, where it was seen."""
     write, payload, stamp = prepared
-    record = write.record
-    expires_at, expires_us = _end(record.expires_at)
+    record, target = write.record, _target(write)
+    if write.if_version:
+        target |= ALIVE
     later: dict[str, Any] = {"$max": [to_us(write.now), {"$add": ["$updated_us", _ONE]}]}
+    is_old = {"$and": [{"$gt": ["$version", 0]}, IS_ALIVE]}
+
+    def kept(field: str, otherwise: Any) -> dict[str, Any]:
+        return {"$cond": [is_old, f"${field}", otherwise]}
+
+    expires_at, expires_us = _end(write)
     rule = {
         "_id": {"$ifNull": ["$_id", position]},
         PAYLOAD[record.kind]: {"$literal": payload},
         "vector": {"$literal": record.vector},
-        "created_at": {"$ifNull": ["$created_at", record.created_at]},
-        "created_us": {"$ifNull": ["$created_us", to_us(record.created_at)]},
-        "updated_us": {"$cond": [{"$gt": ["$version", 0]}, later, to_us(record.updated_at)]},
-        "expires_at": {"$literal": expires_at},
-        "expires_us": {"$literal": expires_us},
+        "created_at": kept("created_at", record.created_at),
+        "created_us": kept("created_us", to_us(record.created_at)),
+        "updated_us": {"$cond": [is_old, later, to_us(record.updated_at)]},
+        "expires_at": kept("expires_at", expires_at) if write.keep else expires_at,
+        "expires_us": kept("expires_us", expires_us) if write.keep else expires_us,
         "stamp": stamp,
-        "version": {"$add": [{"$ifNull": ["$version", Int64(record.version - 1)]}, _ONE]},
+        "version": {"$cond": [is_old, {"$add": ["$version", _ONE]}, Int64(record.version)]},
     }
     ms = {"$toLong": {"$floor": {"$divide": ["$updated_us", 1000]}}}
-    return _target(write), [{"$set": rule}, {"$set": {"updated_at": {"$toDate": ms}}}]
+    return target, [{"$set": rule}, {"$set": {"updated_at": {"$toDate": ms}}}]
 
 
-def _end(expires_at: datetime | None) -> tuple[DatetimeMS | None, Int64 | None]:
-    """Return the end of a row as a date, rounded up so that no index acts early, and exactly."""
-    if expires_at is None:
-        return None, None
-    us = to_us(expires_at)
-    return DatetimeMS(-(-us // 1000)), us
+def _end(write: Write) -> tuple[Any, Any]:
+    """Return the expressions of the end of a new row."""
+    if write.ttl is not None:
+        return end_from_now(write.ttl)
+    date, us = end_at(write.record.expires_at)
+    return {"$literal": date}, {"$literal": us}
 
 
 def stored(prepared: Prepared, state: Document) -> Record:
@@ -154,7 +165,7 @@ def _stored(prepared: Prepared, state: Document) -> Record:
         created,
         created if updated_us == created_us else from_us(updated_us),
         int(state["version"]),
-        record.expires_at,
+        None if state["expires_us"] is None else from_us(state["expires_us"]),
         record.vector,
         int(prepared.stamp),
         str(state["_id"]),

@@ -12,6 +12,7 @@ from buddy.memory.errors import ConflictError, CorruptMemoryError, SchemaError, 
 from buddy.memory.storage.record import Kind, Record, Write
 from buddy_memory_mongo import encoding, updates
 from buddy_memory_mongo.database import Database
+from buddy_memory_mongo.deletions import remove_ended
 from buddy_memory_mongo.encoding import Document
 from buddy_memory_mongo.errors import NAME, Duplicate
 from buddy_memory_mongo.positions import Positions
@@ -52,6 +53,8 @@ class Writer:
         write = prepared.write
         await self.before_writing(write.record.kind)
         plain = prepared.is_plain
+        if write.has_end:
+            await remove_ended(self.database, write.record.kind, [prepared.key])
         for _ in range(ATTEMPTS):
             try:
                 state = await self._upsert(prepared, plain=plain)
@@ -102,6 +105,9 @@ class Writer:
         found: Any = await self.database.call(kind, lambda c: c.find_one(query), primary=True)
         if found is not None and not encoding.is_ours(kind, found):
             raise self.schema.layouts[kind].refusal(found)
+        if found is not None and found.get("expires_at") is not None:
+            await remove_ended(self.database, kind, [write.record.key])
+            found = await self.database.call(kind, lambda c: c.find_one(query), primary=True)
         try:
             version = 0 if found is None else int(found.get("version", 0))
         except (TypeError, ValueError, OverflowError) as error:

@@ -32,6 +32,7 @@ class PostgresConstructor(StoreBackedDatabase):
     - ``prepare``: whether the server keeps prepared statements. None asks each new connection
       whether it leads straight to a server, and only then prepares: behind PgBouncer in
       transaction mode the next statement may reach another server process.
+    - ``expire``: how many seconds a row lives that is written without a ``ttl``; None: for ever.
     """
 
     asynchronous: ClassVar[bool] = False
@@ -44,6 +45,8 @@ class PostgresConstructor(StoreBackedDatabase):
         db_engine: sa.Engine | AsyncEngine | None = None,
         pool_size: int = POOL_SIZE,
         prepare: bool | None = None,
+        *,
+        expire: float | None = None,
     ) -> None:
         _check_name("table_name", table_name)
         if schema is not None:
@@ -57,6 +60,7 @@ class PostgresConstructor(StoreBackedDatabase):
             "db_engine": db_engine,
             "pool_size": pool_size,
             "prepare": prepare,
+            "expire": expire,
         }
         make = _asynchronous_store() if self.asynchronous else PostgresStore
         super().__init__(make(*opened, table_name, schema), settings)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import sqlalchemy as sa
@@ -38,6 +38,19 @@ class PostgresDialect(SqlDialect):
         # Positions go on after DELETE; only a new table starts again at 1.
         query = "SELECT oid::text FROM pg_class WHERE oid = to_regclass(%s)"
         return Query(query, (schema.quoted(table),))
+
+    def clock(self) -> Any:
+        # Not that of the transaction, which stands still.
+        return sa.func.statement_timestamp()
+
+    def dump_ttl(self, ttl: timedelta) -> timedelta:
+        return ttl
+
+    def in_future(self, ttl: Any) -> Any:
+        return self.clock() + ttl
+
+    def skip_locked(self, query: Any) -> Any:
+        return query.with_for_update(skip_locked=True)
 
     def position(self) -> sa.Column[Any]:
         # An identity and no serial: it needs no rights on a sequence besides those on the table.

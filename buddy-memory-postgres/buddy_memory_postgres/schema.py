@@ -32,6 +32,12 @@ def keys(table_name: str) -> list[sa.schema.SchemaItem]:
             "expires_at",
             postgresql_where=sa.text("expires_at IS NOT NULL"),
         ),
+        sa.Index(
+            _index_name(table_name, "user_end"),
+            "user_id",
+            "expires_at",
+            postgresql_where=sa.text("expires_at IS NOT NULL"),
+        ),
     ]
 
 

@@ -11,7 +11,7 @@ from buddy.memory.errors import AccessError
 from buddy.memory.storage.record import Corrupt, Key, Kind, Record, Write
 from buddy.memory.storage.sql import Connector, Query, SqlStore
 from buddy.memory.storage.sql.connector import EMPTY, execute
-from buddy.memory.storage.sql.writes import NewRow, Stored
+from buddy.memory.storage.sql.writes import NewRow, Stored, shape_of
 from buddy.memory.storage.users import encode_user
 from buddy_memory_postgres.dialect import PostgresDialect
 from buddy_memory_postgres.statements import PostgresStatements, columns
@@ -104,8 +104,9 @@ class PostgresStore(SqlStore):
             yield from execute(cursor, self._upsert_all(first, rows)).rows
 
     def _upsert_all(self, first: Write, rows: Sequence[NewRow]) -> Query:
-        statement = self._statements[first.record.kind].upsert_columns()
-        return statement.query(columns(rows, first.now))
+        shape = shape_of(first, rows)
+        statement = self._statements[first.record.kind].upsert_columns(shape)
+        return statement.query(columns(rows, first.now, shape))
 
     async def get_many(self, kind: Kind, keys: Sequence[Key]) -> list[Record | Corrupt | None]:
         values = key_arrays(keys)
@@ -124,7 +125,8 @@ class PostgresStore(SqlStore):
     async def delete_many(self, kind: Kind, keys: Sequence[Key]) -> int:
         await self._check_layout(kind)
         query = self._statements[kind].delete_keys().query(key_arrays(keys))
-        return (await self._unless_missing(self._connector.write, query, EMPTY)).affected
+        deleted = await self._unless_missing(self._connector.write, query, EMPTY)
+        return sum(alive for (alive,) in deleted.rows)
 
 
 def key_arrays(keys: Sequence[Key]) -> dict[str, list[str]]:

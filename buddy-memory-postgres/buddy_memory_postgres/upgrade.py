@@ -69,6 +69,7 @@ def _steps(connection: sa.Connection, table: sa.Table) -> list[str]:
         "ADD PRIMARY KEY (id, user_id), ADD UNIQUE (user_id, seq)",
         f"CREATE INDEX ON {name} (seq)",
         f"CREATE INDEX ON {name} (expires_at) WHERE expires_at IS NOT NULL",
+        f"CREATE INDEX ON {name} (user_id, expires_at) WHERE expires_at IS NOT NULL",
         "SELECT setval("  # noqa: S608
         f"pg_get_serial_sequence('{literal}', 'seq'), coalesce(max(seq), 0) + 1, "
         f"false) FROM {name}",

@@ -10,10 +10,10 @@ from buddy.memory.storage.record import Key, Kind, Record, Write
 from buddy_memory_redis.encoding import (
     Put,
     dump,
-    dump_time,
     dump_user,
     inserted,
     load_time,
+    put_options,
     written,
 )
 from buddy_memory_redis.schema import ATTEMPTS, Layout
@@ -37,8 +37,8 @@ setting positions aside takes one more round trip."""
 class BulkWrite:
     """One call's writes, of distinct keys and one kind. ``done`` is what was stored."""
 
-    def __init__(self, shards: Shards, kind: Kind, ttl: int, floor: int) -> None:
-        self._shards, self._kind, self._ttl, self._floor = shards, kind, ttl, floor
+    def __init__(self, shards: Shards, kind: Kind, floor: int) -> None:
+        self._shards, self._kind, self._floor = shards, kind, floor
         self.done: dict[Key, Record] = {}
 
     async def apply(self, writes: Sequence[Write]) -> list[Record]:
@@ -109,8 +109,8 @@ class BulkWrite:
             raise failed
 
     def _command(self, layout: Layout, shard: int, puts: Sequence[Put]) -> Command:
-        time, floor = dump_time(puts[0].write.now), self._floor
-        arguments: list[Any] = [time, "", self._ttl, layout.shards, shard, floor]
+        where = (layout.shards, shard, self._floor)
+        arguments: list[Any] = [*put_options(puts[0].write), *where]
         for put in puts:
             arguments += put.arguments()
         return self._shards.call(layout, "put", self._kind, shard, *arguments)

@@ -12,15 +12,12 @@ from buddy_memory_redis.store import RedisStore
 from buddy_memory_redis.transport import Transport
 from buddy_memory_redis.url import Address
 
-MAX_EXPIRE = 10_000_000_000
-"""Seconds (some 300 years) that ``expire`` may be at most."""
-
 
 class RedisConstructor(StoreBackedDatabase):
     """Memories in Redis or Valkey: by ``client``, ``db_url``, or ``host``, ``port`` and the rest.
 
-    ``prefix`` names the store. ``expire`` is the number of seconds after which a row that is not
-    written again vanishes; None: never. ``client`` is a ready client (a single server's, one from a
+    ``prefix`` names the store. ``expire`` is how many seconds a row lives that is written without
+    a ``ttl``; None: for ever. ``client`` is a ready client (a single server's, one from a
     Sentinel, or a RedisCluster); it is used and never closed. ``db_url`` is as in the README.
     ``shards`` is the number of hash slots that a new store is spread over (None: 16 in a cluster,
     else 1), and has to be that of the store where there is one. ``timeout`` is how many seconds the
@@ -38,7 +35,7 @@ class RedisConstructor(StoreBackedDatabase):
         db: int = 0,
         password: str | None = None,
         ssl: bool = False,
-        expire: int | None = None,
+        expire: float | None = None,
         *,
         username: str | None = None,
         db_url: str | None = None,
@@ -53,7 +50,7 @@ class RedisConstructor(StoreBackedDatabase):
             "db": db,
             "password": password,
             "ssl": ssl,
-            "expire": _check_expire(expire),
+            "expire": expire,
             "username": username,
             "db_url": db_url,
             "client": client,
@@ -66,7 +63,7 @@ class RedisConstructor(StoreBackedDatabase):
             address = Address.parse(db_url)
         address = address.with_user(username, password)
         clients = open_clients(client, address, timeout, self._asynchronous)
-        super().__init__(RedisStore(Transport(clients), prefix, expire, shards), settings)
+        super().__init__(RedisStore(Transport(clients), prefix, shards), settings)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the class name and the settings, without secrets and live objects."""
@@ -85,12 +82,6 @@ def _check_prefix(prefix: Any) -> str:
     except UnicodeEncodeError:
         raise ConfigError("prefix must not contain a lone surrogate") from None
     return prefix
-
-
-def _check_expire(expire: Any) -> int | None:
-    if expire is not None and (type(expire) is not int or not 0 < expire <= MAX_EXPIRE):
-        raise ConfigError(f"expire must be a number of seconds >= 1 or None, not {expire!r:.80}")
-    return expire
 
 
 def _check_shards(shards: Any) -> int | None:

@@ -77,6 +77,17 @@ class Put(NamedTuple):
         return user, id, self.stamp, place, made, f"{expires} {size}", self.body
 
 
+def put_options(write: Write) -> tuple[Any, ...]:
+    """Return what put.lua takes first: time, expected version, ttl, and whether ends are kept."""
+    expected = "" if write.if_version is None else write.if_version
+    return dump_time(write.now), expected, dump_ttl(write.ttl), "keep" if write.keep else ""
+
+
+def dump_ttl(ttl: timedelta | None) -> int:
+    """Return a duration in ms, at least one; 0 for None."""
+    return 0 if ttl is None else max(1, round(ttl / timedelta(milliseconds=1)))
+
+
 def _size_of(vector: bytes | None) -> str:
     return "-" if vector is None else str(len(vector))
 

@@ -146,6 +146,11 @@ class Shards:
         return await self.read(operation, [])
 
 
+def portions(items: Sequence[T], size: int) -> list[Sequence[T]]:
+    """Return the items in their order, ``size`` at a time."""
+    return [items[start : start + size] for start in range(0, len(items), size)]
+
+
 def by_shard(layout: Layout, users: Iterable[bytes]) -> list[tuple[int, list[int]]]:
     """Return for each shard the numbers of its users in the list, ROWS at most; a shard that has
     more comes several times."""

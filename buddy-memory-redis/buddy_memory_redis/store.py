@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from datetime import datetime, timedelta, timezone
 from functools import partial
 from typing import Any
 
@@ -17,7 +18,7 @@ from buddy.memory.storage.record import (
     Write,
     new_stamp,
 )
-from buddy.memory.storage.store import Store
+from buddy.memory.storage.store import Ended, Store
 from buddy.memory.storage.users import decode_user, encode_user, prefix_range
 from buddy_memory_redis import server_info, upgrade
 from buddy_memory_redis.bulk import BulkWrite
@@ -25,27 +26,26 @@ from buddy_memory_redis.encoding import (
     Put,
     dump,
     dump_body,
-    dump_time,
+    dump_ttl,
     dump_user,
     field,
     load,
+    put_options,
     written,
 )
 from buddy_memory_redis.pages import read_page, user_range
 from buddy_memory_redis.reading import find, read_many, read_text
 from buddy_memory_redis.schema import Layout, Schema
-from buddy_memory_redis.shards import ROWS, Shards, by_shard
+from buddy_memory_redis.shards import ROWS, Shards, by_shard, portions
 from buddy_memory_redis.transport import Command, Transport
 
 
 class RedisStore(Store):
     """Rows in shards: everything of one user is in one, and one script does each operation."""
 
-    def __init__(
-        self, transport: Transport, prefix: str, expire: int | None, shards: int | None
-    ) -> None:
+    def __init__(self, transport: Transport, prefix: str, shards: int | None) -> None:
         self._transport, self._prefix = transport, prefix
-        self._ttl = 1000 * (expire or 0)
+        self._has_ends = False  # As far as this object has seen.
         self._schema = Schema(transport, prefix, shards)
         self._shards = Shards(transport, self._schema)
         self._floor = 0
@@ -99,12 +99,9 @@ class RedisStore(Store):
     # --- writing
 
     async def put(self, write: Write) -> Record:
-        return await self.put_for(write, self._ttl)
-
-    async def put_for(self, write: Write, ttl: int) -> Record:
-        """Apply a write of a row that expires in ``ttl`` ms; 0: never."""
         put, record = dump(write), write.record
-        arguments = partial(self._put_arguments, put, ttl)
+        self._has_ends = self._has_ends or write.has_end
+        arguments = partial(self._put_arguments, put)
         reply = await self._shards.write("put", record.kind, dump_user(record.user_id), arguments)
         if reply.startswith(b"conflict"):
             raise _conflict(record.id, write.if_version or 0, reply)
@@ -112,16 +109,14 @@ class RedisStore(Store):
         self._floor = max(self._floor, stored.position)
         return stored
 
-    def _put_arguments(self, put: Put, ttl: int, layout: Layout, shard: int) -> Sequence[Any]:
-        write = put.write
-        expected = "" if write.if_version is None else write.if_version
+    def _put_arguments(self, put: Put, layout: Layout, shard: int) -> Sequence[Any]:
         where = (layout.shards, shard, self._floor)
-        return (dump_time(write.now), expected, ttl, *where, *put.arguments())
+        return (*put_options(put.write), *where, *put.arguments())
 
     async def put_many(self, writes: Sequence[Write]) -> list[Record]:
         if any(w.if_version is not None or w.now != writes[0].now for w in writes):
             return await super().put_many(writes)
-        bulk = BulkWrite(self._shards, writes[0].record.kind, self._ttl, self._floor)
+        bulk = BulkWrite(self._shards, writes[0].record.kind, self._floor)
         records = await bulk.apply(writes)
         self._floor = max(self._floor, *(record.position for record in records))
         return records
@@ -142,6 +137,35 @@ class RedisStore(Store):
         reply: int | None = await self._shards.run("rewrite", kind, user, *arguments)
         return reply == 1
 
+    # --- the end of rows
+
+    async def touch(
+        self, kind: Kind, user_id: str | None, ids: Sequence[str], ttl: timedelta | None
+    ) -> int:
+        user, count = dump_user(user_id), 0
+        self._has_ends = True
+        for some in portions(ids, ROWS):
+            pairs = [part for id in some for part in (id, new_stamp())]
+            reply = await self._shards.run("touch", kind, user, user, dump_ttl(ttl), *pairs)
+            count += reply or 0
+        return count
+
+    async def sweep(self, kind: Kind, limit: int) -> int:
+        removed = 0
+        # A script holds up the server for as long as it runs.
+        for some in [ROWS] * (limit // ROWS) + [limit % ROWS] * (limit % ROWS > 0):
+            replies = await self._shards.on_all("sweep", kind, ((some,),))
+            removed += sum(replies)
+            if not any(reply == some for reply in replies):
+                break
+        return removed
+
+    async def ended(self, kind: Kind) -> Ended:
+        replies = await self._shards.on_all("ended", kind)
+        first = min((float(since) for _, since in replies if since), default=None)
+        since = None if first is None else datetime.fromtimestamp(first / 1000, timezone.utc)
+        return Ended(sum(count for count, _ in replies), since)
+
     # --- reading
 
     async def get(self, kind: Kind, user_id: str | None, id: str) -> Record | Corrupt | None:
@@ -152,7 +176,7 @@ class RedisStore(Store):
         return await self._text(kind, user_id, id) is not None
 
     def _text(self, kind: Kind, user_id: str | None, id: str) -> Awaitable[bytes | None]:
-        return read_text(self._shards, kind, user_id, id, expiring=self._ttl > 0)
+        return read_text(self._shards, kind, user_id, id, expiring=self._has_ends)
 
     async def get_many(self, kind: Kind, keys: Sequence[Key]) -> list[Record | Corrupt | None]:
         places = [(None, field(*key)) for key in keys]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import AsyncIterator
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Any, NamedTuple, Protocol
 
 from buddy.memory.errors import ConflictError, TooLargeError
@@ -26,8 +26,8 @@ class Destination(Protocol):
         """Return a row."""
         ...
 
-    async def put_for(self, write: Write, ttl: int) -> Record:
-        """Apply a write of a row that expires in ``ttl`` ms; 0: never."""
+    async def put(self, write: Write) -> Record:
+        """Apply a write."""
         ...
 
 
@@ -116,21 +116,22 @@ def _row(key: bytes, text: bytes, prefix: str) -> Record | Corrupt:
 
 async def _move(store: Destination, old: LegacyRow, row: Record) -> bool:
     """Store an old row unless a newer one is there; tell whether the old key may go."""
-    write = Write(row, clock.utc_now(), 0)
+    ttl = timedelta(milliseconds=old.ttl) if old.ttl else None
+    write = Write(row, clock.utc_now(), 0, ttl)
     try:
         try:
-            await store.put_for(write, old.ttl)
+            await store.put(write)
         except ConflictError:
-            await _take_later_update(store, write, old.ttl)
+            await _take_later_update(store, write)
     except TooLargeError as error:
         logger.warning("left the old memory %r where it is: %s", old.key, error)
         return False
     return True
 
 
-async def _take_later_update(store: Destination, write: Write, ttl: int) -> None:
+async def _take_later_update(store: Destination, write: Write) -> None:
     """Store what older software wrote after the row had been moved."""
     record = write.record
     stored = await store.get(record.kind, record.user_id, record.id)
     if isinstance(stored, Record) and stored.updated_at < record.updated_at:
-        await store.put_for(write._replace(if_version=None), ttl)
+        await store.put(write._replace(if_version=None))

@@ -18,7 +18,8 @@ class SqliteConstructor(StoreBackedDatabase):
     otherwise a fresh database in memory.
 
     ``table_name`` names the table of memories; summaries are kept in ``{table_name}_summaries``.
-    The first write makes the file, its folder and the tables. Raises ConfigError; does no I/O.
+    The first write makes the file, its folder and the tables. ``expire`` is how many seconds a row
+    lives that is written without a ``ttl``; None: for ever. Raises ConfigError; does no I/O.
     """
 
     asynchronous: ClassVar[bool] = False
@@ -29,6 +30,8 @@ class SqliteConstructor(StoreBackedDatabase):
         db_url: str | None = None,
         db_file: str | os.PathLike[str] | None = None,
         db_engine: sa.Engine | None = None,
+        *,
+        expire: float | None = None,
     ) -> None:
         check_table_name(table_name)
         handle = open_engine(db_url, db_file, db_engine)
@@ -37,6 +40,7 @@ class SqliteConstructor(StoreBackedDatabase):
             "db_url": db_url,
             "db_file": None if db_file is None else os.fspath(db_file),
             "db_engine": db_engine,
+            "expire": expire,
         }
         make = _asynchronous_store() if self.asynchronous else SqliteStore
         super().__init__(make(handle, table_name), settings, portable=not handle.in_memory)

@@ -26,6 +26,9 @@ class SqliteDialect(SqlDialect):
     def insert(self) -> Callable[[sa.Table], Any]:
         return sqlite.insert
 
+    def clock(self) -> Any:
+        return sa.literal_column("strftime('%Y-%m-%d %H:%M:%f000', 'now')")
+
     def as_read_damaged(self, column: sa.Column[Any]) -> Any:
         # Text as the bytes that it is made of; numbers, which a column of any type may hold, stay.
         is_text = sa.func.typeof(column) == "text"

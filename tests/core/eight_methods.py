@@ -71,7 +71,7 @@ class EightMethodMemoryDb(MemoryDb):
         with LOCK:
             self.create()
             rows, key = TABLES[self.table_name], write.record.key
-            rows[key] = merge(rows.get(key), write)
+            rows[key] = merge(rows.get(key), write, clock.utc_now())
             return V2_MEMORY.row(deepcopy(rows[key]))
 
     def delete_memory(

@@ -79,7 +79,7 @@ def test_a_pickle_is_refused(cls: Any, url: str) -> None:
 def test_settings_are_shown() -> None:
     """repr and to_dict tell which store it is."""
     assert repr(InMemoryDb("memory://x")) == "InMemoryDb(db_url='memory://x')"
-    assert InMemoryDb().to_dict() == {"name": "InMemoryDb", "db_url": "memory://"}
+    assert InMemoryDb().to_dict() == {"name": "InMemoryDb", "db_url": "memory://", "expire": None}
 
 
 def _threaded(url: str) -> ThreadedMemoryDb:
@@ -90,7 +90,7 @@ class TestNamed(Conformance):
     """The Store in a dictionary keeps every rule: in both versions and both ways of being async."""
 
     complete = True
-    lacks = frozenset({"expiring", "unreachable", "corrupt", "named", "forks", "waits"})
+    lacks = frozenset({"unreachable", "corrupt", "named", "forks", "waits"})
 
     @pytest.fixture(params=[InMemoryDbV1, InMemoryDb, AsyncInMemoryDb, _threaded])
     def subject(self, request: pytest.FixtureRequest) -> Any:

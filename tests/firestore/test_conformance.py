@@ -41,7 +41,7 @@ def subject_of(cls: Any, name: str, database: str = "(default)") -> BackendUnder
 class OnServer(Conformance):
     complete = True
     # Credentials are never arguments here.
-    lacks = frozenset({"expiring", "secret", "order_without_clocks"})
+    lacks = frozenset({"secret", "order_without_clocks"})
 
 
 class TestSync(OnServer):
@@ -71,7 +71,6 @@ class TestCallersClient(Conformance):
     complete = True
     lacks = frozenset(
         {
-            "expiring",
             "unreachable",
             "corrupt",
             "named",

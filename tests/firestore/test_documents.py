@@ -73,11 +73,12 @@ def test_the_end_and_the_vector_of_a_row_are_fields(
     db: FirestoreMemoryDb, client: Any, collection: str
 ) -> None:
     """``expires_at`` is a timestamp, as a TTL policy needs it, and ``vector`` bytes."""
-    record = Record(Kind.MEMORY, "ann", "a", {}, THEN, THEN, 1, THEN, b"\0\xff")
+    end = THEN.replace(year=2126)
+    record = Record(Kind.MEMORY, "ann", "a", {}, THEN, THEN, 1, end, b"\0\xff")
     stored = run(db._rules.store.put(Write(record, THEN)))
     assert run(db._rules.store.get(Kind.MEMORY, *record.key)) == stored
     fields = client.collection(collection).document("ann:a").get().to_dict()
-    assert (fields["expires_at"], fields["vector"]) == (THEN, b"\0\xff")
+    assert (fields["expires_at"], fields["vector"]) == (end, b"\0\xff")
 
 
 def test_rows_of_all_users_are_spread_over_the_index(

@@ -29,7 +29,7 @@ def damage(database: Database) -> Callable[[str], None]:
 
 class OnServer(Conformance):
     complete = True
-    lacks = frozenset({"expiring", "order_without_clocks"})
+    lacks = frozenset({"order_without_clocks"})
     cls: Any
 
     @pytest.fixture
@@ -70,7 +70,6 @@ class TestCallersClient(Conformance):
     complete = True
     lacks = frozenset(
         {
-            "expiring",
             "unreachable",
             "corrupt",
             "named",

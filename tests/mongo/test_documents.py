@@ -148,7 +148,8 @@ def test_a_payload_that_looks_like_a_reference_stays_a_dict(db: MongoMemoryDb) -
 
 
 def test_the_indexes_are_those_that_the_calls_need(db: MongoMemoryDb, database: Database) -> None:
-    """create() makes the unique index that may be the shard key, one of ids, and one of users."""
+    """create() makes the unique index that may be the shard key, one of ids, one of users, and the
+    one by which the server removes what has ended."""
     db.create()
     for name, id in (("notes", "id"), ("notes_summaries", "session_id")):
         indexes = database[name].index_information()
@@ -157,8 +158,11 @@ def test_the_indexes_are_those_that_the_calls_need(db: MongoMemoryDb, database: 
             f"user_id_1_{id}_1": ([("user_id", 1), (id, 1)], True),
             f"{id}_1": ([(id, 1)], None),
             "user_id_1__id_1": ([("user_id", 1), ("_id", 1)], None),
+            "expires_at_1": ([("expires_at", 1)], None),
         }
-        assert all("expireAfterSeconds" not in index for index in indexes.values())
+        assert [n for n, i in indexes.items() if i.get("expireAfterSeconds") == 0] == [
+            "expires_at_1"
+        ]
 
 
 def test_settings_of_the_callers_client_do_not_matter(server_url: str, database: Database) -> None:

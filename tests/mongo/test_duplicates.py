@@ -20,7 +20,7 @@ from buddy_memory_mongo import schema
 from tests.mongo.test_upgrade import DOCUMENTS
 
 BEHIND = ObjectId("f" * 24)
-INDEXES = {"_id_", "user_id_1_id_1", "id_1", "user_id_1__id_1"}
+INDEXES = {"_id_", "user_id_1_id_1", "id_1", "user_id_1__id_1", "expires_at_1"}
 
 
 @pytest.fixture

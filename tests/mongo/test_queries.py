@@ -16,6 +16,7 @@ from buddy.memory.storage.sync_runner import run
 from buddy.memory.v2.db.mongodb import MongoMemoryDb
 from buddy.memory.v2.db.schema import MemoryRow
 from buddy_memory_mongo import bulk, deletions, lookups
+from buddy_memory_mongo.ends import ALIVE
 
 ROWS = [MemoryRow({"n": n}, f"id-{n}", "ann") for n in range(30)]
 
@@ -79,7 +80,8 @@ def test_the_first_answer_needs_no_check_of_the_indexes(
 
 
 def test_reads_ask_for_what_the_indexes_have(db: MongoMemoryDb, commands: Commands) -> None:
-    """Reads by user and id, and by id alone, name the fields of one index and nothing else."""
+    """Reads by user and id name the fields of one index and nothing else, and those by id alone
+    whether the row has ended besides."""
     assert db.read_memory("id-1", user_id="ann") is not None
     assert db.memory_exists(ROWS[1]) is True
     assert db.memory_exists(MemoryRow({}, "id-1")) is False
@@ -88,9 +90,9 @@ def test_reads_ask_for_what_the_indexes_have(db: MongoMemoryDb, commands: Comman
         {"id": "id-1", "user_id": "ann"},
         {"id": "id-1", "user_id": "ann"},
         {"id": "id-1", "user_id": ""},
-        {"id": "id-1"},
+        {"id": "id-1", **ALIVE},
     ]
-    assert set(commands.sent[1][1]["projection"]) == {"_id", "buddy_memory"}
+    assert set(commands.sent[1][1]["projection"]) == {"_id", "buddy_memory", "expires_at"}
     assert commands.sent[3][1]["limit"] == 2
 
 
@@ -135,8 +137,8 @@ def test_users_are_skipped_from_one_to_the_next(
     assert users == ["u1", "u2"]
     assert [command["limit"] for _, command in commands.sent] == [5, 5]
     assert [command["filter"] for _, command in commands.sent] == [
-        {"user_id": {"$gt": "u0", "$lt": "v"}},
-        {"user_id": {"$gt": "u1", "$lt": "v"}},
+        {"user_id": {"$gt": "u0", "$lt": "v"}, **ALIVE},
+        {"user_id": {"$gt": "u1", "$lt": "v"}, **ALIVE},
     ]
     commands.sent.clear()
     assert run(store.users(Kind.MEMORY, prefix="", after=None, limit=None)) == [
@@ -172,7 +174,7 @@ def test_a_scope_is_deleted_in_parts(
 def test_listings_ask_for_the_user_alone(db: MongoMemoryDb, commands: Commands) -> None:
     """The index of users and places answers a listing, in its order."""
     assert len(db.read_memories("ann", limit=20)) == 20
-    assert [command["filter"] for _, command in commands.sent] == [{"user_id": "ann"}]
+    assert [command["filter"] for _, command in commands.sent] == [{"user_id": "ann", **ALIVE}]
     assert list(commands.sent[0][1]["sort"].items()) == [("_id", -1)]
 
 
@@ -182,7 +184,7 @@ def test_listings_of_a_prefix_do_not_go_through_everybody(
     """The sort of a prefix is one that the index of places cannot answer."""
     assert len(db.read_memories(user_prefix="an", limit=20)) == 20
     assert [command["filter"] for _, command in commands.sent] == [
-        {"user_id": {"$gte": "an", "$lt": "ao"}}
+        {"user_id": {"$gte": "an", "$lt": "ao"}, **ALIVE}
     ]
     assert list(commands.sent[0][1]["sort"].items()) == [("_id", -1), ("user_id", 1)]
 
@@ -213,7 +215,7 @@ def test_a_bulk_goes_in_parts(
     monkeypatch.setattr(bulk, "PART", 10)
     rows = [MemoryRow({"n": n}, f"new-{n}", "bob") for n in range(25)]
     assert db.upsert_memories(rows) == db.read_memories("bob", sort="asc")
-    assert [name for name, _ in commands.sent] == ["update"] * 3 + ["find"]
+    assert [name for name, _ in commands.sent] == ["find", *["update"] * 3, "find"]
     database["notes"].insert_many({"id": f"new-{n}", "user_id": "eve"} for n in (3, 24))
     again = [MemoryRow({"n": -n}, f"new-{n}", "eve" if n in (3, 24) else "bob") for n in range(25)]
     with pytest.raises(SchemaError) as raised:

@@ -81,7 +81,7 @@ def test_what_another_object_drops_is_made_again(url: str, database: Database) -
                     await db.upsert_memory(MemoryRow({}, "a", "ann"))
                     await db.upsert_summary(SummaryRow({}, "a", "ann"))
                     for name in ("notes", "notes_summaries"):
-                        assert len(database[name].index_information()) == 4
+                        assert len(database[name].index_information()) == 5
                     other.drop_table()
         assert database.list_collection_names() == []
 

@@ -67,7 +67,15 @@ def test_upgrade_keeps_every_row_in_its_place(db: MongoMemoryDb, database: Datab
         assert row.version == 1
     assert database["memory"].count_documents({"_version": {"$exists": True}}) == 0
     assert {index["name"] for index in database["memory"].list_indexes()} == {
-        *("_id_", "user_id_1_id_1", "id_1", "user_id_1__id_1", "created_at_1", "user_id_1")
+        *(
+            "_id_",
+            "user_id_1_id_1",
+            "id_1",
+            "user_id_1__id_1",
+            "expires_at_1",
+            "created_at_1",
+            "user_id_1",
+        )
     }
     newest = db.upsert_memory(MemoryRow({}, "new", rows[0].user_id))
     assert db.read_memories(rows[0].user_id, limit=1) == [newest]

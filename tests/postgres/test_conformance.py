@@ -21,7 +21,7 @@ SECRET = "hunter2-is-secret"  # noqa: S105
 
 class OnServer(Conformance):
     complete = True
-    lacks = frozenset({"expiring"})
+    lacks = frozenset[str]()
     cls: Any
 
     @pytest.fixture
@@ -65,7 +65,7 @@ class TestCallersEngine(Conformance):
     """An engine as one makes it, which does not autocommit."""
 
     complete = True
-    lacks = frozenset({"expiring", "unreachable", "corrupt", "named", "neighbour", "forks"})
+    lacks = frozenset({"unreachable", "corrupt", "named", "neighbour", "forks"})
 
     @pytest.fixture
     def subject(self, postgres_url: str, schema: str) -> Iterator[BackendUnderTest]:

@@ -31,7 +31,7 @@ def bouncer_url(postgres_url: str) -> Iterator[str]:
 
 class TestBehindBouncer(Conformance):
     complete = True
-    lacks = frozenset({"expiring", "unreachable", "corrupt", "forks"})
+    lacks = frozenset({"unreachable", "corrupt", "forks"})
 
     @pytest.fixture
     def subject(self, bouncer_url: str, schema: str) -> BackendUnderTest:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from time import monotonic, sleep
 from typing import Any
 
 import pytest
@@ -35,19 +34,10 @@ def make_subject(cls: Any, url: str, prefix: str, **more: Any) -> BackendUnderTe
         unreachable=lambda: cls.from_url(f"redis://:{SECRET}@127.0.0.1:1"),
         secret=SECRET,
         corrupt=damage,
-        expiring=lambda seconds: open_store(expire=seconds),
-        wait_expired=_wait_a_second,
         order_without_clocks=True,
         order_across_users=True,
         forks=True,
     )
-
-
-def _wait_a_second() -> None:
-    """Rows written before with an expiry of one second are gone a second later."""
-    end = monotonic() + 1.05
-    while (left := end - monotonic()) > 0:
-        sleep(left)
 
 
 class TestValkey(Conformance):

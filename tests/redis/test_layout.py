@@ -19,6 +19,7 @@ from tests.redis.stored import all_keys, dangling_entries, keys_of
 from tests.servers.redis import RedisServer
 
 NOW = datetime(2026, 5, 4, 3, 2, 1, 987654, timezone.utc)
+END = NOW.replace(year=2126)
 
 
 def test_the_keys(valkey: RedisServer, prefix: str) -> None:
@@ -80,12 +81,12 @@ def test_a_vector_and_an_end(valkey: RedisServer, prefix: str) -> None:
     with valkey.client() as client, RedisMemoryDb(prefix, client=client) as db:
         store: Any = db._rules.store
         for n, vector in enumerate(vectors):
-            record = Record(Kind.MEMORY, "ann", f"{n}", {"n": n}, NOW, NOW, 1, NOW, vector)
+            record = Record(Kind.MEMORY, "ann", f"{n}", {"n": n}, NOW, NOW, 1, END, vector)
             stored = run(store.put(Write(record, NOW)))
             assert run(store.get(Kind.MEMORY, "ann", f"{n}")) == stored
-            assert (stored.vector, stored.expires_at) == (vector, NOW)
+            assert (stored.vector, stored.expires_at) == (vector, END)
         text = client.hget(keys_of(client, prefix, Kind.MEMORY, "ann")["rows"], "ann\x002")
-        assert text.endswith(b' 1777863721.987654 7\n\x00\n 1 -\xff{"n":2}')
+        assert text.endswith(b' 4933537321.987654 7\n\x00\n 1 -\xff{"n":2}')
         found = run(store.get_many(Kind.MEMORY, [Key("ann", f"{n}") for n in range(3)]))
         assert tuple(record.vector for record in found) == vectors
         db.drop_table()

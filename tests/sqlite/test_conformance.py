@@ -40,7 +40,7 @@ def file_subject(cls: Any, folder: Path) -> BackendUnderTest:
 
 class OnFile(Conformance):
     complete = True
-    lacks = frozenset({"expiring"})
+    lacks = frozenset[str]()
 
 
 class TestV1(OnFile):
@@ -63,7 +63,7 @@ class TestAsync(OnFile):
 
 class TestCallersEngine(Conformance):
     complete = True
-    lacks = frozenset({"expiring", "unreachable", "corrupt", "named", "neighbour", "forks"})
+    lacks = frozenset({"unreachable", "corrupt", "named", "neighbour", "forks"})
 
     @pytest.fixture
     def subject(self, tmp_path: Path) -> Any:
@@ -78,7 +78,7 @@ class TestCallersEngine(Conformance):
 
 class TestInMemory(Conformance):
     complete = True
-    lacks = frozenset({"expiring", "unreachable", "corrupt", "named", "neighbour", "forks"})
+    lacks = frozenset({"unreachable", "corrupt", "named", "neighbour", "forks"})
 
     @pytest.fixture(params=["sync", "async"])
     def subject(self, request: pytest.FixtureRequest) -> Any:

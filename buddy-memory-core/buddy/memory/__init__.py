@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from buddy.memory.rows import MemoryRow, SummaryRow
     from buddy.memory.search.embedder import Embedder
     from buddy.memory.search.request import SearchResult
+    from buddy.memory.storage.expiry import KEEP, NEVER
     from buddy.memory.storage.iteration import Page
     from buddy.memory.storage.users import NOBODY
     from buddy.memory.v2.memory import Memory
@@ -31,6 +32,8 @@ refresh = _registry.refresh
 register = _registry.register
 
 __all__ = [
+    "KEEP",
+    "NEVER",
     "NOBODY",
     "Embedder",
     "Memory",
@@ -49,6 +52,8 @@ __all__ = [
 ]
 
 _LAZY = {
+    "KEEP": "buddy.memory.storage.expiry",
+    "NEVER": "buddy.memory.storage.expiry",
     "NOBODY": "buddy.memory.storage.users",
     "Embedder": "buddy.memory.search.embedder",
     "Memory": "buddy.memory.v2.memory",

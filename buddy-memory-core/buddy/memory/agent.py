@@ -14,6 +14,7 @@ from buddy.memory.conversation.models import Model, ModelAnswerError
 from buddy.memory.conversation.retrieval import check_method
 from buddy.memory.db.base import MemoryDb
 from buddy.memory.receipt import Receipt
+from buddy.memory.storage.expiry import Ttl
 from buddy.memory.storage.sync_runner import run
 from buddy.memory.storage.validation import check_limit
 from buddy.memory.v2.schema import SessionSummary, UserMemory
@@ -55,11 +56,19 @@ class AgentMemory(MemoryBase):
         summary_instructions: str | None = None,
         max_sessions: int | None = MAX_SESSIONS,
         max_runs: int | None = MAX_RUNS,
+        ttl: Ttl = None,
     ) -> None:
         """Open or take ``db``; does no I/O. Raises TypeError for a database of version 2 or
         something else, ConfigError for a config, a number or a retrieval that does not exist."""
         super().__init__(
-            db, model, extract, memory_instructions, summary_instructions, max_sessions, max_runs
+            db,
+            model,
+            extract,
+            memory_instructions,
+            summary_instructions,
+            max_sessions,
+            max_runs,
+            ttl,
         )
         self.user_id = user_id
         self.num_memories = check_limit(num_memories)

@@ -8,9 +8,11 @@ from importlib.resources import files
 from typing import NamedTuple
 
 _SHARED = {
-    **dict.fromkeys(("count", "find", "heads", "mark", "page", "read", "users"), ("lib",)),
+    **dict.fromkeys(("count", "ended", "find", "heads", "mark", "page", "read", "users"), ("lib",)),
     **dict.fromkeys(("clear", "reserve"), ("lib",)),
-    **dict.fromkeys(("delete", "delete_range", "put", "rewrite"), ("lib", "change")),
+    **dict.fromkeys(
+        ("delete", "delete_range", "put", "rewrite", "sweep", "touch"), ("lib", "change")
+    ),
 }
 
 

@@ -70,12 +70,38 @@ local function remove_stored(field, user, id, value)
   remove(field, user, id, position or call('ZSCORE', order, field), stamp)
 end
 
-local function sweep()
-  if not expiring then return end
-  for _, field in ipairs(call('ZRANGE', deadlines, '-inf', now, 'BYSCORE', 'LIMIT', 0, SWEPT)) do
+-- Remove up to so many rows that have expired; return how many these were.
+local function sweep(limit)
+  if not expiring then return 0 end
+  local fields = call('ZRANGE', deadlines, '-inf', now, 'BYSCORE', 'LIMIT', 0, limit)
+  for _, field in ipairs(fields) do
     local user, id = split(field)
     remove_stored(field, user, id, call('HGET', rows, field))
   end
+  return #fields
+end
+
+-- Let a row end at a time in ms, or never (nil). Called when it is stored.
+local function set_deadline(field, user, id, deadline)
+  local replaced = expiring and call('ZSCORE', deadlines, field)
+  if replaced then call('ZREM', ends, user .. '\0' .. padded(replaced) .. '\0' .. id) end
+  if deadline then
+    call('ZADD', deadlines, text(deadline), field)
+    call('ZADD', ends, 0, user .. '\0' .. padded(text(deadline)) .. '\0' .. id)
+  elseif replaced then
+    call('ZREM', deadlines, field)
+  end
+end
+
+-- A time in ms as it stands in the head of a row.
+local function head_time(ms)
+  return text(math.floor(ms / 1000)) .. string.format('.%03d000', ms % 1000)
+end
+
+-- The ms in which a time of a head ends, or nil for '-'.
+local function ms_of(time)
+  local s, u = string.match(time, '^(%d+)%.(%d+)$')
+  return s and s * 1000 + math.ceil(u / 1000)
 end
 
 -- Where every row expires, the keys go with the last of them, so that nothing stays behind when

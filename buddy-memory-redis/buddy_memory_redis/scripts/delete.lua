@@ -26,7 +26,7 @@ for i = 3, #ARGV, 2 do
   if is_there then count = count + 1 end
 end
 if expiring then
-  sweep()
+  sweep(SWEPT)
   fit_lifetime()
 end
 return count

@@ -1,19 +1,18 @@
 -- Write rows.
 -- ARGV: generation; time as seconds.microseconds; version expected, or '' for any; ttl in ms, or 0;
---       number of shards; number of this one; a position to stay behind; then for each row
+--       'keep' where a row that is there keeps its end, or ''; number of shards; number of this one; a position to stay behind; then for each row
 --       user, id, stamp, position or '' to draw one, "version created updated" or '' for version 1
 --       and the time, "expires vector", and vector and payload
 -- Returns for one row the head that is now stored, or "conflict version"; for several rows the first
 -- position drawn, the deadline or '', and then for each row that was there already its number, from
 -- 1, and the head that is now stored. The others have the positions that follow, in steps of the
 -- number of shards
-local time, expected, ttl = ARGV[2], ARGV[3], tonumber(ARGV[4])
-local shards, shard, floor = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
-local FIRST, EACH = 8, 7
+local time, expected, ttl, keep = ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5] == 'keep'
+local shards, shard, floor = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
+local FIRST, EACH = 9, 7
 local count = (#ARGV - FIRST + 1) / EACH
 
 demand('HSET')
-if expiring or ttl > 0 then demand_expiring('ZADD', 'HDEL') end
 
 -- The next position: above all that this shard or the client has seen, whatever the clocks do, and
 -- in no other shard.
@@ -22,7 +21,7 @@ first = first + (shard - first) % shards
 local last = nil
 
 local deadline = ttl > 0 and math.floor(microseconds() / 1000) + ttl
-local expires = deadline and text(math.floor(deadline / 1000)) .. string.format('.%03d000', deadline % 1000)
+local expires = deadline and head_time(deadline)
 
 -- The time of an update, which moves on even when the clock does not.
 local function moved(updated)
@@ -49,6 +48,8 @@ end
 -- What is to be written: arguments for each key, the change of each user's sum, rows that have
 -- expired, and the reply.
 local texts, places, members, owners, sums, ended = {}, {}, {}, {}, {}, {}
+-- When rows end, by their numbers, and whether any does.
+local due, any_due = {}, false
 local replies = count > 1 and {text(first), expires or ''}
 
 local function add(list, first_of_two, second)
@@ -63,9 +64,9 @@ for n = 1, count do
     ended[#ended + 1] = field
     value = false
   end
-  local version, position, created, updated, replaced = 0, nil, nil, nil, 0
+  local version, position, created, updated, replaced, stored_tail = 0, nil, nil, nil, 0, nil
   if value then
-    version, position, created, updated, replaced = head_of(value)
+    version, position, created, updated, replaced, stored_tail = head_of(value)
     -- An unreadable row counts as version 0 and keeps its place.
     if not version then version, position, replaced = 0, call('ZSCORE', order, field), 0 end
   end
@@ -83,7 +84,11 @@ for n = 1, count do
     add(members, 0, user .. '\0' .. padded(position) .. '\0' .. id)
     add(owners, 0, id .. '\0' .. user)
   end
-  if expires then tail = expires .. string.match(tail, ' .*$') end
+  local ends_at = expires
+  if keep and stored_tail then ends_at = string.match(stored_tail, '^%S+') end
+  if ends_at then tail = ends_at .. string.match(tail, ' .*$') end
+  due[n] = ms_of(string.match(tail, '^%S+'))
+  any_due = any_due or due[n] ~= nil
   local head
   if is_new and made ~= '' then
     head = string.gsub(made, ' ', ' ' .. position .. ' ', 1)
@@ -105,7 +110,10 @@ if #places > 0 then
   demand('ZADD')
   check_types()
 end
-if expiring or deadline then call('ZCARD', ends) end
+if expiring or any_due then
+  demand_expiring('ZADD', 'HDEL')
+  call('ZCARD', ends)
+end
 -- The first command that writes fails where its key holds something else.
 for user, change in pairs(sums) do call('HINCRBY', marks, user, text(change)) end
 for _, field in ipairs(ended) do
@@ -120,21 +128,12 @@ if #places > 0 then
 end
 if last then call('HSET', meta, 'last', text(last)) end
 
-local function set_deadline(field)
-  local user, id = split(field)
-  local replaced = expiring and call('ZSCORE', deadlines, field)
-  if replaced then call('ZREM', ends, user .. '\0' .. padded(replaced) .. '\0' .. id) end
-  if deadline then
-    call('ZADD', deadlines, text(deadline), field)
-    call('ZADD', ends, 0, user .. '\0' .. padded(text(deadline)) .. '\0' .. id)
-  elseif replaced then
-    call('ZREM', deadlines, field)
+if expiring or any_due then
+  for n, field in ipairs(fields) do
+    local i = FIRST + EACH * (n - 1)
+    set_deadline(field, ARGV[i], ARGV[i + 1], due[n])
   end
-end
-
-if expiring or deadline then
-  for _, field in ipairs(fields) do set_deadline(field) end
-  sweep()
+  sweep(SWEPT)
   fit_lifetime()
 end
 return replies

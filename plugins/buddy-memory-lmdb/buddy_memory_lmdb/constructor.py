@@ -31,6 +31,7 @@ class LmdbConstructor(OpenedByUrl, StoreBackedDatabase):
 
     ``table_name`` keeps stores in one environment apart. ``map_size`` is the most bytes that the
     environment may grow to; of several objects on one path in one process, the first decides.
+    ``expire`` is how many seconds a row lives that is written without a ``ttl``; None: for ever.
     Raises ConfigError; does no I/O.
     """
 
@@ -39,8 +40,15 @@ class LmdbConstructor(OpenedByUrl, StoreBackedDatabase):
         path: str | os.PathLike[str],
         table_name: str = "memory",
         map_size: int = MAP_SIZE,
+        *,
+        expire: float | None = None,
     ) -> None:
         if not os.fspath(path) or not table_name:
             raise ConfigError("path and table_name must not be empty")
-        settings = {"path": os.fspath(path), "table_name": table_name, "map_size": map_size}
+        settings = {
+            "path": os.fspath(path),
+            "table_name": table_name,
+            "map_size": map_size,
+            "expire": expire,
+        }
         super().__init__(LmdbStore(Database(path, map_size), table_name), settings)

@@ -9,6 +9,7 @@ kind ``r`` position                    the row (see ``encoding``)
 kind ``i`` id, user                    its position
 kind ``u`` user, position              its stamp, and the key of its id
 kind ``n`` name of the user            the whole name; nobody has none
+kind ``e`` end, position               nothing: rows that have an end, by its microseconds
 =====================================  ========================================================
 
 Keys of LMDB are ordered bytes of at most 511, and ids and users are strings of any length: those
@@ -18,6 +19,7 @@ that rows are in the order of writing.
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta, timezone
 from hashlib import blake2b
 from secrets import token_bytes
 
@@ -26,6 +28,8 @@ from buddy.memory.storage.record import Kind
 from buddy.memory.storage.users import encode_user
 
 _LAYOUT = b"2:"
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_MICROSECOND = timedelta(microseconds=1)
 _NAME_BYTES = 400
 
 DIGEST_BYTES = 20
@@ -65,6 +69,14 @@ class Keys:
         """The key of a user's name: in code-point order, as far as it goes."""
         # U+0000 is in no name, and sorts before what is.
         return self.names(kind, user_id) + b"\0" + _digest(user_id)
+
+    def ends(self, kind: Kind) -> bytes:
+        """What the keys of ends begin with."""
+        return self._of(kind, b"e")
+
+    def end(self, kind: Kind, expires_at: datetime, at: bytes) -> bytes:
+        """The key of the end of the row at a packed position."""
+        return self.ends(kind) + pack(max(0, (expires_at - _EPOCH) // _MICROSECOND)) + at
 
     def kind(self, kind: Kind) -> bytes:
         """What all keys of a kind begin with."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
@@ -10,7 +11,18 @@ from typing import Any, TypeVar
 from lmdb import Transaction
 
 from buddy.memory.errors import ConflictError, CorruptMemoryError, TooLargeError
-from buddy.memory.storage.record import Corrupt, Key, Kind, Record, Scope, Write, merge, new_stamp
+from buddy.memory.storage import clock
+from buddy.memory.storage.record import (
+    Corrupt,
+    Key,
+    Kind,
+    Record,
+    Scope,
+    Write,
+    has_ended,
+    merge,
+    new_stamp,
+)
 from buddy.memory.storage.store import Store
 from buddy_memory_lmdb.client import Database, get, keys_backwards, keys_of
 from buddy_memory_lmdb.encoding import decode, encode, head
@@ -98,8 +110,9 @@ class LmdbStore(Store):
     def _put(self, transaction: Transaction, write: Write) -> Record:
         kind, user_id, id = write.record[:3]
         found = self._head(transaction, kind, user_id, id)
-        merged = merge(found, write)
-        if found is None:
+        merged = merge(found, write, clock.utc_now())
+        if merged.position is None:
+            self._index.remove(transaction, kind, user_id, id)  # It has ended.
             position = unpack(get(transaction, self._keys.last)) + 1
             transaction.put(self._keys.last, pack(position))
             merged = merged._replace(position=position)
@@ -123,7 +136,7 @@ class LmdbStore(Store):
         vector: bytes | None,
     ) -> bool:
         def work(transaction: Transaction) -> bool:
-            found = self._head(transaction, kind, user_id, id)
+            found = self._living(transaction, kind, user_id, id)
             if found is None or found.stamp != if_stamp:
                 return False
             new = found._replace(payload=payload, vector=vector, stamp=new_stamp())
@@ -144,6 +157,11 @@ class LmdbStore(Store):
         except (TypeError, ValueError) as error:
             raise CorruptMemoryError(id, str(error)) from None
 
+    def _living(self, t: Transaction, kind: Kind, user_id: str | None, id: str) -> Record | None:
+        """Return a row that has not ended, without its payload."""
+        found = self._head(t, kind, user_id, id)
+        return None if found is None or has_ended(found, clock.utc_now()) else found
+
     def _rows(self, t: Transaction, kind: Kind, places: Sequence[bytes]) -> list[Record | Corrupt]:
         rows = self._keys.rows(kind)
         return [decode(kind, unpack(at), get(t, rows + at)) for at in places]
@@ -154,7 +172,9 @@ class LmdbStore(Store):
 
     async def get_many(self, kind: Kind, keys: Sequence[Key]) -> list[Record | Corrupt | None]:
         def work(transaction: Transaction) -> list[Record | Corrupt | None]:
-            places = [self._index.place(transaction, kind, *key) for key in keys]
+            gone = {b"", *self._index.ended(transaction, kind)}
+            found = [self._index.place(transaction, kind, *key) for key in keys]
+            places = [b"" if at in gone else at for at in found]
             rows = iter(self._rows(transaction, kind, [at for at in places if at]))
             return [next(rows) if at else None for at in places]
 
@@ -162,11 +182,11 @@ class LmdbStore(Store):
 
     async def find(self, kind: Kind, ids: Sequence[str]) -> list[Record | Corrupt]:
         def work(transaction: Transaction) -> list[Record | Corrupt]:
-            found = [
-                get(transaction, key)
-                for id in ids
-                for key in islice(keys_of(transaction, self._keys.ids(kind, id)), 2)
-            ]
+            gone, found = {*self._index.ended(transaction, kind)}, list[bytes]()
+            for id in ids:
+                keys = keys_of(transaction, self._keys.ids(kind, id))
+                places = (get(transaction, key) for key in keys)
+                found += islice((at for at in places if at not in gone), 2)
             return self._rows(transaction, kind, found)
 
         return self._read(work, [])
@@ -181,12 +201,11 @@ class LmdbStore(Store):
         limit: int | None,
     ) -> list[Record | Corrupt]:
         def work(transaction: Transaction) -> list[Record | Corrupt]:
-            # Of each user no more than what the whole page may need.
-            found = [
-                key[-8:]
-                for index in self._index.of_scope(transaction, kind, scope)
-                for key in islice(_places(transaction, index, newest_first, after), limit)
-            ]
+            gone, found = {*self._index.ended(transaction, kind)}, list[bytes]()
+            for index in self._index.of_scope(transaction, kind, scope):
+                keys = _places(transaction, index, newest_first, after)
+                # Of each user no more than what the whole page may need.
+                found += islice((key[-8:] for key in keys if key[-8:] not in gone), limit)
             found.sort(reverse=newest_first)
             return self._rows(transaction, kind, found[:limit])
 
@@ -194,22 +213,29 @@ class LmdbStore(Store):
 
     async def count(self, kind: Kind, scope: Scope) -> int:
         def work(transaction: Transaction) -> int:
-            indexes = self._index.of_scope(transaction, kind, scope)
-            return sum(1 for index in indexes for _ in keys_of(transaction, index))
+            return len(self._places_of(transaction, kind, scope))
 
         return self._read(work, 0)
+
+    def _places_of(self, transaction: Transaction, kind: Kind, scope: Scope) -> list[bytes]:
+        """Return the packed positions of the rows of a scope that have not ended."""
+        gone = {*self._index.ended(transaction, kind)}
+        indexes = self._index.of_scope(transaction, kind, scope)
+        places = (key[-8:] for index in indexes for key in keys_of(transaction, index))
+        return [at for at in places if at not in gone]
 
     async def users(
         self, kind: Kind, *, prefix: str, after: str | None, limit: int | None
     ) -> list[str]:
         return self._read(
-            lambda t: list(islice(self._index.users(t, kind, prefix, after), limit)), []
+            lambda t: list(islice(self._index.living_users(t, kind, prefix, after), limit)), []
         )
 
     async def mark(self, kind: Kind, user_id: str | None) -> str:
         def work(transaction: Transaction) -> str:
             index = self._keys.user(kind, user_id)
-            stamps = [unpack(get(transaction, key)[:8]) for key in keys_of(transaction, index)]
+            places = self._places_of(transaction, kind, Scope.of_user(user_id))
+            stamps = [unpack(get(transaction, index + at)[:8]) for at in places]
             return f"{len(stamps)}:{sum(stamps)}"
 
         return self._read(work, "0:0")
@@ -221,9 +247,9 @@ class LmdbStore(Store):
     ) -> bool:
         def work(transaction: Transaction) -> bool:
             if if_version is not None:
-                found = self._head(transaction, kind, user_id, id)
+                found = self._living(transaction, kind, user_id, id)
                 _check_version(id, if_version, 0 if found is None else found.version)
-            return self._index.remove(transaction, kind, user_id, id)
+            return self._remove(transaction, kind, Key(user_id, id))
 
         if not await self.exists():
             _check_version(id, if_version, 0)
@@ -231,12 +257,45 @@ class LmdbStore(Store):
 
     async def delete_many(self, kind: Kind, keys: Sequence[Key]) -> int:
         def work(transaction: Transaction) -> int:
-            return sum(self._index.remove(transaction, kind, *key) for key in keys)
+            return sum(self._remove(transaction, kind, key) for key in keys)
 
         return self._change(work, 0)
 
+    def _remove(self, transaction: Transaction, kind: Kind, key: Key) -> bool:
+        gone = {*self._index.ended(transaction, kind)}
+        was_alive = self._index.place(transaction, kind, *key) not in gone
+        return self._index.remove(transaction, kind, *key) and was_alive
+
     async def delete_all(self, kind: Kind, scope: Scope) -> int:
-        return self._change(lambda t: self._index.remove_all(t, kind, scope), 0)
+        def work(transaction: Transaction) -> int:
+            count = len(self._places_of(transaction, kind, scope))
+            self._index.remove_all(transaction, kind, scope)
+            return count
+
+        return self._change(work, 0)
+
+    # --- the end of rows
+
+    async def touch(
+        self, kind: Kind, user_id: str | None, ids: Sequence[str], ttl: timedelta | None
+    ) -> int:
+        def work(transaction: Transaction) -> int:
+            end, count = None if ttl is None else clock.utc_now() + ttl, 0
+            for id in ids:
+                at = self._index.place(transaction, kind, user_id, id)
+                if self._living(transaction, kind, user_id, id) is None:
+                    continue
+                (found,) = self._rows(transaction, kind, [at])
+                if isinstance(found, Record):
+                    new = found._replace(expires_at=end, stamp=new_stamp())
+                    self._index.put(transaction, new, self._row(new))
+                    count += 1
+            return count
+
+        return self._change(work, 0)
+
+    async def sweep(self, kind: Kind, limit: int) -> int:
+        return self._change(lambda t: self._index.sweep(t, kind, limit), 0)
 
 
 def _check_version(id: str, expected: int | None, actual: int) -> None:

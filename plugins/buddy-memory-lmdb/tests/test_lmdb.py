@@ -32,7 +32,7 @@ from buddy_memory_lmdb.v2 import AsyncLmdbMemoryDb, LmdbMemoryDb
 
 class OnLmdb(Conformance):
     complete = True
-    lacks = frozenset({"expiring", "secret"})
+    lacks = frozenset({"secret"})
     cls: Any
 
     @pytest.fixture

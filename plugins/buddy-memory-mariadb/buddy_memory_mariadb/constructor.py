@@ -16,13 +16,20 @@ class MariaDbConstructor(StoreBackedDatabase):
 
     ``table_name`` names the table of memories; summaries are kept in ``{table_name}_summaries``.
     The first write makes the tables. Objects of one process with one URL share its connections.
+    ``expire`` is how many seconds a row lives that is written without a ``ttl``; None: for ever.
     Raises ConfigError; does no I/O.
     """
 
-    def __init__(self, table_name: str = "memory", db_url: str | None = None) -> None:
+    def __init__(
+        self,
+        table_name: str = "memory",
+        db_url: str | None = None,
+        *,
+        expire: float | None = None,
+    ) -> None:
         check_name("table_name", table_name)
         engine, release = open_engine(parse(db_url))
         dialect = MariaDbDialect()
         connector = SyncConnector(engine, dialect.begin, release)
         store = MariaDbStore(connector, dialect, engine.dialect, table_name)
-        super().__init__(store, {"table_name": table_name, "db_url": db_url})
+        super().__init__(store, {"table_name": table_name, "db_url": db_url, "expire": expire})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import sqlalchemy as sa
@@ -52,7 +52,17 @@ class MariaDbDialect(SqlDialect):
             sa.UniqueConstraint("user_id", "seq"),
             sa.Index("id_user", "id", "user_id", mariadb_length={"id": 1000}),
             sa.Index("expires_at", "expires_at"),
+            sa.Index("user_end", "user_id", "expires_at"),
         ]
+
+    def clock(self) -> Any:
+        return sa.func.utc_timestamp(sa.literal_column("6"))
+
+    def dump_ttl(self, ttl: timedelta) -> int:
+        return ttl // timedelta(microseconds=1)
+
+    def in_future(self, ttl: Any) -> Any:
+        return sa.func.timestampadd(sa.literal_column("MICROSECOND"), ttl, self.clock())
 
     def as_read(self, column: sa.Column[Any]) -> Any:
         # Bytes that are compared, and text that is read.

@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from buddy.memory.storage.sql.statement import compiled, parameter
-from buddy.memory.storage.sql.statements import Statements
+from buddy.memory.storage.sql.statements import Shape, Statements
 
 _MICROSECOND: Any = sa.text("INTERVAL 1 MICROSECOND")
 
@@ -15,27 +15,29 @@ _MICROSECOND: Any = sa.text("INTERVAL 1 MICROSECOND")
 class MariaDbStatements(Statements):
     """All statements of one table."""
 
-    def _or_update(self, insert: Any) -> Any:
-        # Assigned from left to right, each of them seeing the last ones.
-        changed = self._changed(insert.inserted)
+    def _or_update(self, insert: Any, shape: Shape) -> Any:
+        # Assigned from left to right, each of them seeing the last ones. A row that has ended was
+        # removed before.
+        changed = self._changed(insert.inserted, shape)
         later = self._c.updated_at + _MICROSECOND
         changed["updated_at"] = sa.func.greatest(parameter("p_now"), later)
-        return insert.on_duplicate_key_update([*changed.items()]).returning(*self._returned())
+        return insert.on_duplicate_key_update([*changed.items()]).returning(*self._returned(shape))
 
-    def _returned(self) -> list[Any]:
-        id, user_id, *rest = super()._returned()
+    def _returned(self, shape: Shape) -> list[Any]:
+        id, user_id, *rest = super()._returned(shape)
         return [self._dialect.as_read(id), self._dialect.as_read(user_id), *rest]
 
     @compiled
     def locked_version(self) -> Any:
         """Version of the row with p_id and p_user_id, which nothing else changes from now on."""
-        return sa.select(self._c.version).where(*self._is_key()).with_for_update()
+        is_found = (*self._is_key(), self._lives())
+        return sa.select(self._c.version).where(*is_found).with_for_update()
 
     @compiled
     def users(self, inclusive: bool, bounded: bool, limit: bool, damaged: bool = False) -> Any:
         # MariaDB steps through the index by itself ("Using index for group-by").
         user, low = self._c.user_id, parameter("p_low")
-        conditions = [user >= low if inclusive else user > low]
+        conditions = [user >= low if inclusive else user > low, self._lives()]
         if bounded:
             conditions.append(user < parameter("p_high"))
         names = sa.select(user).distinct().where(*conditions).order_by(user)

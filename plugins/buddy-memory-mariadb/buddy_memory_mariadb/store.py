@@ -8,7 +8,7 @@ from typing import Any
 from buddy.memory.errors import ConflictError
 from buddy.memory.storage.record import Kind, Record, Write
 from buddy.memory.storage.sql import SqlStore
-from buddy.memory.storage.sql.connector import execute
+from buddy.memory.storage.sql.connector import EMPTY, execute
 from buddy.memory.storage.sql.writes import NewRow, Stored
 from buddy.memory.storage.users import encode_user
 from buddy_memory_mariadb.statements import MariaDbStatements
@@ -24,12 +24,18 @@ class MariaDbStore(SqlStore):
     _statements: dict[Kind, MariaDbStatements]  # type: ignore[assignment]
 
     async def put(self, write: Write) -> Record:
+        record = write.record
         if write.if_version is None:
+            # The upsert has no condition by which it could leave a row alone that has ended.
+            key = {"p_id": record.id, "p_user_id": encode_user(record.user_id)}
+            query = self._statements[record.kind].delete_ended().query(key)
+            await self._unless_missing(self._connector.write, query, EMPTY)
             return await super().put(write)
         (new,) = self._new_rows([write])
 
         def work(cursor: Any) -> Stored:
             self._check_version(cursor, write)
+            self._make_room(cursor, record.kind, [new])
             return self._put(cursor, write._replace(if_version=None), new)
 
         return self._stored(write, await self._write(self._connector.transaction, work))

@@ -1,104 +1,195 @@
-"""R14: expiry."""
+"""R14: the end of rows."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
+from buddy.memory.storage import clock
 from buddy.memory.storage.inmemory import InMemoryStore
 from buddy.memory.storage.record import Corrupt, Key, Kind, Record, Scope, Write
-from buddy.memory.testing import BackendUnderTest
-from buddy.memory.v2.db.store_backed import StoreBackedMemoryDb
-from tests.conformance_kit.broken_backends.declare import BROKEN
+from tests.conformance_kit.broken_backends.declare import on_store
 
 
-class Expires(InMemoryStore):
-    """Rows that are written while ``short`` is set are gone at once."""
+@on_store("R14-a-row-that-has-ended-is-in-no-read-memory")
+class CountsEndedRows(InMemoryStore):
+    """Counts what it no longer lists."""
+
+    async def count(self, kind: Kind, scope: Scope) -> int:
+        return sum(scope.covers(key.user_id) for key in self._of(kind))
+
+
+@on_store("R14-a-row-that-has-ended-is-in-no-read-summary")
+class ListsUsersOfEndedRows(InMemoryStore):
+    """A user of whom nothing is left is still a user."""
+
+    async def users(
+        self, kind: Kind, *, prefix: str, after: str | None, limit: int | None
+    ) -> list[str]:
+        named = {key.user_id for key in self._of(kind) if key.user_id is not None}
+        named = {user for user in named if user.startswith(prefix)}
+        return sorted(user for user in named if after is None or user > after)[:limit]
+
+
+@on_store("R14-a-row-that-has-ended-is-not-found")
+class MarksNothingAtTheEnd(InMemoryStore):
+    """A mark counts ended rows, so that an index of them stays valid."""
+
+    async def mark(self, kind: Kind, user_id: str | None) -> str | None:
+        return f"{sum(key.user_id == user_id for key in self._of(kind))}:0"
+
+
+@on_store("R14-a-write-over-it-is-a-first-write-memory")
+class GoesOnCounting(InMemoryStore):
+    """The version of an ended row is counted on."""
+
+    async def put(self, write: Write) -> Record:
+        before = self._of(write.record.kind).get(write.record.key)
+        if before is not None and write.if_version is None:
+            write = write._replace(record=write.record._replace(version=before.version + 1))
+        return await super().put(write)
+
+
+@on_store("R14-bulk-writes-over-them-are-first-writes-memory")
+class KeepsThePlace(InMemoryStore):
+    """A row that takes the place of an ended one stands where that stood."""
+
+    async def put_many(self, writes: Sequence[Write]) -> list[Record]:
+        ordered = sorted(writes, key=lambda write: write.record.key not in self._of(Kind.MEMORY))
+        done = {record.key: record for record in await super().put_many(ordered)}
+        return [done[write.record.key] for write in writes]
+
+
+@on_store("R14-a-ttl-counts-from-the-write-on-memory")
+class ForgetsTheEndInBulk(InMemoryStore):
+    """Rows of a bulk write never end."""
+
+    async def put_many(self, writes: Sequence[Write]) -> list[Record]:
+        return await super().put_many([write._replace(ttl=None) for write in writes])
+
+
+@on_store("R14-keep-and-never-are-kept-and-never-memory")
+class MakesImmortal(InMemoryStore):
+    """An edit that keeps the end takes it away."""
+
+    async def put(self, write: Write) -> Record:
+        return await super().put(write._replace(keep=False))
+
+
+@on_store("R14-what-is-read-changed-and-written-keeps-its-end-memory")
+class IgnoresTheRowsOwnEnd(InMemoryStore):
+    """The end that a row brings along counts for nothing."""
+
+    async def put(self, write: Write) -> Record:
+        return await super().put(
+            write._replace(record=write.record._replace(expires_at=None), ttl=write.ttl)
+        )
+
+
+@on_store("R14-a-touch-moves-the-end-alone-memory")
+class TouchesByWriting(InMemoryStore):
+    """A touch is another version."""
+
+    async def touch(
+        self, kind: Kind, user_id: str | None, ids: Sequence[str], ttl: timedelta | None
+    ) -> int:
+        count = await super().touch(kind, user_id, ids, ttl)
+        for id in ids:
+            found = self._living(kind, user_id, id)
+            if found is not None:
+                self._of(kind)[found.key] = found._replace(version=found.version + 1)
+        return count
+
+
+@on_store("R14-a-touch-undoes-no-write-memory")
+class TouchesWhatItReadBefore(InMemoryStore):
+    """A touch writes back the row as it first saw it."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.expired: set[tuple[Kind, Key]] = set()
-        self.short = False
+        self._seen: dict[Key, Record] = {}
 
-    async def put(self, write: Write) -> Record:
-        entry = write.record.kind, write.record.key
-        if self.short:
-            self.expired.add(entry)
-        else:
-            self.expired.discard(entry)
-        return await super().put(write)
-
-    async def page(self, kind: Kind, scope: Scope, **options: Any) -> Any:
-        rows = await super().page(kind, scope, **options)
-        return [row for row in rows if (kind, row.key) not in self.expired]
-
-    async def get(self, kind: Kind, user_id: Any, id: str) -> Record | Corrupt | None:
-        found = await super().get(kind, user_id, id)
-        return None if (kind, Key(user_id, id)) in self.expired else found
-
-    async def find(self, kind: Kind, ids: Any) -> list[Record | Corrupt]:
-        rows = await super().find(kind, ids)
-        return [row for row in rows if (kind, row.key) not in self.expired]
+    async def touch(
+        self, kind: Kind, user_id: str | None, ids: Sequence[str], ttl: timedelta | None
+    ) -> int:
+        count = await super().touch(kind, user_id, ids, ttl)
+        for id in ids:
+            found = self._living(kind, user_id, id)
+            if found is not None:
+                old = self._seen.setdefault(found.key, found)
+                self._of(kind)[found.key] = found._replace(payload=old.payload)
+        return count
 
 
-class KeepsExpiredRowsInTheCount(Expires):
-    """Counts what it no longer lists."""
+@on_store("R14-a-page-fills-with-living-rows-memory")
+class PagesWithGaps(InMemoryStore):
+    """Leaves ended rows out of a page after it was cut."""
+
+    async def page(
+        self,
+        kind: Kind,
+        scope: Scope,
+        *,
+        newest_first: bool,
+        after: Any,
+        limit: int | None,
+    ) -> list[Record | Corrupt]:
+        real = clock.utc_now
+        clock.utc_now = lambda: clock.EPOCH
+        try:
+            page = await super().page(
+                kind, scope, newest_first=newest_first, after=after, limit=limit
+            )
+        finally:
+            clock.utc_now = real
+        now = clock.utc_now()
+        return [
+            row
+            for row in page
+            if not isinstance(row, Record) or row.expires_at is None or row.expires_at > now
+        ]
 
 
-class CountsLiving(Expires):
-    async def count(self, kind: Kind, scope: Scope) -> int:
-        return len(await self.page(kind, scope, newest_first=True, after=None, limit=None))
+@on_store("R14-a-sweep-removes-what-has-ended")
+class SweepsTooMuch(InMemoryStore):
+    """Removes what is to end some day."""
+
+    async def sweep(self, kind: Kind, limit: int) -> int:
+        records = self._of(kind)
+        doomed = [key for key, record in records.items() if record.expires_at is not None]
+        for key in doomed[:limit]:
+            del records[key]
+        return len(doomed[:limit])
 
 
-class BulkWritesNeverExpire(CountsLiving):
-    """Forgets the expiry in bulk writes; the rows stay."""
+@on_store("R14-deletions-do-not-count-it-memory")
+class LeavesEndedRows(InMemoryStore):
+    """A deletion of everything leaves what has ended."""
 
-    async def put_many(self, writes: Any) -> list[Record]:
-        self.short = False
-        return await super().put_many(writes)
-
-
-class UpdatesDoNotRenew(CountsLiving):
-    """An update leaves the end as it was."""
-
-    async def put(self, write: Write) -> Record:
-        entry = write.record.kind, write.record.key
-        was_expired = entry in self.expired
-        record = await super().put(write)
-        if was_expired:
-            self.expired.add(entry)
-        return record
+    async def delete_all(self, kind: Kind, scope: Scope) -> int:
+        doomed = [record.key for record in self._within(kind, scope)]
+        for key in doomed:
+            del self._of(kind)[key]
+        return len(doomed)
 
 
-def _declare(check: str, cls: type[Expires]) -> None:
-    def make(_: Path) -> BackendUnderTest:
-        store = cls()
-
-        class Short(StoreBackedMemoryDb):
-            def upsert_memory(self, memory: Any, **options: Any) -> Any:
-                store.short = True
-                try:
-                    return super().upsert_memory(memory, **options)
-                finally:
-                    store.short = False
-
-            def upsert_memories(self, memories: Any) -> Any:
-                store.short = True
-                try:
-                    return super().upsert_memories(memories)
-                finally:
-                    store.short = False
-
-        return BackendUnderTest(
-            open=lambda: StoreBackedMemoryDb(store),
-            expiring=lambda seconds: (Short if seconds == 1 else StoreBackedMemoryDb)(store),
-            wait_expired=lambda: None,
-            waits=False,
-        )
-
-    BROKEN[cls.__name__, check] = make
+@on_store("R14-a-user-is-forgotten-with-it-memory")
+class ForgetsTheLivingOnly(LeavesEndedRows):
+    """As LeavesEndedRows, for one user."""
 
 
-_declare("R14-an-expired-row-is-gone-everywhere", KeepsExpiredRowsInTheCount)
-_declare("R14-bulk-writes-expire-too-memory", BulkWritesNeverExpire)
-_declare("R14-an-update-renews", UpdatesDoNotRenew)
+@on_store("R14-a-wrong-ttl-is-refused-memory")
+class TakesAnyTtl(InMemoryStore):
+    """Stores first and refuses afterwards."""
+
+    async def touch(
+        self, kind: Kind, user_id: str | None, ids: Sequence[str], ttl: timedelta | None
+    ) -> int:
+        if not ids:
+            return 0
+        return await super().touch(kind, user_id, ids, ttl)
+
+    async def ping(self) -> None:
+        write = Write(Record(Kind.MEMORY, "ann", "a", {}, clock.EPOCH, clock.EPOCH), clock.EPOCH)
+        await self.put(write)

@@ -108,7 +108,7 @@ class LooksUpTheNextPosition(InMemoryStore):
         position = max((r.position for r in list(records.values())), default=0) + 1
         time.sleep(0.0001)  # noqa: ASYNC251  (what a second round trip takes)
         with self._lock:
-            merged = merge(records.get(key), write)
+            merged = merge(records.get(key), write, clock.utc_now())
             records[key] = merged._replace(position=merged.position or position)
             return deepcopy(records[key])
 

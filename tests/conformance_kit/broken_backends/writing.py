@@ -9,6 +9,7 @@ from typing import Any
 
 from buddy.memory.errors import InvalidMemoryError, MemoryDbError, TooLargeError
 from buddy.memory.payload import to_json
+from buddy.memory.storage import clock
 from buddy.memory.storage.inmemory import InMemoryStore
 from buddy.memory.storage.record import Key, Kind, Record, Scope, Write, merge
 from buddy.memory.v2.db.schema import MemoryRow
@@ -29,7 +30,7 @@ class ChecksThenInserts(InMemoryStore):
     async def put(self, write: Write) -> Record:
         await self.create()
         records, key = self._of(write.record.kind), write.record.key
-        merged = merge(records.get(key), write)
+        merged = merge(records.get(key), write, clock.utc_now())
         time.sleep(0.0001)  # noqa: ASYNC251  (what a second round trip takes)
         records[key] = merged._replace(position=merged.position or next(self._positions))
         return deepcopy(records[key])
@@ -40,7 +41,7 @@ class ReadsFirstAndWritesAllLater(InMemoryStore):
     async def put_many(self, writes: Sequence[Write]) -> list[Record]:
         await self.create()
         records = self._of(writes[0].record.kind)
-        merged = [merge(records.get(w.record.key), w) for w in writes]
+        merged = [merge(records.get(w.record.key), w, clock.utc_now()) for w in writes]
         time.sleep(0.001)  # noqa: ASYNC251  (what a second round trip takes)
         for n, record in enumerate(merged):
             merged[n] = record._replace(position=record.position or next(self._positions))

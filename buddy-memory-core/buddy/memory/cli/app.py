@@ -36,6 +36,7 @@ _COMMANDS = {
     "copy": "move",
     "upgrade": "upgrade",
     "reindex": "reindex",
+    "sweep": "sweep",
     "conformance": "conformance",
     "new-plugin": "new_plugin",
     "completion": "completion",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from itertools import count
+from itertools import chain, count, islice
 from typing import TYPE_CHECKING, Any
 
 from buddy.memory.cli.formatting import iso, one_line, plain, shown_user, time
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 IN_MEMORY = "this store is in memory, and gone when the command ends"
 
 
+FEW = 100
+"""Rows that are looked at before the first is printed: whether any has an end to be shown."""
+
+
 def show_rows(rows: Iterable[Record], as_json: bool) -> int:
     """Print the rows as they come; return how many there were."""
     number = count()  # Moves on with each row that is taken.
@@ -25,13 +29,17 @@ def show_rows(rows: Iterable[Record], as_json: bool) -> int:
     if as_json:
         emit_each(map(as_dict, rows))
     else:
-        listing(("Id", "User", "Updated", "Text"), map(_cells, rows))
+        first = [*islice(rows, FEW)]
+        ends = ("Ends",) if any(row.expires_at for row in first) else ()
+        cells = (_cells(row, with_end=bool(ends)) for row in chain(first, rows))
+        listing(("Id", "User", "Updated", *ends, "Text"), cells)
     return next(number)
 
 
-def _cells(row: Record) -> tuple[str, ...]:
+def _cells(row: Record, *, with_end: bool) -> tuple[str, ...]:
     text = one_line(text_of(row))
-    return plain(row.id), shown_user(row.user_id), time(row.updated_at), text
+    ends = (time(row.expires_at) if row.expires_at else "",) if with_end else ()
+    return plain(row.id), shown_user(row.user_id), time(row.updated_at), *ends, text
 
 
 def text_of(row: Record) -> str:

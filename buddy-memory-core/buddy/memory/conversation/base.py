@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from typing_extensions import Self
 
+from buddy.memory.conversation.ends import ends_of
 from buddy.memory.conversation.extraction import Extract, check_extract
 from buddy.memory.conversation.history import MAX_RUNS, MAX_SESSIONS, Sessions
 from buddy.memory.conversation.manager import Makers, MemoryManager
@@ -16,6 +17,7 @@ from buddy.memory.conversation.opening import awaitable, blocking, open_db
 from buddy.memory.conversation.rows import row_v1, row_v2
 from buddy.memory.conversation.waits import AWAITING, BLOCKING, Waits
 from buddy.memory.errors import ClosedError
+from buddy.memory.storage.expiry import Ttl
 from buddy.memory.storage.rules import RefCount
 from buddy.memory.storage.sync_runner import run
 
@@ -46,6 +48,7 @@ class MemoryBase:
         summary_instructions: str | None = None,
         max_sessions: int | None = MAX_SESSIONS,
         max_runs: int | None = MAX_RUNS,
+        ttl: Ttl = None,
     ) -> None:
         self.model = check_model(model)
         self.extract: Extract | None = check_extract(extract)
@@ -53,6 +56,8 @@ class MemoryBase:
         self.summary_instructions = summary_instructions
         self._sessions = Sessions(max_sessions, max_runs)
         self.db, opened = open_db(db, type(self).__name__, self.version)
+        ends_of(self.db, ttl)
+        self.ttl: Ttl = ttl
         self._references = RefCount() if opened else None
         self._closed = False
 
@@ -77,7 +82,8 @@ class MemoryBase:
         makers = Makers(
             self.model, self.extract, self.memory_instructions, self.summary_instructions
         )
-        return MemoryManager(db, row_v1 if self.version == 1 else row_v2, waits, makers)
+        ends = ends_of(self.db, self.ttl)
+        return MemoryManager(db, row_v1 if self.version == 1 else row_v2, waits, ends, makers)
 
     def _whose(self, user_id: str | None) -> str | None:
         """Return the user that ``user_id`` means to this object; None is nobody."""

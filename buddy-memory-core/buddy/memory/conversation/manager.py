@@ -100,7 +100,8 @@ class MemoryManager(UserMemories):
             if stored is None:
                 new[id] = kept[id]
         if new:
-            kept.update({row.id: row for row in await self.db.upsert_memories(new.values())})
+            stored_rows = await self.db.upsert_memories(new.values(), **self.ends.new)
+            kept.update({row.id: row for row in stored_rows})
         return [UserMemory.from_row(row) for row in kept.values()]
 
     async def _apply(
@@ -148,8 +149,9 @@ class MemoryManager(UserMemories):
             made = await self._summary_of(messages, earlier)
             row = SummaryRow(made.payload(), session_id, user_id)
             version = 0 if stored is None else stored.version
+            ends = self.ends.new if stored is None else self.ends.kept
             written: SummaryRow = await self.db.upsert_summary(
-                row, if_version=version if go_on else None
+                row, if_version=version if go_on else None, **ends
             )
             return written
 

@@ -13,31 +13,35 @@ from typing import Any
 from uuid import uuid4
 
 from buddy.memory.conversation.conflicts import repeated
+from buddy.memory.conversation.ends import Ends
 from buddy.memory.conversation.retrieval import ALL, METHODS, check_method
 from buddy.memory.conversation.rows import named
 from buddy.memory.conversation.waits import Waits
 from buddy.memory.errors import ConfigError, InvalidMemoryError
 from buddy.memory.filters import Where
+from buddy.memory.storage.expiry import Ttl
 from buddy.memory.storage.validation import check_limit
 from buddy.memory.v2.schema import UserMemory
 
 
 @dataclass(frozen=True)
 class UserMemories:
-    """One database, how its rows are made, and how its calls wait."""
+    """One database, how its rows are made, how its calls wait, and when rows end."""
 
     db: Any
     make_row: Callable[[UserMemory, str, str | None], Any]
     waits: Waits
+    ends: Ends
 
-    async def add(self, memory: UserMemory, user_id: str) -> str:
+    async def add(self, memory: UserMemory, user_id: str, ttl: Ttl = None) -> str:
         """Store a memory of that user; return its id."""
         _check_memory(memory)
         if memory.memory_id is None:
             # Kept on the object, so that a repeated call leaves one row.
             memory.memory_id = _new_id()
         row = self.make_row(memory, memory.memory_id, user_id)
-        stored = await self.db.upsert_memory(row)
+        ends = self.ends.new if ttl is None else {"ttl": ttl}
+        stored = await self.db.upsert_memory(row, **ends)
         return str(stored.id)
 
     async def get(self, id: str, user_id: str | None) -> UserMemory | None:
@@ -100,7 +104,7 @@ class UserMemories:
                 return None
             row.memory = change(row.memory)
             condition = {} if row.version is None else {"if_version": row.version}
-            return await self.db.upsert_memory(row, **condition)
+            return await self.db.upsert_memory(row, **condition, **self.ends.kept)
 
         return await repeated(step, self.waits.pause)
 

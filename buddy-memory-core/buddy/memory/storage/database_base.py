@@ -9,6 +9,8 @@ from buddy.memory import plugins
 from buddy.memory.config import redact_url
 from buddy.memory.search.options import SearchOptions
 from buddy.memory.search.row_text import TextOf, default_texts
+from buddy.memory.storage import clock
+from buddy.memory.storage.expiry import check_duration
 from buddy.memory.storage.record import Kind
 from buddy.memory.storage.row_mapping import RowMapping
 from buddy.memory.storage.rules import Rules
@@ -33,6 +35,8 @@ class StoreBackedDatabase:
 
     _search_options = SearchOptions()
 
+    keeps_ends: bool = True
+
     passes_hooks: ClassVar[bool] = True
     """What this database stores goes through the hooks of plugins."""
 
@@ -41,10 +45,14 @@ class StoreBackedDatabase:
     ) -> None:
         """Take the store and the constructor's arguments, by which a pickle is opened again.
 
+        ``expire`` among them is how many seconds a row lives of whose end nobody says anything.
+
         ``portable`` is False when they do not lead back to the same data: a database in memory.
         """
-        name = type(self).__name__
-        self._use(Rules(plugins.wrap(store, name), name))
+        name, expire = type(self).__name__, (settings or {}).get("expire")
+        if expire is not None:
+            expire = check_duration(expire, "expire", clock.utc_now())
+        self._use(Rules(plugins.wrap(store, name), name, expire=expire))
         self._settings = dict(settings or {})
         self._portable = settings is not None and portable
 

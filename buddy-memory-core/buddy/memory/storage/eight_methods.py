@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import builtins
 import inspect
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from copy import deepcopy
 from functools import partial
 from typing import Any
@@ -23,7 +23,7 @@ from buddy.memory.storage import clock, cursors, forgetting, place_markers
 from buddy.memory.storage.record import Kind, Reach, Record, Scope
 from buddy.memory.storage.row_mapping import not_a_row
 from buddy.memory.storage.row_operations import Pages, RowOperations
-from buddy.memory.storage.self_description import no_summaries
+from buddy.memory.storage.self_description import no_expiry, no_summaries
 from buddy.memory.storage.users import NOBODY
 from buddy.memory.storage.validation import (
     check_full_prefix,
@@ -158,9 +158,17 @@ class EightMethodOperations(RowOperations):
 
     # --- writing
 
-    async def upsert_many(self, kind: Kind, rows: Iterable[Any]) -> list[Any]:
+    async def touch(self, kind: Kind, ids: Iterable[str], user_id: Any, ttl: Any) -> int:
+        raise no_expiry(self._author)
+
+    def sweep(self) -> AsyncIterator[int]:
+        raise no_expiry(self._author)
+
+    async def upsert_many(self, kind: Kind, rows: Iterable[Any], ttl: Any) -> list[Any]:
         if kind is Kind.SUMMARY:
             raise no_summaries(self._author)
+        if ttl is not None:
+            raise no_expiry(self._author)
         given = list(rows)
         keys = [_checked_key(row) for row in given]  # Before anything is stored (R6, R8).
         stored: dict[Any, Any] = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from buddy.memory.hookspecs import Operation
 from buddy.memory.storage import clock
 from buddy.memory.storage.hook_calls import functions, observed, transformed
 from buddy.memory.storage.record import Corrupt, Key, Kind, Record, Scope, Write
-from buddy.memory.storage.store import Store
+from buddy.memory.storage.store import Ended, Store
 
 
 class HookedStore(Store):
@@ -188,6 +189,22 @@ class HookedStore(Store):
             done = await self.inner.rewrite(kind, *key, if_stamp, payload=payload, vector=vector)
             operation.rows = int(done)
             return done
+
+    async def touch(
+        self, kind: Kind, user_id: str | None, ids: Sequence[str], ttl: timedelta | None
+    ) -> int:
+        keys = [Key(user_id, id) for id in ids]
+        with self._observed("touch", kind, Scope.of_user(user_id), keys) as operation:
+            operation.rows = await self.inner.touch(kind, user_id, ids, ttl)
+            return operation.rows
+
+    async def sweep(self, kind: Kind, limit: int) -> int:
+        with self._observed("sweep", kind) as operation:
+            operation.rows = await self.inner.sweep(kind, limit)
+            return operation.rows
+
+    async def ended(self, kind: Kind) -> Ended | None:
+        return await self.inner.ended(kind)
 
     async def get(self, kind: Kind, user_id: str | None, id: str) -> Record | Corrupt | None:
         with self._observed_row("get", kind, Key(user_id, id)) as operation:

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
+from datetime import timedelta
 from itertools import count, islice
 from threading import RLock
 from typing import Any
 
 from buddy.memory.errors import ConflictError
+from buddy.memory.storage import clock
 from buddy.memory.storage.record import (
+    EVERYBODY,
     Corrupt,
     Key,
     Kind,
     Record,
     Scope,
     Write,
+    has_ended,
     merge,
     new_stamp,
 )
-from buddy.memory.storage.store import Store
+from buddy.memory.storage.store import Ended, Store
 
 
 class InMemoryStore(Store):
@@ -37,8 +41,17 @@ class InMemoryStore(Store):
     def _of(self, kind: Kind) -> dict[Key, Record]:
         return {} if self._records is None else self._records[kind]
 
+    def _living(self, kind: Kind, user_id: str | None, id: str) -> Record | None:
+        record = self._of(kind).get(Key(user_id, id))
+        return None if record is None or has_ended(record, clock.utc_now()) else record
+
     def _within(self, kind: Kind, scope: Scope) -> Iterator[Record]:
-        return (record for key, record in self._of(kind).items() if scope.covers(key.user_id))
+        now = clock.utc_now()
+        return (
+            record
+            for key, record in self._of(kind).items()
+            if scope.covers(key.user_id) and not has_ended(record, now)
+        )
 
     async def create(self) -> None:
         with self._lock:
@@ -57,20 +70,21 @@ class InMemoryStore(Store):
         with self._lock:
             await self.create()
             records, key = self._of(write.record.kind), write.record.key
-            merged = merge(records.get(key), write)
+            merged = merge(records.get(key), write, clock.utc_now())
             if merged.position is None:
+                records.pop(key, None)  # A row that has expired gives its place up.
                 merged = merged._replace(position=next(self._positions))
             records[key] = deepcopy(merged)
             return merged
 
     async def get(self, kind: Kind, user_id: str | None, id: str) -> Record | Corrupt | None:
         with self._lock:
-            return deepcopy(self._of(kind).get(Key(user_id, id)))
+            return deepcopy(self._living(kind, user_id, id))
 
     async def find(self, kind: Kind, ids: Sequence[str]) -> list[Record | Corrupt]:
         with self._lock:
             found: dict[str, list[Record | Corrupt]] = {id: [] for id in ids}
-            for record in self._of(kind).values():
+            for record in self._within(kind, EVERYBODY):
                 # Two of an id tell that it is ambiguous, and nobody reads a third.
                 if record.id in found and len(found[record.id]) < 2:
                     found[record.id].append(deepcopy(record))
@@ -112,19 +126,19 @@ class InMemoryStore(Store):
         self, kind: Kind, user_id: str | None, id: str, if_version: int | None
     ) -> bool:
         with self._lock:
-            records, key = self._of(kind), Key(user_id, id)
-            stored = records.get(key)
+            stored = self._living(kind, user_id, id)
             version = 0 if stored is None else stored.version
             if if_version is not None and if_version != version:
                 raise ConflictError(id, if_version, version)
-            return records.pop(key, None) is not None
+            self._of(kind).pop(Key(user_id, id), None)
+            return stored is not None
 
     async def delete_all(self, kind: Kind, scope: Scope) -> int:
         with self._lock:
-            doomed = [record.key for record in self._within(kind, scope)]
-            for key in doomed:
-                del self._of(kind)[key]
-            return len(doomed)
+            count, records = sum(1 for _ in self._within(kind, scope)), self._of(kind)
+            for key in [key for key in records if scope.covers(key.user_id)]:
+                del records[key]
+            return count
 
     async def rewrite(
         self,
@@ -138,13 +152,42 @@ class InMemoryStore(Store):
     ) -> bool:
         with self._lock:
             records, key = self._of(kind), Key(user_id, id)
-            stored = records.get(key)
+            stored = self._living(kind, user_id, id)
             if stored is None or stored.stamp != if_stamp:
                 return False
             records[key] = stored._replace(
                 payload=deepcopy(payload), vector=vector, stamp=new_stamp()
             )
             return True
+
+    async def touch(
+        self, kind: Kind, user_id: str | None, ids: Sequence[str], ttl: timedelta | None
+    ) -> int:
+        with self._lock:
+            end = None if ttl is None else clock.utc_now() + ttl
+            found = [self._living(kind, user_id, id) for id in ids]
+            for record in filter(None, found):
+                self._of(kind)[record.key] = record._replace(expires_at=end, stamp=new_stamp())
+            return sum(record is not None for record in found)
+
+    async def sweep(self, kind: Kind, limit: int) -> int:
+        with self._lock:
+            now = clock.utc_now()
+            ended = (record.key for record in self._of(kind).values() if has_ended(record, now))
+            doomed = list(islice(ended, limit))
+            for key in doomed:
+                del self._of(kind)[key]
+            return len(doomed)
+
+    async def ended(self, kind: Kind) -> Ended:
+        with self._lock:
+            now = clock.utc_now()
+            ends = [
+                record.expires_at
+                for record in self._of(kind).values()
+                if record.expires_at is not None and has_ended(record, now)
+            ]
+            return Ended(len(ends), min(ends, default=None))
 
     async def mark(self, kind: Kind, user_id: str | None) -> str | None:
         with self._lock:

@@ -20,11 +20,13 @@ class InMemoryConstructor(StoreBackedDatabase):
     """Rows in the memory of this process: ``memory://`` is a fresh store for each object,
     ``memory://name`` one that is shared within the process for as long as it runs.
 
+    ``expire`` is how many seconds a row lives that is written without a ``ttl``; None: for ever.
     Raises ConfigError for any other URL.
     """
 
-    def __init__(self, db_url: str = _SCHEME) -> None:
-        super().__init__(_store(db_url), {"db_url": db_url}, portable=False)
+    def __init__(self, db_url: str = _SCHEME, *, expire: float | None = None) -> None:
+        settings = {"db_url": db_url, "expire": expire}
+        super().__init__(_store(db_url), settings, portable=False)
 
 
 def _store(url: Any) -> InMemoryStore:

@@ -18,18 +18,19 @@ or, where that is said, None:
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from buddy.memory.filters import Where
 from buddy.memory.rows import RowLike
 from buddy.memory.search.request import SearchResult, parse
+from buddy.memory.storage.expiry import Ttl
 from buddy.memory.storage.iteration import PAGE_SIZE, Page, iterate_rows
 from buddy.memory.storage.lifecycle import DatabaseLifecycle
 from buddy.memory.storage.record import Kind
 from buddy.memory.storage.self_description import describe
 from buddy.memory.storage.summary_methods import SummaryMethods
-from buddy.memory.storage.sync_runner import run
+from buddy.memory.storage.sync_runner import iterate, run
 from buddy.memory.storage.users import Nobody
 
 if TYPE_CHECKING:
@@ -42,6 +43,9 @@ RowT = TypeVar("RowT")
 
 class MemoryContract(SummaryMethods, DatabaseLifecycle, Generic[RowT]):
     """What a memory database does. An author implements the abstract methods; the rest follows."""
+
+    keeps_ends: bool = False
+    """Whether rows may end: ``ttl``, ``touch_memories`` and ``sweep`` are supported."""
 
     # --- memories
 
@@ -66,21 +70,34 @@ class MemoryContract(SummaryMethods, DatabaseLifecycle, Generic[RowT]):
         """
 
     @abstractmethod
-    def upsert_memory(self, memory: RowLike, *, if_version: int | None = None) -> RowT:
+    def upsert_memory(
+        self, memory: RowLike, *, if_version: int | None = None, ttl: Ttl = None
+    ) -> RowT:
         """Insert the row, or replace the content of the one with its user and id; return what is
         stored.
 
-        ``if_version`` is the version that must be stored (0: no row), None for any. Raises
-        InvalidMemoryError, TooLargeError, ConflictError.
+        ``if_version`` is the version that must be stored (0: no row), None for any. ``ttl`` is how
+        long the row lives from now on: seconds, a timedelta, ``KEEP`` (a row that is there keeps
+        its end) or ``NEVER``. None: the store's ``expire``, else the row's own ``expires_at``, else
+        no end. From its end on the row is not there any more (rule R14). Raises
+        InvalidMemoryError, TooLargeError, ConflictError, and ConfigError for such a ``ttl``.
         """
 
-    def upsert_memories(self, memories: Iterable[RowLike]) -> list[RowT]:
+    def upsert_memories(self, memories: Iterable[RowLike], *, ttl: Ttl = None) -> list[RowT]:
         """Upsert any number of rows; return what is stored, in the same order.
 
         Stores all, or raises with what is stored in ``error.stored``, pairs of user and id. A user
-        and id given twice is written once, with the later content.
+        and id given twice is written once, with the later content. ``ttl`` as in ``upsert_memory``.
         """
-        return run(self._operations.upsert_many(Kind.MEMORY, memories))
+        return run(self._operations.upsert_many(Kind.MEMORY, memories, ttl))
+
+    def touch_memories(self, ids: Iterable[str], *, user_id: str | Nobody, ttl: Ttl) -> int:
+        """Let the user's rows with these ids end ``ttl`` from now on; return how many these were.
+
+        Nothing else changes: no version, no time. Rows that are not there, or not any more, are
+        left out. ``ttl`` is seconds, a timedelta or ``NEVER``; anything else raises ConfigError.
+        """
+        return run(self._operations.touch(Kind.MEMORY, ids, user_id, ttl))
 
     def read_memory(self, id: str, *, user_id: str | Nobody | None = None) -> RowT | None:
         """Return the row, or None. Raises CorruptMemoryError when it is unreadable, and
@@ -205,6 +222,21 @@ class MemoryContract(SummaryMethods, DatabaseLifecycle, Generic[RowT]):
         ``reason`` says why.
         """
         return run(self._operations.forget_user(user_id, describe(self)))
+
+    # --- the store
+
+    def sweep(self, progress: Callable[[int], object] | None = None) -> int:
+        """Remove the rows that have expired, memories and summaries; return how many these were.
+
+        They are invisible already: this frees their space. Works in short steps, safe beside
+        writers; ``progress`` is called with the number so far after each.
+        """
+        total = 0
+        for removed in iterate(self._operations.sweep()):
+            total += removed
+            if progress is not None:
+                progress(total)
+        return total
 
     def change_mark(self, user_id: str | Nobody) -> str | None:
         """Return a token of the user's rows: it differs whenever they differ, and equal tokens mean

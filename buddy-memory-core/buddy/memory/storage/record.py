@@ -68,19 +68,34 @@ class Draft(NamedTuple):
     payload: Any
     created_at: Any = None
     updated_at: Any = None
+    expires_at: Any = None
 
 
 class Write(NamedTuple):
     """An upsert to be done in one atomic step.
 
-    ``record`` is what to store when its key is new. When it is not, its payload, ``expires_at``,
-    ``vector`` and ``stamp`` are taken, and ``now`` becomes the time of the update. ``if_version``
-    is the version that must be stored (0: no row), or None for any.
+    ``record`` is what to store when its key is new: no row has it, or one that has expired. When it
+    is not, its payload, end, ``vector`` and ``stamp`` are taken, and ``now`` becomes the time of
+    the update. ``if_version`` is the version that must be stored (0: no row), or None for any.
+
+    The end is ``ttl`` from the moment of the write on, by the server's clock where there is one;
+    without a ``ttl`` it is that of ``record``. With ``keep`` a row that is there keeps its own.
     """
 
     record: Record
     now: datetime
     if_version: int | None = None
+    ttl: timedelta | None = None
+    keep: bool = False
+
+    @property
+    def has_end(self) -> bool:
+        """Whether the stored row may have an end."""
+        return self.keep or self.ttl is not None or self.record.expires_at is not None
+
+    def end(self, clock: datetime) -> datetime | None:
+        """Return the end of a new row that is written when it is ``clock``."""
+        return self.record.expires_at if self.ttl is None else clock + self.ttl
 
 
 class Corrupt(NamedTuple):
@@ -142,25 +157,33 @@ def new_stamp() -> int:
     return getrandbits(STAMP_BITS)
 
 
-def merge(stored: Record | None, write: Write) -> Record:
-    """Return what a store holds after ``write``, given what it holds before (rules R2, R13).
+def has_ended(record: Record, clock: datetime) -> bool:
+    """Tell whether the row does not exist any more when it is ``clock`` (rule R14)."""
+    return record.expires_at is not None and record.expires_at <= clock
+
+
+def merge(stored: Record | None, write: Write, clock: datetime) -> Record:
+    """Return what a store holds after ``write``, given what it holds before (rules R2, R13, R14).
 
     The reference for every backend, and directly usable by those that write in a loop of
-    read, decide and compare-and-set. ``stored`` is the row with the write's own key.
+    read, decide and compare-and-set. ``stored`` is the row with the write's own key, ``clock`` the
+    current time. Where ``stored`` has expired the result is a new row, without a position.
     Raises ConflictError.
     """
+    if stored is not None and has_ended(stored, clock):
+        stored = None
     new, expected = write.record, write.if_version
     actual = 0 if stored is None else stored.version
     if expected is not None and expected != actual:
         raise ConflictError(new.id, expected, actual)
     stamp = new_stamp() if new.stamp is None else new.stamp
     if stored is None:
-        return new._replace(stamp=stamp)
+        return new._replace(expires_at=write.end(clock), stamp=stamp)
     return stored._replace(
         payload=new.payload,
         updated_at=max(write.now, stored.updated_at + TICK),
         version=actual + 1,
-        expires_at=new.expires_at,
+        expires_at=stored.expires_at if write.keep else write.end(clock),
         vector=new.vector,
         stamp=stamp,
     )

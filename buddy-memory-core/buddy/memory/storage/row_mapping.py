@@ -37,7 +37,8 @@ class RowMapping(Generic[RowT]):
             with suppress(AttributeError, TypeError, ValueError):  # A frozen row stays as it is.
                 row.id = id
         updated = getattr(row, "updated_at", None) or getattr(row, "last_updated", None)
-        return Draft(self.kind, user_id, id, payload, getattr(row, "created_at", None), updated)
+        created, ends = getattr(row, "created_at", None), getattr(row, "expires_at", None)
+        return Draft(self.kind, user_id, id, payload, created, updated, ends)
 
 
 def not_a_row(given: Any, kind: Kind) -> InvalidMemoryError:

@@ -4,7 +4,7 @@ contract is synchronous."""
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from buddy.memory import filters
@@ -92,8 +92,16 @@ class RowOperations(ABC):
         """Return the memories of one user that satisfy the request, best first."""
 
     @abstractmethod
-    async def upsert_many(self, kind: Kind, rows: Iterable[Any]) -> list[Any]:
+    async def upsert_many(self, kind: Kind, rows: Iterable[Any], ttl: Any) -> list[Any]:
         """Write any number of rows; return what is stored, in the same order."""
+
+    @abstractmethod
+    async def touch(self, kind: Kind, ids: Iterable[str], user_id: Any, ttl: Any) -> int:
+        """Move the end of the user's rows; return how many there were."""
+
+    @abstractmethod
+    def sweep(self) -> AsyncIterator[int]:
+        """Remove what has expired; yield how many rows each step removed."""
 
     @abstractmethod
     async def delete_many(self, kind: Kind, ids: Iterable[str], user_id: Any) -> int:

@@ -6,12 +6,14 @@ Rule numbers refer to docs/rules.md.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from datetime import timedelta
 from typing import Any
 
 from buddy.memory import payload
 from buddy.memory.errors import ClosedError, ConfigError, ConflictError
 from buddy.memory.storage import clock
+from buddy.memory.storage.expiry import KEEP, parse_ttl
 from buddy.memory.storage.found_rows import one_of_each, only_one, readable_row, readable_rows
 from buddy.memory.storage.record import (
     EVERYBODY,
@@ -37,6 +39,10 @@ Embed = Callable[[list[Write]], Awaitable[list[Write]]]
 """Gives writes the vectors of their texts."""
 
 
+SWEEP_STEP = 1_000
+"""Rows that one step of a sweep removes: few enough to hold no lock for long."""
+
+
 class RefCount:
     """How many objects use one store; the last one to close closes it."""
 
@@ -45,11 +51,21 @@ class RefCount:
 
 
 class Rules:
-    """One Store with the rules R1 to R8 and R13 kept above it."""
+    """One Store with the rules R1 to R8, R13 and R14 kept above it.
 
-    def __init__(self, store: Store, name: str, references: RefCount | None = None) -> None:
+    ``expire`` is how long rows live of whose end neither a call nor the row says anything.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        name: str,
+        references: RefCount | None = None,
+        expire: timedelta | None = None,
+    ) -> None:
         self._store = store
         self._name = name
+        self._expire = expire
         self._references = references or RefCount()
         self.closed = False
 
@@ -63,20 +79,28 @@ class Rules:
     # --- writing
 
     async def put(
-        self, draft: Draft, if_version: int | None = None, embed: Embed | None = None
+        self,
+        draft: Draft,
+        if_version: int | None = None,
+        embed: Embed | None = None,
+        ttl: Any = None,
     ) -> Record:
-        store = self.store
-        write = prepare(draft, clock.utc_now(), check_version(if_version))
+        store, now = self.store, clock.utc_now()
+        end = parse_ttl(ttl, self._expire, now)
+        write = prepare(draft, now, check_version(if_version), end)
         if embed is not None:
             (write,) = await embed([write])
         return await store.put(write)
 
-    async def put_many(self, drafts: Iterable[Draft], embed: Embed | None = None) -> list[Record]:
+    async def put_many(
+        self, drafts: Iterable[Draft], embed: Embed | None = None, ttl: Any = None
+    ) -> list[Record]:
         """Write the rows of one kind; a user and id given twice is written once (R6)."""
         store, now = self.store, clock.utc_now()
+        end = parse_ttl(ttl, self._expire, now)
         writes: dict[tuple[Any, ...], Write] = {}
         keys: list[tuple[Any, ...]] = []
-        prepared: Iterable[Write] = (prepare(draft, now) for draft in drafts)
+        prepared: Iterable[Write] = (prepare(draft, now, None, end) for draft in drafts)
         if embed is not None:
             prepared = await embed([*prepared])
         for write in prepared:
@@ -117,6 +141,25 @@ class Rules:
         return await store.rewrite(
             record.kind, *record.key, record.stamp, payload=encoded, vector=vector
         )
+
+    async def touch(self, kind: Kind, ids: Any, user_id: str | None, ttl: Any) -> int:
+        """Move the end of the user's rows that live; return how many these were."""
+        store, distinct = self.store, list(dict.fromkeys(check_ids(ids)))
+        if ttl is None or ttl is KEEP:
+            raise ConfigError("ttl must be a number of seconds, a timedelta or NEVER")
+        end = parse_ttl(ttl, None, clock.utc_now())
+        if not distinct:
+            await store.ping()
+            return 0
+        return await store.touch(kind, user_id, distinct, end.ttl)
+
+    async def sweep(self, step: int = SWEEP_STEP) -> AsyncIterator[int]:
+        """Remove what has expired, ``step`` rows at a time; yield how many each step removed."""
+        for kind in Kind:
+            while removed := await self.store.sweep(kind, step):
+                yield removed
+                if removed < step:
+                    break
 
     # --- reading
 
@@ -240,7 +283,7 @@ class Rules:
 
     def share(self) -> Rules:
         """Return a second holder of the same store, closed on its own."""
-        shared = Rules(self.store, self._name, self._references)
+        shared = Rules(self.store, self._name, self._references, self._expire)
         self._references.holders += 1
         return shared
 
@@ -259,4 +302,6 @@ def _copy(record: Record | None) -> Record | None:
 
 def _collapse(first: Write, second: Write) -> Write:
     """Return one write for a row that stands twice in one call: first place, last content."""
-    return first._replace(record=first.record._replace(payload=second.record.payload))
+    content, ends, vector = second.record.payload, second.record.expires_at, second.record.vector
+    record = first.record._replace(payload=content, expires_at=ends, vector=vector)
+    return first._replace(record=record)

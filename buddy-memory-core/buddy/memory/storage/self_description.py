@@ -19,3 +19,10 @@ def no_summaries(db: object) -> UnsupportedError:
         "session summaries",
         "Its author can write a Store, or override the *_summary methods.",
     )
+
+
+def no_expiry(db: object) -> UnsupportedError:
+    """Return the error of a database that has the eight methods only."""
+    return UnsupportedError(
+        type(db).__name__, "rows that end", "Leave ttl out; its author can write a Store."
+    )

@@ -15,11 +15,19 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from buddy.memory.errors import MemoryDbError
 from buddy.memory.storage.record import Corrupt, Key, Kind, Record, Scope, Write
+
+
+class Ended(NamedTuple):
+    """Records past their end: how many are still stored, and the first end among them."""
+
+    rows: int
+    since: datetime | None
 
 
 class Store(ABC):
@@ -28,6 +36,10 @@ class Store(ABC):
     A ``user_id`` of None is nobody: it names the rows without a user and never means everybody.
     A place that was never made reads as empty, is not made by reading, and is made by the first
     write.
+
+    From its ``expires_at`` on a record is not there for anything but ``sweep`` and ``ended``, by
+    the server's clock where there is one: reads, counts and marks leave it out, a write stores a
+    first version in its place, and deletions remove it without counting it (rule R14).
     """
 
     sums_stamps: bool = False
@@ -144,6 +156,23 @@ class Store(ABC):
         Version, times, end and place stay; the stamp is a new one.
         """
 
+    # --- the end of records
+
+    @abstractmethod
+    async def touch(
+        self, kind: Kind, user_id: str | None, ids: Sequence[str], ttl: timedelta | None
+    ) -> int:
+        """Let those of the user's records that are there end ``ttl`` from now on (None: never), by
+        the server's clock; return how many these were. Each gets a new stamp; versions and times
+        stay. The ids are distinct."""
+
+    @abstractmethod
+    async def sweep(self, kind: Kind, limit: int) -> int:
+        """Remove up to ``limit`` (>= 1) records that have ended; return how many these were.
+
+        Fewer than ``limit`` mean that there are no more. Safe beside writers and other sweepers.
+        """
+
     # --- what follows has a correct default; override where the backend does it in one step
 
     async def get_many(self, kind: Kind, keys: Sequence[Key]) -> list[Record | Corrupt | None]:
@@ -208,6 +237,10 @@ class Store(ABC):
             kind, Scope.of_user(user_id), newest_first=False, after=None, limit=None
         )
         return [(item.id, item.stamp) for item in page if isinstance(item, Record)]
+
+    async def ended(self, kind: Kind) -> Ended | None:
+        """Return how many records have ended and are still stored; None where that is not known."""
+        return None
 
     async def generation(self, kind: Kind) -> str:
         """Return a token that is another one when positions may have begun anew: after the place

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -59,9 +59,9 @@ class StoreOperations(RowOperations):
         draft = self._mappings[kind].draft(row)
         return await self.rules.has(kind, draft.id, draft.user_id)
 
-    async def upsert(self, kind: Kind, row: Any, if_version: int | None) -> Any:
+    async def upsert(self, kind: Kind, row: Any, if_version: int | None, ttl: Any) -> Any:
         mapping = self._mappings[kind]
-        record = await self.rules.put(mapping.draft(row), if_version, self._embedding(kind))
+        record = await self.rules.put(mapping.draft(row), if_version, self._embedding(kind), ttl)
         if self._search is not None:
             self._search.wrote(record)
         return mapping.row(record)
@@ -176,9 +176,15 @@ class StoreOperations(RowOperations):
             self._search = StoreSearch(store, self._search_options, awaited=self._awaited)
         return results(await self._search.search(user, request), self._mappings[Kind.MEMORY].row)
 
-    async def upsert_many(self, kind: Kind, rows: Iterable[Any]) -> list[Any]:
+    async def upsert_many(self, kind: Kind, rows: Iterable[Any], ttl: Any) -> list[Any]:
         drafts = map(self._mappings[kind].draft, rows)
-        return self._rows(kind, await self.rules.put_many(drafts, self._embedding(kind)))
+        return self._rows(kind, await self.rules.put_many(drafts, self._embedding(kind), ttl))
+
+    async def touch(self, kind: Kind, ids: Iterable[str], user_id: Any, ttl: Any) -> int:
+        return await self.rules.touch(kind, ids, check_named_user(user_id), ttl)
+
+    def sweep(self) -> AsyncIterator[int]:
+        return self.rules.sweep()
 
     async def restore(self, kind: Kind, rows: Iterable[Any]) -> list[Any]:
         """Store rows from elsewhere; one that is new here keeps its version and its end."""
@@ -187,8 +193,7 @@ class StoreOperations(RowOperations):
             draft = self._mappings[kind].draft(row)
             # A row that was never stored has no version yet.
             version = getattr(row, "version", None) or 1
-            ends = getattr(row, "expires_at", None)
-            records.append(Record(*draft, version=version, expires_at=ends))
+            records.append(Record(*draft[:-1], version=version, expires_at=draft.expires_at))
         return self._rows(kind, await self.rules.restore(records))
 
     async def delete_many(self, kind: Kind, ids: Iterable[str], user_id: Any) -> int:

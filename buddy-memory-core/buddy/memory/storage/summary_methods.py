@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from buddy.memory.rows import StoredSummaryRow, SummaryLike
+from buddy.memory.storage.expiry import Ttl
 from buddy.memory.storage.iteration import PAGE_SIZE, Page, iterate_rows
 from buddy.memory.storage.record import Kind
 from buddy.memory.storage.row_operations import RowOperations
@@ -25,14 +26,22 @@ class SummaryMethods:
         return EightMethodOperations(Awaiting(self))
 
     def upsert_summary(
-        self, summary: SummaryLike, *, if_version: int | None = None
+        self, summary: SummaryLike, *, if_version: int | None = None, ttl: Ttl = None
     ) -> StoredSummaryRow:
         """As ``upsert_memory``."""
         raise no_summaries(self)
 
-    def upsert_summaries(self, summaries: Iterable[SummaryLike]) -> list[StoredSummaryRow]:
+    def upsert_summaries(
+        self, summaries: Iterable[SummaryLike], *, ttl: Ttl = None
+    ) -> list[StoredSummaryRow]:
         """As ``upsert_memories``."""
-        return run(self._operations.upsert_many(Kind.SUMMARY, summaries))
+        return run(self._operations.upsert_many(Kind.SUMMARY, summaries, ttl))
+
+    def touch_summaries(
+        self, session_ids: Iterable[str], *, user_id: str | Nobody, ttl: Ttl
+    ) -> int:
+        """As ``touch_memories``."""
+        return run(self._operations.touch(Kind.SUMMARY, session_ids, user_id, ttl))
 
     def read_summary(
         self, session_id: str, *, user_id: str | Nobody | None = None

@@ -9,8 +9,10 @@ from typing import Any, TypeVar
 from buddy.memory.errors import CorruptMemoryError
 from buddy.memory.rows import RowLike, StoredSummaryRow, SummaryLike
 from buddy.memory.storage.database_base import StoreBackedDatabase
+from buddy.memory.storage.expiry import Ttl
 from buddy.memory.storage.memory_methods import PAGE_SIZE, MemoryContract
 from buddy.memory.storage.record import Corrupt, Key, Kind, Record, Scope
+from buddy.memory.storage.store import Ended
 from buddy.memory.storage.sync_runner import iterate, run
 from buddy.memory.storage.users import NOBODY, Nobody
 
@@ -58,14 +60,16 @@ class StoreBackedContract(StoreBackedDatabase, MemoryContract[RowT]):
     ) -> list[RowT]:
         return run(self._operations.read(Kind.MEMORY, user_id, user_prefix, limit, sort))
 
-    def upsert_memory(self, memory: RowLike, *, if_version: int | None = None) -> RowT:
-        row: RowT = run(self._operations.upsert(Kind.MEMORY, memory, if_version))
+    def upsert_memory(
+        self, memory: RowLike, *, if_version: int | None = None, ttl: Ttl = None
+    ) -> RowT:
+        row: RowT = run(self._operations.upsert(Kind.MEMORY, memory, if_version, ttl))
         return row
 
     def upsert_summary(
-        self, summary: SummaryLike, *, if_version: int | None = None
+        self, summary: SummaryLike, *, if_version: int | None = None, ttl: Ttl = None
     ) -> StoredSummaryRow:
-        row: StoredSummaryRow = run(self._operations.upsert(Kind.SUMMARY, summary, if_version))
+        row: StoredSummaryRow = run(self._operations.upsert(Kind.SUMMARY, summary, if_version, ttl))
         return row
 
     def delete_summary(
@@ -123,6 +127,14 @@ class StoreBackedContract(StoreBackedDatabase, MemoryContract[RowT]):
                     yield CorruptMemoryError(item.id, item.reason)
                 else:
                     yield to_row(item)
+
+    def expired_rows(self) -> Ended:
+        """Return how many rows have expired and are still stored, and the first end among them
+        (None: there are none)."""
+        store = self._rules.store
+        found = [ended for kind in Kind if (ended := run(store.ended(kind))) is not None]
+        ends = [ended.since for ended in found if ended.since is not None]
+        return Ended(sum(ended.rows for ended in found), min(ends, default=None))
 
     def data_files(self) -> tuple[Path, ...]:
         """Return the files of this machine that hold the rows, as far as they are known."""

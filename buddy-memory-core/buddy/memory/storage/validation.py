@@ -9,6 +9,7 @@ from typing import Any
 
 from buddy.memory import payload
 from buddy.memory.errors import ConfigError, InvalidMemoryError
+from buddy.memory.storage.expiry import LAST_END, OWN, End
 from buddy.memory.storage.record import EVERYBODY, STAMP_BITS, Draft, Record, Scope, Write
 from buddy.memory.storage.users import NOBODY
 
@@ -20,9 +21,9 @@ _LAST_UPDATE = datetime.max.replace(tzinfo=timezone.utc) - timedelta(days=1)
 """An update moves the time of the last write forward (rule R2), for which there has to be room."""
 
 
-def prepare(draft: Draft, now: datetime, if_version: int | None = None, version: int = 1) -> Write:
-    """Return the write for what a caller handed in (rules R1, R2, R8), before any I/O."""
-    kind, user_id, id, given, created, updated = draft
+def prepare(draft: Draft, now: datetime, if_version: int | None = None, end: End = OWN) -> Write:
+    """Return the write for what a caller handed in (rules R1, R2, R8, R14), before any I/O."""
+    kind, user_id, id, given, created, updated, ends = draft
     # Usually no times are given, and a bulk write prepares very many rows.
     if created is not None or updated is not None:
         updated = check_time(updated, "updated_at")
@@ -36,12 +37,12 @@ def prepare(draft: Draft, now: datetime, if_version: int | None = None, version:
         payload.encode(given, kind),
         created or now,
         updated or now,
-        version,
-        None,
+        1,
+        None if ends is None or not end.own else check_end(ends, now),
         None,
         getrandbits(STAMP_BITS),  # As new_stamp, without a call: bulk writes prepare many rows.
     )
-    return Write(record, now, if_version)
+    return Write(record, now, if_version, end.ttl, end.keep)
 
 
 def check_id(id: Any, name: str = "id") -> str:
@@ -124,6 +125,16 @@ def check_time(time: Any, name: str) -> datetime | None:
         return time.astimezone(timezone.utc)
     except (OverflowError, OSError, ValueError):
         raise InvalidMemoryError(f"{time!r} cannot be expressed in UTC", name) from None
+
+
+def check_end(time: Any, now: datetime) -> datetime:
+    """Return the end of a row that is to be written: a time that has not come yet."""
+    end = check_time(time, "expires_at")
+    if end is None or end <= now:
+        raise InvalidMemoryError(f"{time} has passed; ttl=NEVER takes the end away", "expires_at")
+    if end.replace(tzinfo=None) > LAST_END:
+        raise InvalidMemoryError(f"{time} is beyond what every backend holds", "expires_at")
+    return end
 
 
 def check_version(if_version: Any) -> int | None:

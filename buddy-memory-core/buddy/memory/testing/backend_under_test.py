@@ -48,12 +48,6 @@ class BackendUnderTest:
     corrupt: Callable[[str], None] | None = None
     """Damages the stored payload of the memory with that id, behind the backend's back."""
 
-    expiring: Callable[[int], Any] | None = None
-    """Opens the same store with an expiry of that many seconds."""
-
-    wait_expired: Callable[[], None] | None = None
-    """Returns when rows written with an expiry of one second are gone."""
-
     order_without_clocks: bool = False
     """Whether one user's rows are in the order of writing whatever the clocks of the processes say
     that write them (R3)."""
@@ -86,6 +80,7 @@ class Rows:
             "read": f"read_{many}",
             "iter": f"iter_{many}",
             "count": f"count_{many}",
+            "touch": f"touch_{many}",
             "delete": f"delete_{one}",
             "delete_many": f"delete_{many}",
         }.items():
@@ -99,6 +94,7 @@ class Rows:
     read: Callable[..., list[Any]]
     iter: Callable[..., Iterable[Any]]
     count: Callable[..., int]
+    touch: Callable[..., int]
     delete: Callable[..., bool]
     delete_many: Callable[..., int]
 

@@ -7,7 +7,6 @@ import pickle
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from copy import deepcopy
-from time import sleep
 from typing import Any
 from uuid import uuid4
 
@@ -144,9 +143,6 @@ class Scratch:
         if self.naming is not None:
             subject.neighbour = lambda: self._open(f"{name}2")
             subject.named = lambda other: self._open(f"{name}{other}")
-        if "expire" in self._parameters:
-            subject.expiring = lambda seconds: self._open(name, expire=seconds)
-            subject.wait_expired = lambda: sleep(1.05)
         return subject
 
     def _drop(self) -> None:

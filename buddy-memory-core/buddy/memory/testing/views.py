@@ -12,7 +12,7 @@ from buddy.memory.storage.database_base import StoreBackedDatabase
 from buddy.memory.storage.sync_runner import run
 from buddy.memory.v2.db.base import AsyncMemoryDb
 
-OPTIONS = frozenset({"if_version", "user_id", "user_prefix"})
+OPTIONS = frozenset({"if_version", "ttl", "user_id", "user_prefix"})
 """Arguments that a class with the eight abstract methods only may lack."""
 
 

@@ -20,6 +20,7 @@ from buddy.memory.conversation.models import Model, ModelAnswerError
 from buddy.memory.conversation.seen import SeenSessions
 from buddy.memory.filters import Where
 from buddy.memory.receipt import Receipt
+from buddy.memory.storage.expiry import Ttl
 from buddy.memory.storage.sync_runner import run
 from buddy.memory.v2.db.base import AsyncMemoryDb, MemoryDb
 from buddy.memory.v2.schema import SessionSummary, UserMemory
@@ -44,6 +45,9 @@ class Memory(SessionSummaries, SeenSessions):
     Histories are kept of the ``max_sessions`` sessions used last, ``max_runs`` runs of each (None:
     all). A summary cannot tell of runs that are gone before it is made.
 
+    ``ttl`` is how long new memories and summaries live: seconds, a timedelta or ``NEVER``; None: as
+    the database is set. A memory or summary that is changed keeps its end.
+
     ``user_id`` None is the user "default". A user's call never reads or changes what another user
     owns. Every method has an awaited twin with an ``a`` in front; with an ``AsyncMemoryDb`` there
     are only these, and the others raise TypeError. All may raise the errors of
@@ -62,27 +66,39 @@ class Memory(SessionSummaries, SeenSessions):
         summary_instructions: str | None = None,
         max_sessions: int | None = MAX_SESSIONS,
         max_runs: int | None = MAX_RUNS,
+        ttl: Ttl = None,
     ) -> None:
         """Open or take ``db``; does no I/O. Raises TypeError for a database of version 1 or
         something else, ConfigError for a config that names none."""
         super().__init__(
-            db, model, extract, memory_instructions, summary_instructions, max_sessions, max_runs
+            db,
+            model,
+            extract,
+            memory_instructions,
+            summary_instructions,
+            max_sessions,
+            max_runs,
+            ttl,
         )
 
     # --- memories of a user
 
-    def add_user_memory(self, memory: UserMemory, user_id: str | None = None) -> str:
+    def add_user_memory(
+        self, memory: UserMemory, user_id: str | None = None, *, ttl: Ttl = None
+    ) -> str:
         """Store a memory and return its id, which is also set on ``memory`` when it had none.
 
         Without ``user_id`` it belongs to the user that ``memory`` names. A ``memory_id`` that this
         user has already is overwritten; another user's memory of that id is another one. Raises
-        InvalidMemoryError for a memory that cannot be stored.
+        InvalidMemoryError for a memory that cannot be stored. ``ttl`` comes before this object's.
         """
-        return run(self._sync.add(memory, owner_of(memory, user_id)))
+        return run(self._sync.add(memory, owner_of(memory, user_id), ttl))
 
-    async def aadd_user_memory(self, memory: UserMemory, user_id: str | None = None) -> str:
+    async def aadd_user_memory(
+        self, memory: UserMemory, user_id: str | None = None, *, ttl: Ttl = None
+    ) -> str:
         """As ``add_user_memory``, awaited."""
-        return await self._async.add(memory, owner_of(memory, user_id))
+        return await self._async.add(memory, owner_of(memory, user_id), ttl)
 
     def get_user_memory(self, memory_id: str, user_id: str | None = None) -> UserMemory | None:
         """Return that memory of the user, or None."""

@@ -11,7 +11,7 @@ from uuid import uuid4
 import click
 
 from buddy.memory.cli import exit_codes, installation
-from buddy.memory.cli.formatting import many, plain, remedy
+from buddy.memory.cli.formatting import iso, many, plain, remedy
 from buddy.memory.cli.output import console, emit
 from buddy.memory.cli.parameters import json_option, url_argument
 from buddy.memory.cli.row_output import IN_MEMORY, is_in_memory
@@ -77,6 +77,7 @@ class _Doctor:
         if self.create:
             yield "create", lambda: _create(db)
         yield "tables", lambda: _tables(db)
+        yield "expiry", lambda: _expired(db)
         if self.write:
             # A check changes nothing by itself, and the first write would make the tables.
             yield "writing", lambda: _round_trip(db) if db.table_exists() else None
@@ -95,11 +96,12 @@ def _ask(name: str, ask: Callable[[], str | None]) -> Finding:
         return _failed(name, error)
     if detail is None:
         return Finding(name, "not tried", _UNTRIED[name])
-    return Finding(name, "ok", detail)
+    return Finding(name, "warning" if "still stored" in detail else "ok", detail)
 
 
 _UNTRIED = {
     "settings": "the backend tells nothing of itself",
+    "expiry": "rows of this backend do not end",
     "writing": "there are no tables yet; --create makes them",
 }
 
@@ -140,6 +142,18 @@ def _tables(db: MemoryDb) -> str:
     except UnsupportedError:
         return "there and current; this backend keeps no summaries"
     return "there and current" if there else "not made yet: the first write makes them"
+
+
+def _expired(db: MemoryDb) -> str | None:
+    from buddy.memory.storage.sync_database import StoreBackedContract
+
+    if not isinstance(db, StoreBackedContract):
+        return None
+    rows, since = db.expired_rows()
+    if not rows:
+        return "no expired rows are left to be removed"
+    when = "" if since is None else f", the first since {iso(since)}"
+    return f"{many(rows, 'expired row')} still stored{when}: buddy-memory sweep removes them"
 
 
 def _round_trip(db: MemoryDb) -> str:

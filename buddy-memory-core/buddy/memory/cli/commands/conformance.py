@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 _NEEDS = {
     "corrupt": "a damaged row",
-    "expiring": "a backend that expires rows",
     "forks": "data outside of this process",
     "named": "stores that have names",
     "neighbour": "stores that have names",

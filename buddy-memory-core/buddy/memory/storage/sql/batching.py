@@ -42,7 +42,7 @@ class BatchingStore(SqlStore):
         }
 
     async def put(self, write: Write) -> Record:
-        if write.if_version is not None:
+        if write.if_version is not None or write.keep:
             return await super().put(write)
         (new,) = self._new_rows([write])
         if len(new[2]) > MAX_CHARACTERS:
@@ -52,6 +52,8 @@ class BatchingStore(SqlStore):
     async def _put_batch(self, kind: Kind, puts: list[Put]) -> list[Record | Exception]:
         if len(puts) == 1:
             return [await self._put_new(*puts[0])]
+        if len({write.ttl for write, _ in puts}) > 1:
+            return await self._put_by_ttl(kind, puts)
         # Each key once; and in one order, so that two such statements do not block each other.
         chosen = {new[:2]: (write, new) for write, new in sorted(puts, key=_key)}
         latest = max((write for write, _ in puts), key=lambda write: write.now)
@@ -66,6 +68,17 @@ class BatchingStore(SqlStore):
             return await self._put_new(write, new)
 
         return [await result_of(result(write, new)) for write, new in puts]
+
+    async def _put_by_ttl(self, kind: Kind, puts: list[Put]) -> list[Record | Exception]:
+        """A statement takes rows that live equally long."""
+        groups: dict[Any, list[int]] = {}
+        for number, (write, _) in enumerate(puts):
+            groups.setdefault(write.ttl, []).append(number)
+        results: dict[int, Record | Exception] = {}
+        for numbers in groups.values():
+            done = await self._put_batch(kind, [puts[number] for number in numbers])
+            results.update(zip(numbers, done, strict=True))
+        return [results[number] for number in range(len(puts))]
 
     async def _write_batch(self, query: Query) -> Result:
         """Run a statement of several calls: where its rows cannot be fetched, nothing is stored."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
 from functools import lru_cache
 from typing import Any
@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from buddy.memory import payload
 from buddy.memory.errors import MemoryDbError
+from buddy.memory.storage import clock
 from buddy.memory.storage.sql.connector import Query
 
 _UTC = "+00:00"
@@ -97,19 +98,33 @@ class SqlDialect(ABC):
 
     def keys(self, table_name: str) -> list[sa.schema.SchemaItem]:
         """Return what keeps a user's ids unique, what lists a user's rows in order without sorting,
-        and what finds the rows that have an end."""
+        and what finds the rows that have an end: all of them, and those of one user."""
         has_end = sa.text("expires_at IS NOT NULL")
         return [
             # The id first: it also serves reads by id alone.
             sa.UniqueConstraint("id", "user_id"),
             sa.UniqueConstraint("user_id", "seq"),
-            sa.Index(
-                f"ix_{table_name}_expires_at",
-                "expires_at",
-                sqlite_where=has_end,
-                postgresql_where=has_end,
-            ),
+            sa.Index(f"ix_{table_name}_expires_at", "expires_at", sqlite_where=has_end),
+            sa.Index(f"ix_{table_name}_user_end", "user_id", "expires_at", sqlite_where=has_end),
         ]
+
+    @abstractmethod
+    def clock(self) -> Any:
+        """Return the expression of the current time, to compare ends with."""
+
+    def dump_ttl(self, ttl: timedelta) -> Any:
+        """Return what ``in_future`` takes for a duration."""
+        return self.dump_time(clock.utc_now() + ttl)
+
+    def in_future(self, ttl: Any) -> Any:
+        """Return the expression of the end that comes so much later than now; by default the
+        machine's clock has told it already."""
+        return ttl
+
+    def skip_locked(self, query: Any) -> Any:
+        """Return a query that leaves out the rows that others are changing, where there are
+        locks of rows."""
+        return query
 
     def as_read(self, column: sa.Column[Any]) -> Any:
         """Return how a column of a row is selected."""

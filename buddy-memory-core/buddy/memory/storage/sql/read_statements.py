@@ -72,19 +72,20 @@ class ReadStatements(StatementsBase):
     @compiled
     def get(self, damaged: bool = False) -> Any:
         """Parameters: p_id, p_user_id."""
-        return sa.select(*self._row(damaged)).where(*self._is_key())
+        return sa.select(*self._row(damaged)).where(*self._is_key(), self._lives())
 
     @compiled
     def has(self) -> Any:
         """As ``get``, with as little of the row as proves it."""
         # Columns that earlier layouts lack, and that only a table of this kind has.
         is_ours = self._payload.is_not(None)
-        return sa.select(self._c.expires_at).where(*self._is_key(), is_ours)
+        return sa.select(self._c.expires_at).where(*self._is_key(), is_ours, self._lives())
 
     @compiled
     def state(self) -> Any:
-        """Version and time of the row with p_id and p_user_id."""
-        return sa.select(self._c.version, self._c.updated_at).where(*self._is_key())
+        """Version and time of the row with p_id and p_user_id, and whether it has ended."""
+        state = (self._c.version, self._c.updated_at, self._has_ended())
+        return sa.select(*state).where(*self._is_key())
 
     @compiled
     def get_many(self, damaged: bool = False) -> Any:
@@ -94,7 +95,8 @@ class ReadStatements(StatementsBase):
     @compiled
     def find_one(self, damaged: bool = False) -> Any:
         """The rows of two users with p_id."""
-        return sa.select(*self._row(damaged)).where(self._c.id == parameter("p_id")).limit(2)
+        is_found = (self._c.id == parameter("p_id"), self._lives())
+        return sa.select(*self._row(damaged)).where(*is_found).limit(2)
 
     @compiled
     def find(self, damaged: bool = False) -> Any:
@@ -103,7 +105,8 @@ class ReadStatements(StatementsBase):
         wanted, other = _values("wanted", ID), self._table.alias("other").c
 
         def ends(end: Any) -> Any:
-            user = sa.select(end(other.user_id)).where(other.id == wanted.c.id)
+            is_found = (other.id == wanted.c.id, self._lives(other))
+            user = sa.select(end(other.user_id)).where(*is_found)
             return sa.select(wanted.c.id, user.scalar_subquery().label("user_id"))
 
         found = sa.union(ends(sa.func.min), ends(sa.func.max)).cte("found")
@@ -112,7 +115,7 @@ class ReadStatements(StatementsBase):
     def _with_keys(self, keys: sa.CTE, damaged: bool) -> Any:
         # Not as a condition with IN, for which SQLite would scan the table.
         c = self._c
-        is_one = sa.and_(c.id == keys.c.id, c.user_id == keys.c.user_id)
+        is_one = sa.and_(c.id == keys.c.id, c.user_id == keys.c.user_id, self._lives())
         return sa.select(*self._row(damaged)).select_from(keys.join(self._table, is_one))
 
     # --- the rows of a scope
@@ -133,9 +136,12 @@ class ReadStatements(StatementsBase):
             return query.limit(parameter("p_limit")) if limit else query
 
         if not where.is_range:
-            return ordered(sa.select(*self._row(damaged)).where(*conditions), seq)
+            return ordered(sa.select(*self._row(damaged)).where(*conditions, self._lives()), seq)
         # The users' part of the index (user_id, seq) is read and sorted: an expression keeps the
-        # planner from walking the table in its order, past the rows of all other users.
+        # planner from walking the table in its order, past the rows of all other users. Rows that
+        # have ended are in an index of their own: no row is read to find out.
+        ended = sa.select(seq).where(*self._in_scope(where), self._has_ended())
+        conditions.append(seq.not_in(ended))
         chosen = ordered(sa.select(seq).where(*conditions), seq + sa.literal_column("0"))
         is_chosen = self._is_among(seq, sa.select(chosen.cte("chosen").c.seq))
         order = seq.desc() if newest_first else seq.asc()
@@ -144,8 +150,21 @@ class ReadStatements(StatementsBase):
     @compiled
     def count(self, where: Where) -> Any:
         """Parameters: those of ``where``."""
-        count = sa.func.count(sa.literal_column("*"))
-        return sa.select(count).select_from(self._table).where(*self._in_scope(where))
+        # As a difference: whether a row lives is in no index, and few rows have an end.
+        count = sa.select(sa.func.count(sa.literal_column("*"))).select_from(self._table)
+        count = count.where(*self._in_scope(where))
+        return sa.select(count.scalar_subquery() - count.where(self._has_ended()).scalar_subquery())
+
+    @compiled
+    def any_ended(self) -> Any:
+        """A row if there are any that have ended."""
+        return sa.select(sa.literal_column("1")).where(sa.exists().where(self._has_ended()))
+
+    @compiled
+    def ended(self) -> Any:
+        """Number of the rows that have ended, and the first end among them."""
+        count, end = sa.func.count(sa.literal_column("*")), sa.func.min(self._c.expires_at)
+        return sa.select(count, end).select_from(self._table).where(self._has_ended())
 
     @compiled
     def users(self, inclusive: bool, bounded: bool, limit: bool, damaged: bool = False) -> Any:
@@ -153,6 +172,7 @@ class ReadStatements(StatementsBase):
         one step in the index (a skip scan)."""
         user, low = self._c.user_id, parameter("p_low")
         below = [user < parameter("p_high")] if bounded else []
+        below.append(self._lives())
         first = sa.select(sa.func.min(user).label("user_id"))
         first = first.where(user >= low if inclusive else user > low, *below)
         found = first.cte("found", recursive=True)
@@ -169,13 +189,13 @@ class ReadStatements(StatementsBase):
         """Number of the rows of p_user_id and sum of their stamps."""
         count = sa.func.count(sa.literal_column("*"))
         query = sa.select(count, sa.func.sum(self.stamp())).select_from(self._table)
-        return query.where(*self._in_scope(Where.USER))
+        return query.where(*self._in_scope(Where.USER), self._lives())
 
     @compiled
     def stamps(self) -> Any:
         """Id and stamp of the rows of p_user_id, in the order of first writing."""
         query = sa.select(self._c.id, self.stamp()).select_from(self._table)
-        return query.where(*self._in_scope(Where.USER)).order_by(self._c.seq)
+        return query.where(*self._in_scope(Where.USER), self._lives()).order_by(self._c.seq)
 
     @compiled
     def layout(self) -> Any:
@@ -191,6 +211,14 @@ class ReadStatements(StatementsBase):
 
     def _is_key(self) -> list[Any]:
         return [self._c.id == parameter("p_id"), self._c.user_id == parameter("p_user_id")]
+
+    def _lives(self, columns: Any = None) -> Any:
+        """Return the condition that a row has not ended (rule R14)."""
+        end = (self._c if columns is None else columns).expires_at
+        return sa.or_(end.is_(None), end > self._dialect.clock())
+
+    def _has_ended(self) -> Any:
+        return self._c.expires_at <= self._dialect.clock()
 
     def _in_scope(self, where: Where) -> list[Any]:
         user = self._c.user_id

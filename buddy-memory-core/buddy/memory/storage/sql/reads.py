@@ -10,6 +10,7 @@ from buddy.memory.storage.record import Corrupt, Key, Kind, Record, Scope
 from buddy.memory.storage.sql.base import NotText, SqlStoreBase
 from buddy.memory.storage.sql.connector import Query
 from buddy.memory.storage.sql.read_statements import ID, KEY, where_of
+from buddy.memory.storage.store import Ended
 from buddy.memory.storage.users import decode_user, encode_user, prefix_range
 
 V = TypeVar("V")
@@ -119,6 +120,12 @@ class ReadingStore(SqlStoreBase):
             return [(row[0], row[1]) for row in (await self._query(query)).rows]
         except NotText:
             return await super().stamps(kind, user_id)
+
+    async def ended(self, kind: Kind) -> Ended:
+        await self._check_layout(kind)
+        rows = (await self._query(self._statements[kind].ended().query({}))).rows
+        count, end = rows[0] if rows else (0, None)
+        return Ended(count, None if end is None else self._dialect.load_time(end))
 
     async def generation(self, kind: Kind) -> str:
         rows = (await self._query(self._dialect.generation(self._tables.by_kind[kind]))).rows

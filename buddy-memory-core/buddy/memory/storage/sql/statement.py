@@ -49,17 +49,29 @@ class Statement:
 
         They come first in the statement; ``names`` holds what follows them.
         """
-        mark = "?" if "?" in self.sql else "%s"
-        values = "(" + ", ".join([mark] * len(group)) + ")"
-        head, found, tail = self.sql.partition(f"VALUES {values}")
+        head, found, rest = self.sql.partition("VALUES (")
         assert found, self.sql
+        values, tail = _closed(rest)
         assert self.names[: len(group)] == tuple(group), self.names
         repeated = Statement.__new__(Statement)
-        repeated.sql = f"{head}VALUES {', '.join([values] * count)}{tail}"
+        repeated.sql = f"{head}VALUES {', '.join([f'({values})'] * count)}{tail}"
         repeated.constants = self.constants
         repeated.returns = self.returns
         repeated.names = self.names[len(group) :]
         return repeated
+
+
+def _closed(text: str) -> tuple[str, str]:
+    """Return what stands before the parenthesis that closes one before the text, and behind it.
+
+    A value may be a call, but no text with parentheses of its own.
+    """
+    depth = 1
+    for place, character in enumerate(text):
+        depth += (character == "(") - (character == ")")
+        if depth == 0:
+            return text[:place], text[place + 1 :]
+    raise AssertionError(text)
 
 
 class StatementsBase:

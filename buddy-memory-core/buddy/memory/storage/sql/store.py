@@ -12,7 +12,7 @@ from typing import Any
 
 from buddy.memory.errors import ConflictError
 from buddy.memory.storage.record import Corrupt, Key, Kind, Record, Scope
-from buddy.memory.storage.sql.connector import EMPTY, Query
+from buddy.memory.storage.sql.connector import EMPTY, Query, execute
 from buddy.memory.storage.sql.read_statements import where_of
 from buddy.memory.storage.sql.reads import ReadingStore
 from buddy.memory.storage.sql.writes import WritingStore
@@ -34,29 +34,41 @@ class SqlStore(ReadingStore, WritingStore):
         values = {"p_id": id, "p_user_id": encode_user(user_id), "p_if_version": if_version}
         query = statements.delete(if_version is not None).query(values)
         deleted = await self._unless_missing(self._connector.write, query, EMPTY)
-        if not deleted.affected and if_version is not None:
+        if not deleted.rows and if_version is not None:
             found = await self._query(statements.state().query(values))
-            version = found.rows[0][0] if found.rows else 0
+            version, _, has_ended = found.rows[0] if found.rows else (0, None, False)
+            version = 0 if has_ended else version
             if version != if_version:
                 raise ConflictError(id, if_version, version)
-        return bool(deleted.affected)
+        return bool(deleted.rows and deleted.rows[0][0])
 
     async def delete_many(self, kind: Kind, keys: Sequence[Key]) -> int:
         await self._check_layout(kind)
-        statement = self._statements[kind].delete()
-        rows = [statement.bind({"p_id": id, "p_user_id": encode_user(u)}) for u, id in keys]
+        living = self._statements[kind].delete_living()
+        ended = self._statements[kind].delete_ended()
+        values = [{"p_id": id, "p_user_id": encode_user(user)} for user, id in keys]
 
         def work(cursor: Any) -> int:
-            cursor.executemany(statement.sql, rows)
-            return int(cursor.rowcount)
+            cursor.executemany(living.sql, [*map(living.bind, values)])
+            count = int(cursor.rowcount)
+            if count < len(values):
+                cursor.executemany(ended.sql, [*map(ended.bind, values)])
+            return count
 
         return await self._unless_missing(self._connector.transaction, work, 0)
 
     async def delete_all(self, kind: Kind, scope: Scope) -> int:
         await self._check_layout(kind)
         where, values = where_of(scope)
-        query = self._statements[kind].delete_all(where).query(values)
-        return (await self._unless_missing(self._connector.write, query, EMPTY)).affected
+        statements = self._statements[kind]
+        ended = statements.delete_ended(where).query(values)
+        every = statements.delete_all(where).query(values)
+
+        def work(cursor: Any) -> int:
+            execute(cursor, ended)  # Not counted.
+            return execute(cursor, every).affected
+
+        return await self._unless_missing(self._connector.transaction, work, 0)
 
     # --- the rest
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from operator import itemgetter
 from typing import Any
 
@@ -11,18 +12,23 @@ from buddy.memory.errors import ConflictError, CorruptMemoryError, TooLargeError
 from buddy.memory.storage.record import TICK, Kind, Record, Write, new_stamp
 from buddy.memory.storage.sql.base import NotText, SqlStoreBase
 from buddy.memory.storage.sql.connector import EMPTY, Query, Work, execute
+from buddy.memory.storage.sql.read_statements import Where
 from buddy.memory.storage.sql.reads import portions
 from buddy.memory.storage.sql.statement import Statement
-from buddy.memory.storage.sql.statements import NEW_ROW
+from buddy.memory.storage.sql.statements import NEW_ROW, Shape
 from buddy.memory.storage.users import encode_user
 
 NewRow = tuple[str, str, Any, Any, Any, Any, bytes | None, int]
-"""Values in the order of NEW_ROW: id, encoded user, payload, the three times, vector, stamp."""
-Stored = tuple[str, str, int, Any, Any]
-"""What a write returns: id, encoded user and version, and created_at and updated_at of a row that
-was there."""
+"""Values in the order of NEW_ROW: id, encoded user, payload, the three times, vector, stamp. The
+third time is the end, or how long it is until then."""
+Stored = tuple[Any, ...]
+"""What a write returns: id, encoded user and version, created_at and updated_at of a row that was
+there, and the end unless the statement was ``plain``."""
 StoredKey = tuple[str, str]
 """Id and encoded user: how both begin."""
+
+SWEPT = 10
+"""Rows of a user that have ended and that a write of a row with an end removes, at most."""
 
 
 class WritingStore(SqlStoreBase):
@@ -37,9 +43,13 @@ class WritingStore(SqlStoreBase):
         try:
             written = await self._write(self._connector.write, query)
             if written.rows:
-                return self._stored(write, written.rows[0])
-            work: Work[Stored] = lambda cursor: self._put(cursor, write, new)  # noqa: E731
-            return self._stored(write, await self._write(self._connector.run, work))
+                stored: Stored = written.rows[0]
+            else:
+                work: Work[Stored] = lambda cursor: self._put(cursor, write, new)  # noqa: E731
+                stored = await self._write(self._connector.run, work)
+            if write.has_end:
+                await self._write(self._connector.write, self._sweep_user(write.record.kind, new))
+            return self._stored(write, stored)
         except NotText as error:
             raise CorruptMemoryError(write.record.id, error.reason) from error.__cause__
 
@@ -87,10 +97,29 @@ class WritingStore(SqlStoreBase):
         """Lock the rows that a bulk write is about to write again after it was rolled back by a
         conflict, in the order in which all clients do; does nothing by default."""
 
+    def _sweep_user(self, kind: Kind, row: NewRow) -> Query:
+        """Return the statement that removes some of the rows of a user that have ended."""
+        return (
+            self._statements[kind].sweep(Where.USER).query({"p_user_id": row[1], "p_limit": SWEPT})
+        )
+
+    def _make_room(self, cursor: Any, kind: Kind, new: list[NewRow]) -> None:
+        """Remove the rows that have ended and are to be written, and some others of their users:
+        those that take their places are new ones, in the order of the call."""
+        statements = self._statements[kind]
+        if not execute(cursor, statements.any_ended().query({})).rows:
+            return
+        delete = statements.delete_ended()
+        keys = [delete.bind({"p_id": row[0], "p_user_id": row[1]}) for row in new]
+        cursor.executemany(delete.sql, keys)
+        for row in {row[1]: row for row in new[:SWEPT]}.values():
+            execute(cursor, self._sweep_user(kind, row))
+
     def _put_all(
         self, cursor: Any, writes: Sequence[Write], new: list[NewRow]
     ) -> dict[StoredKey, Stored]:
         """Upsert the rows as ``merge`` describes; return what ``_put`` returns by key."""
+        self._make_room(cursor, writes[0].record.kind, new)
         stored: dict[StoredKey, Stored] = {
             row[:2]: row for row in self._put_rows(cursor, writes[0], new)
         }
@@ -106,11 +135,12 @@ class WritingStore(SqlStoreBase):
             yield from execute(cursor, self._upsert_all(first, rows)).rows
 
     def _upsert_all(self, first: Write, rows: Sequence[NewRow]) -> Query:
-        """Return one statement that upserts all of the rows; its time is that of ``first``."""
+        """Return one statement that upserts all of the rows, whose ``ttl`` and ``keep`` are those
+        of ``first``, as is the time of the statement."""
         statements = self._statements[first.record.kind]
-        plain = all(row[5] is row[6] is None for row in rows)
-        statement = statements.upsert_rows(len(rows), plain)
-        places = [NEW_ROW.index(name) for name in statements.new_row(plain)]
+        shape = shape_of(first, rows)
+        statement = statements.upsert_rows(len(rows), shape)
+        places = [NEW_ROW.index(name) for name in statements.new_row(shape)]
         values = itertools.chain.from_iterable(map(itemgetter(*places), rows))
         now = statement.bind({"p_now": self._dialect.dump_time(first.now)})
         return Query(statement.sql, (*values, *now))
@@ -128,20 +158,29 @@ class WritingStore(SqlStoreBase):
 
     def _upsert(self, write: Write) -> Statement:
         """Return the statement that upserts one row if its version allows it."""
-        statements, record = self._statements[write.record.kind], write.record
+        statements = self._statements[write.record.kind]
+        plain = write.record.vector is None and not write.has_end
+        shape = Shape(plain, write.ttl is not None, write.keep)
         if write.if_version is None:
-            return statements.upsert(record.expires_at is None and record.vector is None)
-        return statements.update_version() if write.if_version else statements.insert_only()
+            return statements.upsert(shape)
+        if write.if_version:
+            return statements.update_version(shape)
+        return statements.insert_only(shape)
 
     def _next_time(self, cursor: Any, write: Write, values: dict[str, Any]) -> Any:
         """Raise what kept the row from being written, or return the time to write it with."""
         id, expected, now = write.record.id, write.if_version, values["p_now"]
-        rows = execute(cursor, self._statements[write.record.kind].state().query(values)).rows
-        version, updated_at = rows[0] if rows else (0, None)
+        statements = self._statements[write.record.kind]
+        rows = execute(cursor, statements.state().query(values)).rows
+        version, updated_at, has_ended = rows[0] if rows else (0, None, False)
+        if has_ended:
+            version = 0
+            if not expected:
+                execute(cursor, statements.delete_ended().query(values))
         if expected is not None and expected != version:
             raise ConflictError(id, expected, version)
         if version == 0:
-            return now  # Deleted between the two statements.
+            return now  # It has ended, or was deleted between the two statements.
         try:
             stored_at = self._dialect.load_time(updated_at)
         except (TypeError, ValueError) as error:
@@ -169,11 +208,35 @@ class WritingStore(SqlStoreBase):
         query = self._statements[kind].rewrite().query(values)
         return bool((await self._unless_missing(self._connector.write, query, EMPTY)).affected)
 
+    async def touch(
+        self, kind: Kind, user_id: str | None, ids: Sequence[str], ttl: timedelta | None
+    ) -> int:
+        await self._check_layout(kind)
+        statement = self._statements[kind].touch(ttl is not None)
+        end, user = None if ttl is None else self._dialect.dump_ttl(ttl), encode_user(user_id)
+        rows = [
+            statement.bind(
+                {"p_id": id, "p_user_id": user, "p_expires_at": end, "p_stamp": new_stamp()}
+            )
+            for id in sorted(ids)  # In one order, so that two calls do not block each other.
+        ]
+
+        def work(cursor: Any) -> int:
+            cursor.executemany(statement.sql, rows)
+            return int(cursor.rowcount)
+
+        return await self._unless_missing(self._connector.transaction, work, 0)
+
+    async def sweep(self, kind: Kind, limit: int) -> int:
+        await self._check_layout(kind)
+        query = self._statements[kind].sweep(Where.EVERYBODY).query({"p_limit": limit})
+        return (await self._unless_missing(self._connector.write, query, EMPTY)).affected
+
     # --- from and to records
 
     def _new_rows(self, writes: Sequence[Write]) -> list[NewRow]:
         """Return the values of NEW_ROW for each write."""
-        dump, dump_time = self._dump, self._dialect.dump_time
+        dump, dump_time, dump_ttl = self._dump, self._dialect.dump_time, self._dialect.dump_ttl
         given, now = writes[0].now, dump_time(writes[0].now)
         # Usually no times are given, and all are that of the call.
         return [
@@ -183,7 +246,7 @@ class WritingStore(SqlStoreBase):
                 dump(payload),
                 now if created is given else dump_time(created),
                 now if updated is given else dump_time(updated),
-                None if end is None else dump_time(end),
+                dump_ttl(ttl) if ttl is not None else None if end is None else dump_time(end),
                 vector,
                 stamp or new_stamp(),
             )
@@ -199,7 +262,7 @@ class WritingStore(SqlStoreBase):
                 vector,
                 stamp,
                 _,
-            ), _, _ in writes
+            ), _, _, ttl, _ in writes
         ]
 
     def _dump(self, payload: dict[str, Any]) -> Any:
@@ -215,7 +278,9 @@ class WritingStore(SqlStoreBase):
 
         Raises CorruptMemoryError where the times of the row that was there cannot be read.
         """
-        record, (_, _, version, created_at, updated_at) = write.record, row
+        record, (_, _, version, created_at, updated_at) = write.record, row[:5]
+        if len(row) > 5:
+            record = self._with_end(record, row[5])
         if created_at is None and version == record.version and self._dialect.stamp_column:
             return record  # It is new, and as it was given.
         if created_at is None and version != record.version:
@@ -229,6 +294,20 @@ class WritingStore(SqlStoreBase):
         stamp = record.stamp if self._dialect.stamp_column else None
         # Faster than _replace.
         return Record(kind, user_id, id, payload, created, updated, version, end, vector, stamp)
+
+    def _with_end(self, record: Record, end: Any) -> Record:
+        """Return a record with the end that the statement returned."""
+        try:
+            ends = None if end is None else self._dialect.load_time(end)
+        except (TypeError, ValueError) as error:
+            raise CorruptMemoryError(record.id, f"expires_at: {error}") from None
+        return record._replace(expires_at=ends)
+
+
+def shape_of(first: Write, rows: Sequence[NewRow]) -> Shape:
+    """Return the shape of the statement for rows with the ``ttl`` and ``keep`` of ``first``."""
+    plain = not first.keep and all(row[5] is row[6] is None for row in rows)
+    return Shape(plain, first.ttl is not None, first.keep)
 
 
 def _values(write: Write, new: NewRow, now: Any) -> dict[str, Any]:

@@ -17,6 +17,7 @@ MODULES = (
     "lifecycle",
     "asynchronous",
     "versions",
+    "expiry",
     "storage",
     "erasure",
     "freshness",

@@ -1,65 +1,10 @@
-"""R14, R15: expiry and clean-up."""
+"""R15: clean-up."""
 
 from __future__ import annotations
 
 from buddy.memory.storage.record import Kind
 from buddy.memory.testing.backend_under_test import Rows, Trial
 from buddy.memory.testing.check import check, check_rows
-
-
-@check("R14", "expiring", "wait_expired")
-def an_expired_row_is_gone_everywhere(trial: Trial) -> None:
-    """A row and everything that leads to it expire together."""
-    assert trial.subject.expiring is not None
-    assert trial.subject.wait_expired is not None
-    db = trial.open(lambda: trial.subject.expiring(1))  # type: ignore[misc]
-    for kind in Kind:
-        trial.rows(db, kind).add("short", user_id="ann")
-        Rows(trial, kind).add("for ever", user_id="ann")
-    trial.subject.wait_expired()
-    for kind in Kind:
-        rows = Rows(trial, kind)
-        assert rows.get("short") is None
-        assert rows.ids() == rows.ids("ann") == [row.id for row in rows.iter()] == ["for ever"]
-        assert rows.count() == rows.count("ann") == 1
-        assert rows.delete("short") is False
-        assert rows.add("short", user_id="ann").version == 1
-
-
-@check_rows("R14", "expiring", "wait_expired")
-def bulk_writes_expire_too(rows: Rows) -> None:
-    """Rows of a bulk write expire, new or updated, and so do those that a bulk write renews."""
-    subject = rows.trial.subject
-    assert subject.expiring is not None
-    assert subject.wait_expired is not None
-    short, long = (
-        rows.trial.rows(rows.trial.open(lambda s=s: subject.expiring(s)), rows.kind)  # type: ignore[misc]
-        for s in (1, 1000)
-    )
-    long.add("cut short")
-    short.add("renewed")
-    short.upsert_many([short.new("short"), short.new("cut short")])
-    long.upsert_many([long.new("renewed")])
-    subject.wait_expired()
-    assert rows.ids("ann") == ["renewed"]
-    assert rows.count() == 1
-    assert rows.get("short") is None
-    assert rows.get("cut short") is None
-
-
-@check("R14", "expiring", "wait_expired")
-def an_update_renews(trial: Trial) -> None:
-    """An update renews the expiry of a row and of its place in listings."""
-    assert trial.subject.expiring is not None
-    assert trial.subject.wait_expired is not None
-    long = trial.rows(trial.open(lambda: trial.subject.expiring(1000)))  # type: ignore[misc]
-    short = trial.rows(trial.open(lambda: trial.subject.expiring(1)))  # type: ignore[misc]
-    short.add("renewed")
-    short.add("left alone")
-    long.add("renewed", {"n": 2})
-    trial.subject.wait_expired()
-    assert trial.memories.ids("ann") == ["renewed"]
-    assert trial.memories.get("renewed").version == 2
 
 
 @check_rows("R15", "neighbour")

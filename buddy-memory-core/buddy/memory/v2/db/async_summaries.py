@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable
 
 from buddy.memory.rows import StoredSummaryRow, SummaryLike
+from buddy.memory.storage.expiry import Ttl
 from buddy.memory.storage.iteration import PAGE_SIZE, Page, iterate_rows_async
 from buddy.memory.storage.record import Kind
 from buddy.memory.storage.row_operations import RowOperations
@@ -24,12 +25,19 @@ class AsyncSummaryMethods:
         return EightMethodOperations(self)
 
     async def upsert_summary(
-        self, summary: SummaryLike, *, if_version: int | None = None
+        self, summary: SummaryLike, *, if_version: int | None = None, ttl: Ttl = None
     ) -> StoredSummaryRow:
         raise no_summaries(self)
 
-    async def upsert_summaries(self, summaries: Iterable[SummaryLike]) -> list[StoredSummaryRow]:
-        return await self._operations.upsert_many(Kind.SUMMARY, summaries)
+    async def upsert_summaries(
+        self, summaries: Iterable[SummaryLike], *, ttl: Ttl = None
+    ) -> list[StoredSummaryRow]:
+        return await self._operations.upsert_many(Kind.SUMMARY, summaries, ttl)
+
+    async def touch_summaries(
+        self, session_ids: Iterable[str], *, user_id: str | Nobody, ttl: Ttl
+    ) -> int:
+        return await self._operations.touch(Kind.SUMMARY, session_ids, user_id, ttl)
 
     async def read_summary(
         self, session_id: str, *, user_id: str | Nobody | None = None

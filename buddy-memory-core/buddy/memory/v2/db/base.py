@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from typing import TYPE_CHECKING
 
 from buddy.memory.filters import Where
 from buddy.memory.rows import RowLike, StoredMemoryRow
 from buddy.memory.search.request import SearchResult, parse
+from buddy.memory.storage.expiry import Ttl
 from buddy.memory.storage.iteration import PAGE_SIZE, Page, iterate_rows_async
 from buddy.memory.storage.memory_methods import MemoryContract
 from buddy.memory.storage.record import Kind
@@ -44,6 +45,8 @@ class MemoryDb(MemoryContract[StoredMemoryRow]):
 class AsyncMemoryDb(AsyncSummaryMethods, AsyncDatabaseLifecycle):
     """The methods of MemoryDb, awaited; what each promises stands there."""
 
+    keeps_ends: bool = False
+
     # --- memories
 
     @abstractmethod
@@ -61,7 +64,7 @@ class AsyncMemoryDb(AsyncSummaryMethods, AsyncDatabaseLifecycle):
 
     @abstractmethod
     async def upsert_memory(
-        self, memory: RowLike, *, if_version: int | None = None
+        self, memory: RowLike, *, if_version: int | None = None, ttl: Ttl = None
     ) -> StoredMemoryRow: ...
 
     @abstractmethod
@@ -73,8 +76,22 @@ class AsyncMemoryDb(AsyncSummaryMethods, AsyncDatabaseLifecycle):
         if_version: int | None = None,
     ) -> bool | None: ...
 
-    async def upsert_memories(self, memories: Iterable[RowLike]) -> list[StoredMemoryRow]:
-        return await self._operations.upsert_many(Kind.MEMORY, memories)
+    async def upsert_memories(
+        self, memories: Iterable[RowLike], *, ttl: Ttl = None
+    ) -> list[StoredMemoryRow]:
+        return await self._operations.upsert_many(Kind.MEMORY, memories, ttl)
+
+    async def touch_memories(self, ids: Iterable[str], *, user_id: str | Nobody, ttl: Ttl) -> int:
+        return await self._operations.touch(Kind.MEMORY, ids, user_id, ttl)
+
+    async def sweep(self, progress: Callable[[int], object] | None = None) -> int:
+        """As MemoryDb.sweep."""
+        total = 0
+        async for removed in self._operations.sweep():
+            total += removed
+            if progress is not None:
+                progress(total)
+        return total
 
     async def read_memory(
         self, id: str, *, user_id: str | Nobody | None = None

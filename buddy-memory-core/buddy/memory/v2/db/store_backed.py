@@ -7,6 +7,7 @@ from typing import Any
 
 from buddy.memory.rows import RowLike, StoredMemoryRow, StoredSummaryRow, SummaryLike
 from buddy.memory.storage.database_base import StoreBackedDatabase
+from buddy.memory.storage.expiry import Ttl
 from buddy.memory.storage.record import Kind
 from buddy.memory.storage.row_mapping import SUMMARY, V2_MEMORY, RowMapping
 from buddy.memory.storage.sync_database import StoreBackedContract
@@ -73,9 +74,9 @@ class AsyncStoreBackedMemoryDb(StoreBackedDatabase, AsyncMemoryDb):
         return await self._operations.read(Kind.MEMORY, user_id, user_prefix, limit, sort)
 
     async def upsert_memory(
-        self, memory: RowLike, *, if_version: int | None = None
+        self, memory: RowLike, *, if_version: int | None = None, ttl: Ttl = None
     ) -> StoredMemoryRow:
-        row: StoredMemoryRow = await self._operations.upsert(Kind.MEMORY, memory, if_version)
+        row: StoredMemoryRow = await self._operations.upsert(Kind.MEMORY, memory, if_version, ttl)
         return row
 
     async def delete_memory(
@@ -88,9 +89,10 @@ class AsyncStoreBackedMemoryDb(StoreBackedDatabase, AsyncMemoryDb):
         return await self._operations.delete(Kind.MEMORY, memory_id, user_id, if_version)
 
     async def upsert_summary(
-        self, summary: SummaryLike, *, if_version: int | None = None
+        self, summary: SummaryLike, *, if_version: int | None = None, ttl: Ttl = None
     ) -> StoredSummaryRow:
-        row: StoredSummaryRow = await self._operations.upsert(Kind.SUMMARY, summary, if_version)
+        written = self._operations.upsert(Kind.SUMMARY, summary, if_version, ttl)
+        row: StoredSummaryRow = await written
         return row
 
     async def delete_summary(

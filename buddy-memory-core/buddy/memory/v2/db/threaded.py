@@ -50,6 +50,11 @@ class ThreadedMemoryDb(AsyncMemoryDb):
     def __init__(self, sync_db: MemoryDb) -> None:
         self.sync_db = sync_db
 
+    @property
+    def keeps_ends(self) -> bool:  # type: ignore[override]
+        """As MemoryDb.keeps_ends."""
+        return self.sync_db.keeps_ends
+
     # The abstract ones have to be named; the others are those of the contract.
     create = _in_thread("create")
     table_exists = _in_thread("table_exists")

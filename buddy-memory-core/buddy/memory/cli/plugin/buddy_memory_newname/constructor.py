@@ -19,14 +19,21 @@ class NewnameConstructor(StoreBackedDatabase):
 
     ``db_url`` is ``newname:///relative/folder``, or with a slash more an absolute
     one; without a folder it is DEFAULT. ``table_name`` names the store in the folder. The first
-    write makes both. Raises ConfigError; does no I/O.
+    write makes both. ``expire`` is how many seconds a row lives that is written without a ``ttl``;
+    None: for ever. Raises ConfigError; does no I/O.
     """
 
-    def __init__(self, table_name: str = "memory", db_url: str | None = None) -> None:
+    def __init__(
+        self,
+        table_name: str = "memory",
+        db_url: str | None = None,
+        *,
+        expire: float | None = None,
+    ) -> None:
         if not table_name:
             raise ConfigError("table_name must not be empty")
         # The arguments by name: what repr shows, and what a pickle is opened with again.
-        settings = {"table_name": table_name, "db_url": db_url}
+        settings = {"table_name": table_name, "db_url": db_url, "expire": expire}
         super().__init__(NewnameStore(_folder(db_url), table_name), settings)
 
 

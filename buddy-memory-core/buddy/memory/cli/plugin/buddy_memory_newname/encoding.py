@@ -24,13 +24,18 @@ def from_key(key: str) -> Key:
     return Key(decode_user(user), id)
 
 
+def dump_end(time: datetime | None) -> str | None:
+    """Return the end of a row as text that sorts by time."""
+    return None if time is None else time.isoformat(timespec="microseconds")
+
+
 def encode(record: Record) -> Row:
     """Return what is stored of a record, besides its key."""
     return {
         "created_at": record.created_at.isoformat(),
         "updated_at": record.updated_at.isoformat(),
         "version": record.version,
-        "expires_at": None if record.expires_at is None else record.expires_at.isoformat(),
+        "expires_at": dump_end(record.expires_at),
         "vector": None if record.vector is None else b64encode(record.vector).decode(),
         "stamp": record.stamp,
         "position": record.position,

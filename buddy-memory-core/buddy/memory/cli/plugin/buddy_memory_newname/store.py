@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from pathlib import Path
 from secrets import token_hex
 from typing import Any, TypeVar
 from urllib.parse import quote
 
 from buddy.memory.errors import ConflictError, SchemaError
+from buddy.memory.storage import clock
 from buddy.memory.storage.record import Corrupt, Key, Kind, Record, Scope, Write, merge, new_stamp
 from buddy.memory.storage.store import Store
-from buddy_memory_newname.encoding import Row, decode, encode, from_key, head, to_key
+from buddy_memory_newname.encoding import (
+    Row,
+    decode,
+    dump_end,
+    encode,
+    from_key,
+    head,
+    to_key,
+)
 from buddy_memory_newname.errors import translated
 from buddy_memory_newname.files import Content, JsonFile
 
@@ -79,11 +89,12 @@ class NewnameStore(Store):
         vector: bytes | None,
     ) -> bool:
         def work(content: Content) -> bool:
-            rows, key = content[kind.value], to_key(user_id, id)
+            rows, key = _living(content[kind.value]), to_key(user_id, id)
             if key not in rows or rows[key]["stamp"] != if_stamp:
                 return False
             stored = head(kind, key, rows[key])
-            rows[key] = encode(stored._replace(payload=payload, vector=vector, stamp=new_stamp()))
+            new = stored._replace(payload=payload, vector=vector, stamp=new_stamp())
+            content[kind.value][key] = encode(new)
             return True
 
         return self._change(work, make=False)
@@ -158,8 +169,30 @@ class NewnameStore(Store):
         return f"{len(stamps)}:{sum(stamps)}"
 
     def _rows(self, kind: Kind) -> dict[str, Row]:
-        rows: dict[str, Row] = (self._read() or _empty())[kind.value]
-        return rows
+        return _living((self._read() or _empty())[kind.value])
+
+    # --- the end of rows
+
+    async def touch(
+        self, kind: Kind, user_id: str | None, ids: Sequence[str], ttl: timedelta | None
+    ) -> int:
+        def work(content: Content) -> int:
+            rows, end = _living(content[kind.value]), None if ttl is None else clock.utc_now() + ttl
+            keys = [key for id in ids if (key := to_key(user_id, id)) in rows]
+            for key in keys:
+                row = content[kind.value][key]
+                row["expires_at"], row["stamp"] = dump_end(end), new_stamp()
+            return len(keys)
+
+        return self._change(work, make=False)
+
+    async def sweep(self, kind: Kind, limit: int) -> int:
+        def work(content: Content) -> int:
+            rows = content[kind.value]
+            doomed = [*(rows.keys() - _living(rows).keys())][:limit]
+            return sum(rows.pop(key) is not None for key in doomed)
+
+        return self._change(work, make=False)
 
     # --- deleting
 
@@ -167,30 +200,42 @@ class NewnameStore(Store):
         self, kind: Kind, user_id: str | None, id: str, if_version: int | None
     ) -> bool:
         def work(content: Content) -> bool:
-            rows, key = content[kind.value], to_key(user_id, id)
-            version = rows[key]["version"] if key in rows else 0
+            living, key = _living(content[kind.value]), to_key(user_id, id)
+            version = living[key]["version"] if key in living else 0
             if if_version is not None and if_version != version:
                 raise ConflictError(id, if_version, version)
-            return rows.pop(key, None) is not None
+            content[kind.value].pop(key, None)
+            return key in living
 
         return self._change(work, make=False)
 
     async def delete_many(self, kind: Kind, keys: Sequence[Key]) -> int:
         def work(content: Content) -> int:
-            return sum(content[kind.value].pop(to_key(*key), None) is not None for key in keys)
+            living, names = _living(content[kind.value]), [to_key(*key) for key in keys]
+            for name in names:
+                content[kind.value].pop(name, None)
+            return sum(name in living for name in names)
 
         return self._change(work, make=False)
 
     async def delete_all(self, kind: Kind, scope: Scope) -> int:
         def work(content: Content) -> int:
-            rows = content[kind.value]
-            return sum(rows.pop(key) is not None for key in _keys(rows, scope))
+            rows, count = content[kind.value], len(_keys(_living(content[kind.value]), scope))
+            for key in _keys(rows, scope):
+                del rows[key]
+            return count
 
         return self._change(work, make=False)
 
 
 def _empty() -> Content:
     return {"generation": token_hex(8), "last": 0, **{kind.value: {} for kind in Kind}}
+
+
+def _living(rows: dict[str, Row]) -> dict[str, Row]:
+    """Return the rows that have not ended (rule R14)."""
+    now = dump_end(clock.utc_now()) or ""
+    return {key: row for key, row in rows.items() if not (row["expires_at"] or now + "0") <= now}
 
 
 def _keys(rows: dict[str, Row], scope: Scope) -> list[str]:
@@ -202,8 +247,9 @@ def _put(content: Content, write: Write) -> Record:
     kind, user_id, id = write.record[:3]
     rows, key = content[kind.value], to_key(user_id, id)
     stored = head(kind, key, rows[key]) if key in rows else None
-    merged = merge(stored, write)  # Raises ConflictError.
-    if stored is None:
+    merged = merge(stored, write, clock.utc_now())  # Raises ConflictError.
+    if merged.position is None:
+        rows.pop(key, None)  # A row that has ended gives its place up.
         content["last"] += 1
         merged = merged._replace(position=content["last"])
     rows[key] = encode(merged)

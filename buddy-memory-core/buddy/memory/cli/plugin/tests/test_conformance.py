@@ -17,7 +17,7 @@ from buddy_memory_newname.encoding import from_key
 class OnNewname(Conformance):
     # A check that the BackendUnderTest does not equip fails, unless the backend cannot have it.
     complete = True
-    lacks = frozenset({"expiring", "secret"})
+    lacks = frozenset({"secret"})
     cls: Any
 
     @pytest.fixture
