@@ -6,7 +6,8 @@ A file holds one conversation of two people over many sessions, as JSON: ``speak
 ``speaker_b``, and for n = 1, 2, … ``session_n`` (a list of turns with ``speaker`` and ``text``)
 and ``session_n_date_time``. This is the format of the LoCoMo dialogues; examples/conversation.json
 is a short one. No model is needed: what people say is kept word for word, and each session is
-summarised by extraction. Every turn of a person becomes a memory of that person.
+summarised by extraction. Every turn of a person becomes a memory of that person, with the time of
+its session.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,8 +27,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from buddy.memory.config import redact_url
 from buddy.memory.errors import MemoryDbError
-from buddy.memory.v2.memory import Memory
+from buddy.memory.v2.memory import Memory, UserMemory
 
 HERE = Path(__file__).parent
 DEFAULT_DB = "sqlite:///demo.db"
@@ -42,6 +45,20 @@ class Session(NamedTuple):
     id: str
     when: str
     turns: list[tuple[str, str]]
+
+    @property
+    def time(self) -> datetime | None:
+        """When it was, or None where that is not written as in "9:10 am on 3 March, 2025"."""
+        try:
+            read = datetime.strptime(self.when, "%I:%M %p on %d %B, %Y")
+        except ValueError:
+            return None
+        return read.replace(tzinfo=timezone.utc)
+
+    def memories(self, messages: list[dict[str, str]]) -> list[UserMemory]:
+        """Make a memory of each message, word for word, with the time of the session."""
+        time = self.time
+        return [UserMemory(m["content"], created_at=time, last_updated=time) for m in messages]
 
 
 class Conversation(NamedTuple):
@@ -95,6 +112,7 @@ def play(conversations: list[Conversation], db: str) -> None:
         for conversation in conversations:
             task = bar.add_task(" & ".join(conversation.speakers), total=len(conversation.sessions))
             for session in conversation.sessions:
+                memory.extract = session.memories
                 for speaker in dict.fromkeys(speaker for speaker, _ in session.turns):
                     words = [text for who, text in session.turns if who == speaker]
                     messages = [{"role": "user", "content": text} for text in words]
@@ -126,11 +144,11 @@ def memories_table(memory: Memory, user_id: str, everything: bool) -> Table:
     if len(found) < total:
         title += f", the newest {len(found)} (--all shows all)"
     table = Table(title=title, title_justify="left", title_style="bold", expand=True)
-    table.add_column("written, UTC", style="dim", no_wrap=True)
+    table.add_column("when", style="dim", no_wrap=True)
     table.add_column("what was said", ratio=1)
     for row in found:
         written = row.created_at
-        table.add_row(f"{written:%Y-%m-%d %H:%M:%S}" if written else "", _plain(row.memory))
+        table.add_row(f"{written:%Y-%m-%d %H:%M}" if written else "", _plain(row.memory))
     return table
 
 
@@ -166,6 +184,23 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def what_next(db: str) -> None:
+    """Say where the data are, and what to try."""
+    file = db.removeprefix("sqlite:///")
+    place = str(Path(file).resolve()) if file != db and "?" not in file else redact_url(db)
+    console.rule("what next")
+    console.print(
+        f"The data are in {place}; the same command adds nothing to them.", soft_wrap=True
+    )
+    for command, what in (
+        ("./run demo --show --all", "read it again, in one more process"),
+        ("./run demo FILE", "a conversation of your own; --help shows its form"),
+        ("./run demo --db 'postgresql://…?table_name=demo'", "the same on another backend"),
+        ("README.md", "an agent that remembers, in twelve lines"),
+    ):
+        console.print(f"  {command:<50} {what}", style="dim", soft_wrap=True)
+
+
 def second_process(given: argparse.Namespace) -> Iterator[str]:
     yield from (sys.executable, __file__, "--show", "--db", given.db)
     yield from ["--all"] * given.all
@@ -184,7 +219,10 @@ def main() -> None:
     except MemoryDbError as error:
         sys.exit(f"{type(error).__name__}: {error}")
     console.rule("reading: a new process opens the same store")
-    sys.exit(subprocess.call([*second_process(given)]))
+    code = subprocess.call([*second_process(given)])
+    if code == 0:
+        what_next(given.db)
+    sys.exit(code)
 
 
 if __name__ == "__main__":

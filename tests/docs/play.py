@@ -1,6 +1,7 @@
 """Run the code of one page from top to bottom, as its reader would: ``python play.py PAGE``.
 
-Python blocks share one namespace, as in one program; what they print must be what the ``# →``
+Blocks with a title are saved as the file of that name. The other Python blocks share one namespace,
+as in one program; what they print must be what the ``# →``
 comments of the block say, where it has any. Console blocks go through a shell, and what a command
 prints must be what the page shows below it, where it shows anything, apart from numbers, ids, paths
 and the widths of tables; ``…`` stands for any text.
@@ -25,11 +26,13 @@ from markdown_it import MarkdownIt
 
 
 class Block(NamedTuple):
-    """A block of code: its language ("" when it is only indented), text, and first line."""
+    """A block of code: its language ("" when it is only indented), text, and first line; the name
+    of the file that it is to be saved as, or None."""
 
     kind: str
     code: str
     line: int
+    file: str | None = None
 
 
 def blocks(page: Path) -> Iterator[Block]:
@@ -37,8 +40,10 @@ def blocks(page: Path) -> Iterator[Block]:
     for token in MarkdownIt().parse(page.read_text(encoding="utf-8")):
         if token.type in ("fence", "code_block"):
             assert token.map is not None
-            kind = token.info.partition(" ")[0]
-            yield Block(kind, token.content, token.map[0] + (token.type == "fence"))
+            kind, _, more = token.info.partition(" ")
+            title = re.fullmatch(r'title="([\w.]+)"', more)
+            line = token.map[0] + (token.type == "fence")
+            yield Block(kind, token.content, line, title and title[1])
 
 
 def play_python(block: Block, page: str, program: ModuleType) -> None:
@@ -88,7 +93,9 @@ def main(page: Path) -> int:
         for written, ours in addresses.items():
             code = code.replace(written, ours)
         try:
-            if block.kind == "python":
+            if block.file is not None:
+                Path(block.file).write_text(code, encoding="utf-8")
+            elif block.kind == "python":
                 play_python(block._replace(code=code), page.name, program)
             elif block.kind == "console":
                 play_console(block._replace(code=code))

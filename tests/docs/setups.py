@@ -7,7 +7,40 @@ from pathlib import Path
 _ROOT = Path(__file__).parents[2]
 _OLD = _ROOT / "tests" / "fixtures" / "legacy" / "sqlite_buddy300_v2.db"
 
+# Stand-ins for SDKs, as strict about their arguments as those are: no page calls a hosted model.
+_SDKS = '''
+from pathlib import Path
+
+Path("openai.py").write_text("""
+from types import SimpleNamespace as Made
+
+
+class OpenAI:
+    def __init__(self):
+        self.chat = Made(completions=self)
+
+    def create(self, *, model, messages):
+        assert messages
+        return Made(choices=[Made(message=Made(content="Hello to you."))])
+
+
+""")
+Path("anthropic.py").write_text("""
+from types import SimpleNamespace as Made
+
+
+class Anthropic:
+    def __init__(self):
+        self.messages = self
+
+    def create(self, *, model, max_tokens, system, messages):
+        assert {m["role"] for m in messages} <= {"user", "assistant"}
+        return Made(content=[Made(type="text", text="Hello to you.")])
+""")
+'''
+
 _WRITTEN = {
+    "docs/models.md": _SDKS,
     "docs/cli.md": """
 from buddy.memory import open_memory_db
 from buddy.memory.v2.db.schema import MemoryRow

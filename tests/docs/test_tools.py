@@ -38,6 +38,17 @@ one … three
 $ false || echo "error: no"
 error: no
 ```
+
+```python title="twice.py"
+import sys
+
+print(2 * int(sys.argv[1]))
+```
+
+```console
+$ python twice.py 21
+42
+```
 """
 
 WRONG = {

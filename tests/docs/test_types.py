@@ -13,7 +13,15 @@ import pytest
 from tests.docs.play import blocks
 from tests.docs.test_pages import ROOT
 
-PAGES = ("README.md", "docs/index.md", "docs/tutorial.md")
+PAGES = (
+    "README.md",
+    "docs/agents.md",
+    "docs/fastapi.md",
+    "docs/index.md",
+    "docs/moving-from-agno.md",
+    "docs/testing.md",
+    "docs/tutorial.md",
+)
 
 LOOPHOLES = ("cast(", "# type:", "# pyright:", ": Any")
 """What a page must not need to pass."""
@@ -35,14 +43,19 @@ COMMANDS = {
 def program(page: str) -> str:
     """Return the Python blocks of a page as one program."""
     found = blocks(ROOT / page)
-    return "\n\n".join(block.code for block in found if block.kind == "python")
+    return "\n\n".join(b.code for b in found if b.kind == "python" and b.file is None)
+
+
+def files(page: str) -> dict[str, str]:
+    """Return the programs that the page has its readers save, by name."""
+    return {b.file: b.code for b in blocks(ROOT / page) if b.kind == "python" and b.file}
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_pages_use_no_loopholes(page: str) -> None:
     """No page silences a type checker."""
-    code = program(page)
-    assert code
+    code = "\n".join([program(page), *files(page).values()])
+    assert code.strip()
     assert [loophole for loophole in LOOPHOLES if loophole in code] == []
 
 
@@ -50,7 +63,9 @@ def test_pages_use_no_loopholes(page: str) -> None:
 def test_pages_are_typed(checker: str, tmp_path: Path) -> None:
     """The blocks of each page, one after the other, are a program without a type error."""
     for page in PAGES:
-        (tmp_path / f"{Path(page).stem}.py").write_text(program(page), encoding="utf-8")
+        code = {f"page_{Path(page).stem}.py": program(page), **files(page)}
+        for name, text in code.items():
+            (tmp_path / name).write_text(text, encoding="utf-8")
     (tmp_path / "wrong.py").write_text(WRONG, encoding="utf-8")
     settings = {"extends": str(ROOT / "pyproject.toml"), "include": ["."], "exclude": []}
     (tmp_path / "pyrightconfig.json").write_text(json.dumps(settings))
@@ -60,5 +75,5 @@ def test_pages_are_typed(checker: str, tmp_path: Path) -> None:
         capture_output=True,
         text=True,
     )
-    errors = re.findall(r"(\w+)\.py:(\d+).*? error: ", checked.stdout)
+    errors = re.findall(r"([\w-]+)\.py:(\d+).*? error: ", checked.stdout)
     assert set(errors) == {("wrong", "1"), ("wrong", "4")}, checked.stdout + checked.stderr
