@@ -15,7 +15,7 @@ from buddy.memory.conversation.manager import Makers, MemoryManager
 from buddy.memory.conversation.models import Model, check_model
 from buddy.memory.conversation.opening import awaitable, blocking, open_db
 from buddy.memory.conversation.rows import row_v1, row_v2
-from buddy.memory.conversation.waits import AWAITING, BLOCKING, Waits
+from buddy.memory.conversation.waits import AWAITING, BLOCKING
 from buddy.memory.errors import ClosedError
 from buddy.memory.storage.expiry import Ttl
 from buddy.memory.storage.rules import RefCount
@@ -64,26 +64,25 @@ class MemoryBase:
     @property
     def _sync(self) -> MemoryManager:
         """For synchronous methods, driven by ``run``."""
-        return self._manager(blocking(self._open_db), BLOCKING)
+        return self._manager(is_async=False)
 
     @property
     def _async(self) -> MemoryManager:
         """For asynchronous methods."""
-        return self._manager(awaitable(self._open_db), AWAITING)
+        return self._manager(is_async=True)
 
-    @property
-    def _open_db(self) -> Any:
+    def _manager(self, is_async: bool) -> MemoryManager:
+        # Made at each call: all attributes may be set at any time.
         if self._closed:
             raise ClosedError(type(self).__name__)
-        return self.db
-
-    def _manager(self, db: Any, waits: Waits) -> MemoryManager:
-        # Made at each call: all attributes may be set at any time.
+        db, waits = (awaitable, AWAITING) if is_async else (blocking, BLOCKING)
         makers = Makers(
             self.model, self.extract, self.memory_instructions, self.summary_instructions
         )
         ends = ends_of(self.db, self.ttl)
-        return MemoryManager(db, row_v1 if self.version == 1 else row_v2, waits, ends, makers)
+        return MemoryManager(
+            db(self.db), row_v1 if self.version == 1 else row_v2, waits, ends, makers
+        )
 
     def _whose(self, user_id: str | None) -> str | None:
         """Return the user that ``user_id`` means to this object; None is nobody."""
@@ -96,8 +95,7 @@ class MemoryBase:
     def for_agent(self, is_async: bool) -> AgentView:
         """Return what an ``Agent`` works with. Raises TypeError for an asynchronous database where
         ``is_async`` is not set, ClosedError after ``close()``."""
-        manager = self._async if is_async else self._sync
-        return AgentView(manager, self._sessions, self._whose, self._session_of)
+        return AgentView(self._manager(is_async), self._sessions, self._whose, self._session_of)
 
     def close(self) -> None:
         """Close the database if it was opened here, by a config string. Safe to repeat."""

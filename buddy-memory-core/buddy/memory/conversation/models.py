@@ -12,7 +12,6 @@ from collections.abc import (
     Awaitable,
     Callable,
     Coroutine,
-    Iterable,
     Iterator,
     Mapping,
 )
@@ -70,7 +69,8 @@ async def call_blocking(function: Callable[[list[Message]], Any], messages: list
     Returns the pieces of an iterator as a tuple. Raises TypeError when the function is asynchronous
     and an event loop runs already.
     """
-    answer = function(_copies(messages))
+    # A copy: a model may change what it is given, and the conversation stays as it was.
+    answer = function([dict(message) for message in messages])
     if isinstance(answer, Iterator):
         return tuple(cast("Any", answer))
     waited = _waiting(answer)
@@ -86,18 +86,14 @@ async def call_awaiting(function: Callable[[list[Message]], Any], messages: list
         answer = function(messages)
         return tuple(cast("Any", answer)) if isinstance(answer, Iterator) else answer
 
+    copies = [dict(message) for message in messages]
     called = (function, cast(Any, function).__call__)
     if any(iscoroutinefunction(f) or isasyncgenfunction(f) for f in called):
-        answer = function(_copies(messages))
+        answer = function(copies)
     else:
-        answer = await asyncio.to_thread(whole, _copies(messages))
+        answer = await asyncio.to_thread(whole, copies)
     waited = _waiting(answer)
     return answer if waited is None else await waited
-
-
-def _copies(messages: Iterable[Message]) -> list[Message]:
-    # A model may change what it is given; the conversation stays as it was.
-    return [dict(message) for message in messages]
 
 
 def _waiting(answer: Any) -> Coroutine[Any, Any, Any] | None:
