@@ -16,9 +16,15 @@ from tests.docs.test_pages import ROOT
 PAGES = (
     "README.md",
     "docs/agents.md",
+    "docs/backends/sqlite.md",
+    "docs/configuration.md",
+    "docs/errors.md",
     "docs/fastapi.md",
+    "docs/hooks.md",
     "docs/index.md",
+    "docs/moving-data.md",
     "docs/moving-from-agno.md",
+    "docs/search.md",
     "docs/testing.md",
     "docs/tutorial.md",
 )
