@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from buddy.memory.errors import MemoryDbError
-from buddy.memory.storage.record import Key, Record, Write
+from buddy.memory.storage import clock
+from buddy.memory.storage.record import Key, Record, Write, has_ended
 from buddy_memory_firestore.batches import MAX_BYTES, MAX_WRITES, Done, send
 from buddy_memory_firestore.deadline import Deadline
 from buddy_memory_firestore.encoding import Seen
@@ -37,6 +38,36 @@ async def put(rows: Rows, writes: Sequence[Write]) -> list[Record]:
         error.stored = tuple(w.record.key for w in writes if w.record.key in stored)
         raise
     return [stored[write.record.key] for write in writes]
+
+
+async def restore(rows: Rows, writes: Sequence[Write]) -> list[Key]:
+    """Store those rows that are not there; return their keys, in order."""
+    planned = [await _plan(rows, write, None) for write in writes]
+    stored: dict[Key, Record] = {}
+    try:
+        for batch in _batches(planned):
+            await _restore_batch(rows, batch, stored)
+    except MemoryDbError as error:
+        error.stored = tuple(w.record.key for w in writes if w.record.key in stored)
+        raise
+    return [write.record.key for write in writes if write.record.key in stored]
+
+
+async def _restore_batch(rows: Rows, batch: list[_Planned], stored: dict[Key, Record]) -> None:
+    deadline = Deadline(rows.calls.connection.timeout)
+    while refused := await _send(rows, batch, stored):
+        seen = await rows.look_many(refused[0].record.kind, [item.record.key for item in refused])
+        batch = []
+        for item in refused:
+            found = seen.get(item.record.key)
+            if found is None or has_ended(found.record, clock.utc_now()):
+                batch.append(await _plan(rows, item.write, found))
+            elif found.record.stamp == item.record.stamp:
+                # An earlier attempt, of which the answer got lost, was done.
+                stored[item.record.key] = item.record
+        if not batch:
+            return
+        await rows.calls.again(deadline, "others keep writing these rows")
 
 
 async def _plan(rows: Rows, write: Write, seen: Seen | None) -> _Planned:

@@ -115,6 +115,10 @@ class FirestoreStore(Store):
         await self.schema.create()
         return await bulk.put(self.rows, writes)
 
+    async def restore(self, writes: Sequence[Write]) -> list[Key]:
+        await self.schema.create()
+        return await bulk.restore(self.rows, writes)
+
     async def get_many(self, kind: Kind, keys: Sequence[Key]) -> list[Record | Corrupt | None]:
         await self.schema.check()
         return await reads.get_many(self.rows, kind, keys)

@@ -12,7 +12,7 @@ from buddy.memory.storage.record import Key, Record
 from buddy_memory_mongo import updates
 from buddy_memory_mongo.deletions import remove_ended
 from buddy_memory_mongo.encoding import Document
-from buddy_memory_mongo.errors import BulkRefused
+from buddy_memory_mongo.errors import BulkRefused, Duplicate
 from buddy_memory_mongo.lookups import PART, find_keys
 from buddy_memory_mongo.updates import Prepared
 from buddy_memory_mongo.writing import Writer
@@ -49,6 +49,40 @@ class BulkWrite:
             failure.stored = tuple(one.key for one in self._writes if one.key in self.stored)
             raise failure
         return [self.stored[one.key] for one in self._writes]
+
+    async def insert(self) -> list[Key]:
+        """Store those that are not there; return their keys, or raise with ``stored`` set."""
+        keys = [one.key for one in self._writes]
+        await remove_ended(self._writer.database, self._kind, keys)
+        inserted: list[Key] = []
+        for start in range(0, len(self._writes), PART):
+            part = self._writes[start : start + PART]
+            try:
+                inserted += await self._insert_part(part)
+            except MemoryDbError as error:
+                error.stored = tuple(inserted)
+                raise
+        return inserted
+
+    async def _insert_part(self, part: Sequence[Prepared]) -> list[Key]:
+        positions = self._writer.positions[self._kind].take(len(part), part[0].write.now)
+        commands = [
+            UpdateOne(*updates.insertion(one, position), upsert=True)
+            for one, position in zip(part, positions, strict=True)
+        ]
+        try:
+            result = await self._writer.database.call(
+                self._kind, lambda c: c.bulk_write(commands, ordered=False), long=True
+            )
+            numbers = sorted(result.upserted_ids)
+        except BulkRefused as error:
+            # Another client stored some at the same time: they are there.
+            if any(not isinstance(one, Duplicate) for one in error.errors.values()):
+                raise error.first() from error
+            numbers = sorted(found["index"] for found in error.result["upserted"])
+        if numbers:
+            self._writer.schema.note_insert(self._kind)
+        return [part[number].key for number in numbers]
 
     async def send(self, writes: Sequence[Prepared], *, plain: bool) -> list[Prepared]:
         """Send these of the writes; return those that were refused."""

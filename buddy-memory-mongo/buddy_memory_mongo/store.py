@@ -81,6 +81,11 @@ class MongoStore(Store):
         await self.writer.before_writing(writes[0].record.kind)
         return await BulkWrite(self.writer, prepared).run()
 
+    async def restore(self, writes: Sequence[Write]) -> list[Key]:
+        prepared = [updates.prepare(write) for write in writes]
+        await self.writer.before_writing(writes[0].record.kind)
+        return await BulkWrite(self.writer, prepared).insert()
+
     async def rewrite(
         self,
         kind: Kind,

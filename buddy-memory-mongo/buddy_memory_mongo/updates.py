@@ -100,6 +100,27 @@ def plain_update(prepared: Prepared, position: ObjectId) -> tuple[dict[str, Any]
     return {**_target(write), "expires_at": None, "updated_us": {"$lt": now}}, update
 
 
+def insertion(prepared: Prepared, position: ObjectId) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return filter and update that store a new document, and change none that is there."""
+    write, payload, stamp = prepared
+    record = write.record
+    expires_at, expires_us = end_at(record.expires_at)
+    new = {
+        "_id": position,
+        PAYLOAD[record.kind]: payload,
+        "vector": record.vector,
+        "created_at": record.created_at,
+        "created_us": to_us(record.created_at),
+        "updated_at": record.updated_at,
+        "updated_us": to_us(record.updated_at),
+        "expires_at": expires_at,
+        "expires_us": expires_us,
+        "stamp": stamp,
+        "version": Int64(record.version),
+    }
+    return _target(write), {"$setOnInsert": new}
+
+
 def full_update(
     prepared: Prepared, position: ObjectId
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:

@@ -11,7 +11,7 @@ from buddy.memory.errors import AccessError
 from buddy.memory.storage.record import Corrupt, Key, Kind, Record, Write
 from buddy.memory.storage.sql import Connector, Query, SqlStore
 from buddy.memory.storage.sql.connector import EMPTY, execute
-from buddy.memory.storage.sql.writes import NewRow, Stored, shape_of
+from buddy.memory.storage.sql.writes import NewRow, Stored, StoredKey, shape_of
 from buddy.memory.storage.users import encode_user
 from buddy_memory_postgres.dialect import PostgresDialect
 from buddy_memory_postgres.statements import PostgresStatements, columns
@@ -102,6 +102,17 @@ class PostgresStore(SqlStore):
     def _put_rows(self, cursor: Any, first: Write, new: list[NewRow]) -> Iterator[Stored]:
         for rows in portions(new):
             yield from execute(cursor, self._upsert_all(first, rows)).rows
+
+    def _insert_rows(
+        self, cursor: Any, writes: Sequence[Write], new: list[NewRow]
+    ) -> set[StoredKey]:
+        stored: set[StoredKey] = set()
+        for rows in portions(new):
+            shape = shape_of(writes[0], rows)
+            statement = self._statements[writes[0].record.kind].upsert_columns(shape, True)
+            query = statement.query(columns(rows, writes[0].now, shape))
+            stored.update(tuple(row) for row in execute(cursor, query).rows)
+        return stored
 
     def _upsert_all(self, first: Write, rows: Sequence[NewRow]) -> Query:
         shape = shape_of(first, rows)

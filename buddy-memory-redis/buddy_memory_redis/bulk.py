@@ -37,8 +37,10 @@ setting positions aside takes one more round trip."""
 class BulkWrite:
     """One call's writes, of distinct keys and one kind. ``done`` is what was stored."""
 
-    def __init__(self, shards: Shards, kind: Kind, floor: int) -> None:
+    def __init__(self, shards: Shards, kind: Kind, floor: int, *, new_only: bool = False) -> None:
         self._shards, self._kind, self._floor = shards, kind, floor
+        self._new_only = new_only
+        self.left_alone: set[Key] = set()
         self.done: dict[Key, Record] = {}
 
     async def apply(self, writes: Sequence[Write]) -> list[Record]:
@@ -49,7 +51,9 @@ class BulkWrite:
         except MemoryDbError as error:
             error.stored = tuple(self.done)
             raise
-        return [self.done[write.record.key] for write in writes]
+        return [
+            self.done[key] for write in writes if (key := write.record.key) not in self.left_alone
+        ]
 
     async def _apply_window(self, puts: Sequence[Put]) -> None:
         for _ in range(ATTEMPTS):
@@ -57,7 +61,8 @@ class BulkWrite:
             placed = await self._placed(layout, puts)
             for batch in _pipelines(layout, placed):
                 await self._send(layout, batch)
-            puts = [put for put in puts if put.write.record.key not in self.done]
+            settled = self.done.keys() | self.left_alone
+            puts = [put for put in puts if put.write.record.key not in settled]
             if not puts:
                 return
             self._shards.forget()  # Others dropped the store.
@@ -110,7 +115,8 @@ class BulkWrite:
 
     def _command(self, layout: Layout, shard: int, puts: Sequence[Put]) -> Command:
         where = (layout.shards, shard, self._floor)
-        arguments: list[Any] = [*put_options(puts[0].write), *where]
+        options = put_options(puts[0].write, new_only=self._new_only)
+        arguments: list[Any] = [*options, *where]
         for put in puts:
             arguments += put.arguments()
         return self._shards.call(layout, "put", self._kind, shard, *arguments)
@@ -118,7 +124,7 @@ class BulkWrite:
     def _note(self, layout: Layout, shard: int, puts: Sequence[Put], reply: Any) -> None:
         """Keep the records of one script, from what it returned."""
         if len(puts) == 1:
-            self.done[puts[0].write.record.key] = written(puts[0], reply)
+            self._note_head(puts[0], reply)
             return
         first, expires = int(reply[0]), reply[1]
         expires_at = load_time(expires) if expires else None
@@ -128,9 +134,16 @@ class BulkWrite:
             if place is None:
                 place = first + (n - 1) * layout.shards
             head = heads.get(n)
-            self.done[put.write.record.key] = (
-                inserted(put, place, expires_at) if head is None else written(put, head)
-            )
+            if head is None:
+                self.done[put.write.record.key] = inserted(put, place, expires_at)
+            else:
+                self._note_head(put, head)
+
+    def _note_head(self, put: Put, head: bytes) -> None:
+        if head:
+            self.done[put.write.record.key] = written(put, head)
+        else:
+            self.left_alone.add(put.write.record.key)
 
 
 def _bounded(puts: Iterable[Put], rows: int, size: int) -> Iterator[list[Put]]:

@@ -77,10 +77,12 @@ class Put(NamedTuple):
         return user, id, self.stamp, place, made, f"{expires} {size}", self.body
 
 
-def put_options(write: Write) -> tuple[Any, ...]:
-    """Return what put.lua takes first: time, expected version, ttl, and whether ends are kept."""
+def put_options(write: Write, *, new_only: bool = False) -> tuple[Any, ...]:
+    """Return what put.lua takes first: time, expected version, ttl, and what becomes of a row that
+    is there: it keeps its end, or is left alone."""
     expected = "" if write.if_version is None else write.if_version
-    return dump_time(write.now), expected, dump_ttl(write.ttl), "keep" if write.keep else ""
+    how = "new" if new_only else "keep" if write.keep else ""
+    return dump_time(write.now), expected, dump_ttl(write.ttl), how
 
 
 def dump_ttl(ttl: timedelta | None) -> int:

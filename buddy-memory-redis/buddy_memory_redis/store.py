@@ -121,6 +121,13 @@ class RedisStore(Store):
         self._floor = max(self._floor, *(record.position for record in records))
         return records
 
+    async def restore(self, writes: Sequence[Write]) -> list[Key]:
+        self._has_ends = self._has_ends or any(write.has_end for write in writes)
+        bulk = BulkWrite(self._shards, writes[0].record.kind, self._floor, new_only=True)
+        records = await bulk.apply(writes)
+        self._floor = max([self._floor, *(record.position for record in records)])
+        return [record.key for record in records]
+
     async def rewrite(
         self,
         kind: Kind,

@@ -5,7 +5,9 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,8 +16,8 @@ from buddy.memory import open_memory_db
 from buddy.memory.cli import exit_codes
 from buddy.memory.errors import TooLargeError, UnavailableError, UnsupportedError
 from buddy.memory.storage.inmemory import InMemoryStore
-from buddy.memory.storage.record import Record, Write
-from buddy.memory.transfer import copy
+from buddy.memory.storage.record import Key, Write
+from buddy.memory.transfer import Loaded, copy
 from buddy.memory.v2.db.base import MemoryDb
 from buddy.memory.v2.db.schema import MemoryRow, SummaryRow
 from buddy.memory.v2.db.store_backed import StoreBackedMemoryDb
@@ -158,12 +160,12 @@ class Fault(InMemoryStore):
         super().__init__()
         self.room, self.error = room, error
 
-    async def put_many(self, writes: Sequence[Write]) -> list[Record]:
+    async def restore(self, writes: Sequence[Write]) -> list[Key]:
         """Store what there is room for."""
         if self.room < len(writes):
             raise self.error
         self.room -= len(writes)
-        return await super().put_many(writes)
+        return await super().restore(writes)
 
 
 def _source(rows: int) -> MemoryDb:
@@ -185,14 +187,32 @@ def test_a_connection_that_is_lost() -> None:
     assert destination.read_memories() == source.read_memories()
 
 
+def test_two_copies_at_once(tmp_path: Path) -> None:
+    """Each row is written once, with its version and its times, whichever copy is first."""
+    source, url = _source(4_000), f"sqlite:///{tmp_path}/b.db"
+
+    def one(_: int) -> Loaded:
+        with open_memory_db(url) as destination:
+            return copy(source, destination, merge=True)
+
+    with ThreadPoolExecutor(2) as threads:
+        results = list(threads.map(one, range(2)))
+    assert sum(result.new for result in results) == 4_000
+    assert all(result.new + result.same == 4_000 for result in results)
+    with open_memory_db(url) as destination:
+        assert {row.version for row in destination.iter_memories()} == {1}
+        rows = {row.id: row for row in destination.iter_memories()}
+    assert rows == {row.id: row for row in source.iter_memories()}
+
+
 def test_a_row_that_the_destination_cannot_store() -> None:
     """A row that is refused is named with the reason, and does not keep the others away."""
 
     class Small(InMemoryStore):
-        async def put_many(self, writes: Sequence[Write]) -> list[Record]:
+        async def restore(self, writes: Sequence[Write]) -> list[Key]:
             if any(write.record.payload == {"n": 3} for write in writes):
                 raise TooLargeError(2_000_000, 1_000_000)
-            return await super().put_many(writes)
+            return await super().restore(writes)
 
     result = copy(_source(10), StoreBackedMemoryDb(Small()))
     assert (result.new, result.refused, result.complete) == (9, 1, False)
@@ -204,9 +224,9 @@ def test_a_destination_that_does_not_keep_what_it_took() -> None:
     """Verification reads the destination back and names the users whose rows differ."""
 
     class Forgetful(InMemoryStore):
-        async def put_many(self, writes: Sequence[Write]) -> list[Record]:
-            await super().put_many(writes[:-1])
-            return [write.record for write in writes]
+        async def restore(self, writes: Sequence[Write]) -> list[Key]:
+            await super().restore(writes[:-1])
+            return [write.record.key for write in writes]
 
     result = copy(_source(10), StoreBackedMemoryDb(Forgetful()))
     assert result.complete is False
@@ -218,14 +238,14 @@ def test_a_destination_that_changes_what_it_took(differs: str) -> None:
     """A payload or a time that comes back changed is found out, for one row among many."""
 
     class Changing(InMemoryStore):
-        async def put_many(self, writes: Sequence[Write]) -> list[Record]:
+        async def restore(self, writes: Sequence[Write]) -> list[Key]:
             first, *others = writes
             record = first.record._replace(payload={"n": -1})
             if differs == "times":
                 later = first.record.updated_at + timedelta(microseconds=1)
                 record = first.record._replace(updated_at=later)
-            await super().put_many([first._replace(record=record), *others])
-            return [write.record for write in writes]
+            await super().restore([first._replace(record=record), *others])
+            return [write.record.key for write in writes]
 
     result = copy(_source(10), StoreBackedMemoryDb(Changing()))
     assert result.complete is False
@@ -254,15 +274,16 @@ def test_summaries_need_a_place() -> None:
 
 
 def test_versions_are_restored_only_for_new_rows(db: MemoryDb, other_url: str) -> None:
-    """A row that is there already counts on from its own version."""
+    """A row that is there already is left alone."""
     with open_memory_db(other_url) as other:
         assert isinstance(other, StoreBackedMemoryDb)
         other.upsert_memory(MemoryRow({}, "m0", "ann"))
         row = db.read_memory("m0")
         assert row is not None
         assert row.version == 3
-        (stored,) = other.restore_memories([row])
-        assert stored.version == 2
+        there = other.read_memory("m0")
+        assert other.restore_memories([row]) == []
+        assert other.read_memory("m0") == there
         (stored,) = other.restore_memories([MemoryRow({}, "fresh", "ann", version=7)])
         assert stored.version == 7
         assert other.read_memory("fresh") == stored

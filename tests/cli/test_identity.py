@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -139,10 +139,9 @@ def test_a_destination_that_loses_ends_or_vectors(lost: str) -> None:
     class Losing(InMemoryStore):
         async def restore(self, writes: Any) -> Any:
             gone = {"vectors": {"vector": None}, "times": {"expires_at": None}}[lost]
-            await super().restore(
+            return await super().restore(
                 [write._replace(record=write.record._replace(**gone)) for write in writes]
             )
-            return [write.record for write in writes]
 
     source = StoreBackedMemoryDb(InMemoryStore())
     now = datetime(2026, 1, 31, tzinfo=timezone.utc)
@@ -151,19 +150,13 @@ def test_a_destination_that_loses_ends_or_vectors(lost: str) -> None:
     assert result.mismatches == [{"user_id": "ann", "differs": lost, "expected": 1, "found": 1}]
 
 
-def test_a_destination_that_gives_every_row_an_end() -> None:
-    """A store with an end of its own for rows that have none is no mismatch."""
-
-    class Expiring(InMemoryStore):
-        async def restore(self, writes: Any) -> Any:
-            ends = datetime.now(timezone.utc) + timedelta(days=1)
-            return await super().restore(
-                [write._replace(record=write.record._replace(expires_at=ends)) for write in writes]
-            )
-
+def test_a_default_end_of_the_destination_is_for_its_own_writes() -> None:
+    """A copied row ends as in the source, whatever ``expire`` of the destination says."""
     source = StoreBackedMemoryDb(InMemoryStore())
     source.upsert_memories(MemoryRow({}, str(n), "ann") for n in range(3))
-    assert copy(source, StoreBackedMemoryDb(Expiring())).complete
+    destination = StoreBackedMemoryDb(InMemoryStore(), {"expire": 60})
+    assert copy(source, destination).complete
+    assert destination.read_memories() == source.read_memories()
 
 
 # --- files

@@ -1,6 +1,7 @@
 -- Write rows.
 -- ARGV: generation; time as seconds.microseconds; version expected, or '' for any; ttl in ms, or 0;
---       'keep' where a row that is there keeps its end, or ''; number of shards; number of this one; a position to stay behind; then for each row
+--       'keep' where a row that is there keeps its end, 'new' where it is left alone, or '';
+--       number of shards; number of this one; a position to stay behind; then for each row
 --       user, id, stamp, position or '' to draw one, "version created updated" or '' for version 1
 --       and the time, "expires vector", and vector and payload
 -- Returns for one row the head that is now stored, or "conflict version"; for several rows the first
@@ -8,6 +9,7 @@
 -- 1, and the head that is now stored. The others have the positions that follow, in steps of the
 -- number of shards
 local time, expected, ttl, keep = ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5] == 'keep'
+local new_only = ARGV[5] == 'new'
 local shards, shard, floor = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
 local FIRST, EACH = 9, 7
 local count = (#ARGV - FIRST + 1) / EACH
@@ -57,12 +59,17 @@ local function add(list, first_of_two, second)
   list[size + 1], list[size + 2] = first_of_two, second
 end
 
-for n = 1, count do
+local function write(n)
   local i, field, value = FIRST + EACH * (n - 1), fields[n], stored[n]
   local user, id, stamp, place, made, tail = unpack(ARGV, i, i + 5)
   if value and is_due(field) then
     ended[#ended + 1] = field
     value = false
+  end
+  if value and new_only then
+    fields[n] = false
+    if count > 1 then add(replies, n, '') else replies = '' end
+    return
   end
   local version, position, created, updated, replaced, stored_tail = 0, nil, nil, nil, 0, nil
   if value then
@@ -106,6 +113,12 @@ for n = 1, count do
   end
 end
 
+for n = 1, count do
+  local conflict = write(n)
+  if conflict then return conflict end
+end
+if #texts == 0 then return replies end
+
 if #places > 0 then
   demand('ZADD')
   check_types()
@@ -131,7 +144,7 @@ if last then call('HSET', meta, 'last', text(last)) end
 if expiring or any_due then
   for n, field in ipairs(fields) do
     local i = FIRST + EACH * (n - 1)
-    set_deadline(field, ARGV[i], ARGV[i + 1], due[n])
+    if field then set_deadline(field, ARGV[i], ARGV[i + 1], due[n]) end
   end
   sweep(SWEPT)
   fit_lifetime()

@@ -107,6 +107,13 @@ class LmdbStore(Store):
     async def put_many(self, writes: Sequence[Write]) -> list[Record]:
         return self._write(lambda t: [self._put(t, write) for write in writes])
 
+    async def restore(self, writes: Sequence[Write]) -> list[Key]:
+        def work(transaction: Transaction) -> list[Key]:
+            new = [w for w in writes if self._living(transaction, *w.record[:3]) is None]
+            return [self._put(transaction, write).key for write in new]
+
+        return self._write(work)
+
     def _put(self, transaction: Transaction, write: Write) -> Record:
         kind, user_id, id = write.record[:3]
         found = self._head(transaction, kind, user_id, id)

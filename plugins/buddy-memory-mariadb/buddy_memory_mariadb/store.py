@@ -9,7 +9,7 @@ from buddy.memory.errors import ConflictError
 from buddy.memory.storage.record import Kind, Record, Write
 from buddy.memory.storage.sql import SqlStore
 from buddy.memory.storage.sql.connector import EMPTY, execute
-from buddy.memory.storage.sql.writes import NewRow, Stored
+from buddy.memory.storage.sql.writes import NewRow, Stored, StoredKey
 from buddy.memory.storage.users import encode_user
 from buddy_memory_mariadb.statements import MariaDbStatements
 
@@ -39,6 +39,20 @@ class MariaDbStore(SqlStore):
             return self._put(cursor, write._replace(if_version=None), new)
 
         return self._stored(write, await self._write(self._connector.transaction, work))
+
+    def _insert_rows(
+        self, cursor: Any, writes: Sequence[Write], new: list[NewRow]
+    ) -> set[StoredKey]:
+        # Not INSERT IGNORE, which would ignore more than rows that are there.
+        stored: set[StoredKey] = set()
+        for write, row in zip(writes, new, strict=True):
+            record = write.record
+            query = self._statements[record.kind].locked_version()
+            key = {"p_id": row[0], "p_user_id": row[1]}
+            if not execute(cursor, query.query(key)).rows:
+                self._put(cursor, write, row)
+                stored.add(row[:2])
+        return stored
 
     def _check_version(self, cursor: Any, write: Write) -> None:
         kind, user_id, id = write.record[:3]

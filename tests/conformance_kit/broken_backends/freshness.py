@@ -69,12 +69,12 @@ class MarksMemoriesOnly(InMemoryStore):
 class RestoresTheState(InMemoryStore):
     """A restored row has the stamp that a row with this version always has."""
 
-    async def restore(self, writes: Sequence[Write]) -> list[Record]:
-        records = await super().restore(writes)
-        for record in records:
-            stored = record._replace(stamp=hash((record.id, record.version)))
-            self._of(record.kind)[record.key] = stored
-        return records
+    async def restore(self, writes: Sequence[Write]) -> list[Key]:
+        keys = await super().restore(writes)
+        records = self._of(writes[0].record.kind)
+        for key in keys:
+            records[key] = records[key]._replace(stamp=hash((key.id, records[key].version)))
+        return keys
 
 
 @on_store("R18-a-rewrite-moves-the-stamp-and-nothing-else-memory")

@@ -168,3 +168,11 @@ class TakesAnythingForARow(StoreBackedMemoryDb):
         if not hasattr(memory, "user_id"):
             memory = MemoryRow({"repr": repr(memory)})
         return super().upsert_memory(memory, **options)
+
+
+@on_store("R6-a-restored-row-is-stored-or-left-alone-memory")
+class RestoresOverWhatIsThere(InMemoryStore):
+    """A row that is restored twice is written twice."""
+
+    async def restore(self, writes: Any) -> list[Key]:
+        return [record.key for record in await self.put_many(writes)]

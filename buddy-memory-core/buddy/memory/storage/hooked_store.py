@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import timedelta
 from pathlib import Path
@@ -148,26 +148,25 @@ class HookedStore(Store):
             return stored._replace(payload=payload)
 
     async def put_many(self, writes: Sequence[Write]) -> list[Record]:
-        return await self._put_all("put_many", self.inner.put_many, writes)
-
-    async def restore(self, writes: Sequence[Write]) -> list[Record]:
-        return await self._put_all("restore", self.inner.restore, writes)
-
-    async def _put_all(
-        self,
-        name: str,
-        put: Callable[[Sequence[Write]], Awaitable[list[Record]]],
-        writes: Sequence[Write],
-    ) -> list[Record]:
         keys = [write.record.key for write in writes]
-        with self._observed(name, writes[0].record.kind, None, keys) as operation:
+        with self._observed("put_many", writes[0].record.kind, None, keys) as operation:
             written = [self._written(write) for write in writes]
             payloads = [self._shown_as(write) for write in written]
-            stored = await put(written)
+            stored = await self.inner.put_many(written)
             operation.rows = len(stored)
             return [
                 row._replace(payload=payload) for row, payload in zip(stored, payloads, strict=True)
             ]
+
+    async def restore(self, writes: Sequence[Write]) -> list[Key]:
+        keys = [write.record.key for write in writes]
+        with self._observed("restore", writes[0].record.kind, None, keys) as operation:
+            written = [self._written(write) for write in writes]
+            for write in written:
+                self._shown_as(write)
+            stored = await self.inner.restore(written)
+            operation.rows = len(stored)
+            return stored
 
     async def rewrite(
         self,

@@ -117,11 +117,22 @@ class Rules:
         return [stored[key]._replace(payload=payload.encode(stored[key].payload)) for key in keys]
 
     async def restore(self, records: Iterable[Record]) -> list[Record]:
-        """Store records of one kind from elsewhere, with their versions and ends.
+        """Store those records of one kind from elsewhere that are new here, with their versions and
+        ends; return these. Their keys are distinct."""
+        store = self.store
+        writes = self._from_elsewhere(records)
+        stored = {*await store.restore(writes)} if writes else set()
+        return [write.record for write in writes if write.record.key in stored]
 
-        Their keys are distinct.
-        """
-        store, now = self.store, clock.utc_now()
+    async def overwrite(self, records: Iterable[Record]) -> list[Record]:
+        """Store records of one kind from elsewhere, also over rows that are there; return what is
+        stored, in order. Their keys are distinct."""
+        store = self.store
+        writes = self._from_elsewhere(records)
+        return await store.put_many(writes) if writes else []
+
+    def _from_elsewhere(self, records: Iterable[Record]) -> list[Write]:
+        now = clock.utc_now()
         writes = []
         for record in records:
             write = prepare(Draft(*record[:6]), now)
@@ -131,7 +142,7 @@ class Rules:
                 vector=record.vector,
             )
             writes.append(write._replace(record=kept))
-        return await store.restore(writes) if writes else []
+        return writes
 
     async def rewrite(self, record: Record, new: Any, vector: bytes | None) -> bool:
         """Replace payload and vector of the row that still is as ``record``."""

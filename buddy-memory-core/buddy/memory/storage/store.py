@@ -19,7 +19,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from buddy.memory.errors import MemoryDbError
+from buddy.memory.errors import ConflictError, MemoryDbError
 from buddy.memory.storage.record import Corrupt, Key, Kind, Record, Scope, Write
 
 
@@ -200,11 +200,24 @@ class Store(ABC):
                 raise
         return done
 
-    async def restore(self, writes: Sequence[Write]) -> list[Record]:
-        """As ``put_many``, for records that were kept elsewhere: one whose key is new here also
-        keeps its version. Without an override that is so where ``put`` stores it as given.
+    async def restore(self, writes: Sequence[Write]) -> list[Key]:
+        """Store those of the records (of one kind, keys are distinct) whose key is new here, with
+        their versions, in order; return the keys of these. A record that is there is left alone,
+        so that this may be repeated, and run twice at once.
+
+        Stores all that are new, or raises with ``stored`` set.
         """
-        return await self.put_many(writes)
+        stored: list[Key] = []
+        for write in writes:
+            try:
+                await self.put(write._replace(if_version=0))
+                stored.append(write.record.key)
+            except ConflictError:
+                continue
+            except MemoryDbError as error:
+                error.stored = tuple(stored)
+                raise
+        return stored
 
     async def delete_many(self, kind: Kind, keys: Sequence[Key]) -> int:
         """Delete the records with these distinct keys; return how many there were."""

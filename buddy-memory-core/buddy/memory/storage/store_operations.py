@@ -187,7 +187,7 @@ class StoreOperations(RowOperations):
         return self.rules.sweep()
 
     async def restore(self, kind: Kind, rows: Iterable[Any]) -> list[Any]:
-        """Store rows from elsewhere; one that is new here keeps its version and its end."""
+        """Store those rows from elsewhere that are new here, with version and end; return these."""
         records = []
         for row in rows:
             draft = self._mappings[kind].draft(row)

@@ -84,8 +84,11 @@ class StoreBackedContract(StoreBackedDatabase, MemoryContract[RowT]):
     # --- from and to other stores
 
     def restore_memories(self, memories: Iterable[RowLike]) -> list[RowT]:
-        """As ``upsert_memories``, for rows with distinct users and ids that were read from another
-        store: a row that is new here keeps its version and its end, where the backend can."""
+        """Store those rows that are new here, with their versions and ends; return these, in order.
+
+        For rows with distinct users and ids that were read from another store. A row that is there
+        is left alone: this may be repeated, and run twice at once.
+        """
         return run(self._operations.restore(Kind.MEMORY, memories))
 
     def restore_summaries(self, summaries: Iterable[SummaryLike]) -> list[StoredSummaryRow]:
@@ -104,6 +107,11 @@ class StoreBackedContract(StoreBackedDatabase, MemoryContract[RowT]):
     def restore_records(self, records: Iterable[Record]) -> list[Record]:
         """As ``restore_memories`` or ``restore_summaries``, for records of one kind."""
         return run(self._rules.restore(records))
+
+    def overwrite_records(self, records: Iterable[Record]) -> list[Record]:
+        """Store records of one kind, with their ends and vectors, also over rows that are there;
+        return what is stored, in order."""
+        return run(self._rules.overwrite(records))
 
     def read_record(self, kind: Kind, key: Key) -> Record | None:
         """Return the record of exactly that user (None: nobody) and id, or None."""

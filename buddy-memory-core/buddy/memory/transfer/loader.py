@@ -19,7 +19,7 @@ from buddy.memory.transfer.checksums import Checksums, Print, fingerprint
 from buddy.memory.transfer.destination_index import DestinationIndex, State
 from buddy.memory.transfer.errors import DestinationError
 from buddy.memory.transfer.result import SHOWN, Loaded
-from buddy.memory.transfer.rows import counts, records, storable, write
+from buddy.memory.transfer.rows import counts, read_record, records, storable, write
 from buddy.memory.v2.db.base import MemoryDb
 
 
@@ -154,31 +154,51 @@ class _Loading:
             else:
                 self.result.differing += 1
                 _note(self.result.differing_rows, _named(item[0]))
+        there = {item[0].key: item for item in new}
         for (row, print), stored in self._stored(new):
+            del there[row.key]
             self.result.new += 1
             self.result.restarted_versions += stored.version != row.version
-            if row.expires_at is None and stored.expires_at is not None:  # The destination's own.
-                print = fingerprint(row._replace(expires_at=stored.expires_at))
             self.expected.add(row.user_id, print)
-        for (row, _), stored in self._stored(differing):
+        for row, print in there.values():
+            self._compare(row, print)
+        for (row, _), stored in self._stored(differing, over=True):
             self.result.overwritten += 1
             self.expected.add(row.user_id, self.destination.print_of(row), -1)
-            ends = row.expires_at or stored.expires_at
-            stored = stored._replace(expires_at=ends, vector=row.vector)
+            stored = stored._replace(expires_at=row.expires_at, vector=row.vector)
             self.expected.add(row.user_id, fingerprint(stored))
 
-    def _stored(self, batch: list[Printed]) -> Iterator[tuple[Printed, Record]]:
+    def _compare(self, row: Record, print: Print) -> None:
+        """Count a row that somebody else stored since the destination was read, as it stands."""
+        found = read_record(self.db, row)
+        if found is None:
+            return  # Refused, or deleted again: verifying tells.
+        stored = fingerprint(found)
+        self.expected.add(row.user_id, stored)
+        if stored.content == print.content:
+            self.result.same += 1
+            self.result.retimed += stored.times != print.times
+        else:
+            self.result.differing += 1
+            _note(self.result.differing_rows, _named(row))
+
+    def _stored(
+        self, batch: list[Printed], *, over: bool = False
+    ) -> Iterator[tuple[Printed, Record]]:
         """Write a batch; yield each row that was stored, with what is stored."""
         rows = [row for row, _ in batch]
         if not rows or self.dry_run:
             yield from zip(batch, rows, strict=True)
             return
         try:
-            yield from zip(batch, write(self.db, rows), strict=True)
+            written = {record.key: record for record in write(self.db, rows, over=over)}
+            for item in batch:
+                if item[0].key in written:
+                    yield item, written[item[0].key]
         except InvalidMemoryError as error:
             if len(batch) > 1:  # Find out which ones; the others are not to suffer.
                 for item in batch:
-                    yield from self._stored([item])
+                    yield from self._stored([item], over=over)
                 return
             self.result.refused += 1
             _note(self.result.refused_rows, {**_named(rows[0]), "reason": str(error)})

@@ -9,7 +9,7 @@ from buddy.memory.rows import MemoryRow, SummaryRow
 from buddy.memory.storage import clock
 from buddy.memory.storage.record import Kind, Record
 from buddy.memory.storage.sync_database import StoreBackedContract
-from buddy.memory.storage.users import Nobody
+from buddy.memory.storage.users import NOBODY, Nobody
 from buddy.memory.storage.validation import check_scope
 from buddy.memory.v2.db.base import MemoryDb
 
@@ -66,13 +66,26 @@ def storable(db: MemoryDb, item: Record) -> Record:
     return item._replace(expires_at=None, vector=None)
 
 
-def write(db: MemoryDb, batch: Sequence[Record]) -> list[Record]:
-    """Store records of one kind, or replace what is there; return what is stored, in order."""
+def write(db: MemoryDb, batch: Sequence[Record], *, over: bool = False) -> list[Record]:
+    """Store records of one kind that are new in ``db``; return what is stored, in order.
+
+    With ``over`` also in the place of rows that are there, and always where ``db`` has no Store.
+    """
     if isinstance(db, StoreBackedContract):
-        return db.restore_records(batch)
+        return db.overwrite_records(batch) if over else db.restore_records(batch)
     if batch[0].kind is Kind.MEMORY:
         return [record(row) for row in db.upsert_memories(map(_memory, batch))]
     return [record(row) for row in db.upsert_summaries(map(_summary, batch))]
+
+
+def read_record(db: MemoryDb, item: Record) -> Record | None:
+    """Return what ``db`` has under the key of a record, or None."""
+    if isinstance(db, StoreBackedContract):
+        return db.read_record(item.kind, item.key)
+    user = NOBODY if item.user_id is None else item.user_id
+    read = db.read_memory if item.kind is Kind.MEMORY else db.read_summary
+    found = read(item.id, user_id=user)
+    return None if found is None else record(found)
 
 
 def _memory(item: Record) -> MemoryRow:

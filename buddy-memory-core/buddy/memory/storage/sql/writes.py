@@ -9,7 +9,7 @@ from operator import itemgetter
 from typing import Any
 
 from buddy.memory.errors import ConflictError, CorruptMemoryError, TooLargeError
-from buddy.memory.storage.record import TICK, Kind, Record, Write, new_stamp
+from buddy.memory.storage.record import TICK, Key, Kind, Record, Write, new_stamp
 from buddy.memory.storage.sql.base import NotText, SqlStoreBase
 from buddy.memory.storage.sql.connector import EMPTY, Query, Work, execute
 from buddy.memory.storage.sql.read_statements import Where
@@ -61,24 +61,39 @@ class WritingStore(SqlStoreBase):
 
         return await self._put_in_transaction(writes, new, work)
 
-    async def restore(self, writes: Sequence[Write]) -> list[Record]:
-        new = self._new_rows(writes)
-        set_version = self._statements[writes[0].record.kind].set_version()
+    async def restore(self, writes: Sequence[Write]) -> list[Key]:
+        new, kind = self._new_rows(writes), writes[0].record.kind
 
-        def work(cursor: Any) -> dict[StoredKey, Stored]:
-            stored = self._put_all(cursor, writes, new)
-            # A row is new here exactly when it came back with version 1.
-            kept = {
-                row[:2]: write.record.version
+        def work(cursor: Any) -> list[Key]:
+            self._make_room(cursor, kind, new)
+            stored = self._insert_rows(cursor, writes, new)
+            set_version = self._statements[kind].set_version()
+            versions = [
+                {"p_id": row[0], "p_user_id": row[1], "p_version": write.record.version}
                 for write, row in zip(writes, new, strict=True)
-                if stored[row[:2]][2] == 1 != write.record.version
-            }
-            values = [{"p_id": i, "p_user_id": u, "p_version": v} for (i, u), v in kept.items()]
-            if values:
-                cursor.executemany(set_version.sql, [set_version.bind(v) for v in values])
-            return {**stored, **{(i, u): (i, u, v, None, None) for (i, u), v in kept.items()}}
+                if row[:2] in stored and write.record.version != 1
+            ]
+            if versions:
+                cursor.executemany(set_version.sql, [*map(set_version.bind, versions)])
+            return [
+                write.record.key
+                for write, row in zip(writes, new, strict=True)
+                if row[:2] in stored
+            ]
 
-        return await self._put_in_transaction(writes, new, work)
+        return await self._write(self._connector.transaction, work)
+
+    def _insert_rows(
+        self, cursor: Any, writes: Sequence[Write], new: list[NewRow]
+    ) -> set[StoredKey]:
+        """Insert the rows that are not there; return the keys of these."""
+        stored: set[StoredKey] = set()
+        for write, row in zip(writes, new, strict=True):
+            statement = self._upsert(write._replace(if_version=0))
+            now = self._dialect.dump_time(write.now)
+            if execute(cursor, statement.query(_values(write, row, now))).rows:
+                stored.add(row[:2])
+        return stored
 
     async def _put_in_transaction(
         self, writes: Sequence[Write], new: list[NewRow], work: Work[dict[StoredKey, Stored]]

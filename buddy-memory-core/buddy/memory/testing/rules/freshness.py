@@ -122,14 +122,14 @@ def a_mark_covers_memories_and_summaries(trial: Trial) -> None:
 
 @check_rows("R18")
 def a_restored_row_moves_the_mark(rows: Rows) -> None:
-    """Records that are restored with their versions and times, over others too, move the mark."""
+    """Records that are restored with the versions and times of rows that were deleted move the
+    mark."""
     store, now = rows.trial.store, datetime.now(timezone.utc)
     rows.upsert_many([rows.new("a"), rows.new("b")])
     kept = store.get(rows.kind, "ann", "b")._replace(stamp=None, position=None)
     marks = [mark_of(rows)]
     for n in range(6):
-        if n % 2:
-            rows.delete("b", user_id="ann")
+        rows.delete("b", user_id="ann")
         store.restore([Write(kept._replace(payload={"n": n}), now)])
         marks.append(mark_of(rows))
     assert len(set(marks)) == len(marks)

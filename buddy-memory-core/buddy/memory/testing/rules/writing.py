@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta, timezone
 from itertools import chain
 from types import SimpleNamespace
 
 from buddy.memory.errors import InvalidMemoryError, MemoryDbError
+from buddy.memory.storage.record import EVERYBODY, Key, Record, Write
 from buddy.memory.testing.assertions import at_once, raises
 from buddy.memory.testing.backend_under_test import Rows, Trial
 from buddy.memory.testing.check import check, check_rows
@@ -151,3 +153,35 @@ def what_is_no_row_is_refused(trial: Trial) -> None:
         error = raises(MemoryDbError, trial.db.upsert_memory, row)
         assert type(row).__name__ in str(error)
     assert trial.memories.read() == []
+
+
+@check_rows("R6")
+def a_restored_row_is_stored_or_left_alone(rows: Rows) -> None:
+    """Restoring stores rows that are new with all that they had, changes none that is there, and
+    may be repeated."""
+    store, kind, now = rows.trial.store, rows.kind, datetime.now(timezone.utc)
+    made = datetime(2020, 1, 2, 3, 4, 5, 678901, timezone.utc)
+    there = rows.add("3", {"is": "there"})
+    records = [
+        Record(kind, user, f"{n}", {"n": n}, made, made + timedelta(n), n + 1, None, b"v")
+        for n in range(6)
+        for user in ("ann", "", None)
+    ]
+    writes = [Write(record, now) for record in records]
+    new = [record.key for record in records if record.key != Key("ann", "3")]
+    assert store.restore(writes) == new
+    assert store.restore(writes[2:] + writes[:2]) == []
+    assert rows.get("3", user_id="ann") == there
+    found = store.get_many(kind, new)
+    for record in records:
+        if record.key in new:
+            stored = found[new.index(record.key)]._replace(stamp=None, position=None)
+            assert stored == record
+    (first, *rest) = store.page(kind, EVERYBODY, newest_first=False, after=None, limit=None)
+    assert first.key == Key("ann", "3")
+    assert {row.key: row for row in rest} == dict(zip(new, found, strict=True))
+    many = [Write(Record(kind, "bob", f"{n}", {}, made, made, 7), now) for n in range(1203)]
+    assert store.restore(many[:700]) == [write.record.key for write in many[:700]]
+    assert store.restore(many) == [write.record.key for write in many[700:]]
+    assert rows.count("bob") == 1203
+    assert rows.get("1000", user_id="bob").version == 7

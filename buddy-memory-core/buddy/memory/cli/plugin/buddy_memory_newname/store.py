@@ -78,6 +78,14 @@ class NewnameStore(Store):
     async def put_many(self, writes: Sequence[Write]) -> list[Record]:
         return self._change(lambda content: [_put(content, write) for write in writes])
 
+    async def restore(self, writes: Sequence[Write]) -> list[Key]:
+        def work(content: Content) -> list[Key]:
+            there = _living(content[writes[0].record.kind.value])
+            new = [write for write in writes if to_key(*write.record.key) not in there]
+            return [_put(content, write).key for write in new]
+
+        return self._change(work)
+
     async def rewrite(
         self,
         kind: Kind,
