@@ -312,10 +312,14 @@ def test_memory_stays_small(url: str, other_url: str) -> None:
 
 
 def test_progress_is_told(db: MemoryDb, other_url: str) -> None:
-    """The callback sees in which phase it is, and how far that is."""
+    """The callback sees in which phase it is, how far that is, and of how many rows."""
     seen: list[Any] = []
     with open_memory_db(other_url) as other:
         for _ in range(2):
-            copy(db, other, progress=lambda so_far: seen.append((so_far.phase, so_far.passed)))
-    first = [("writing", 0), ("writing", 7), ("verifying", 0), ("verifying", 7)]
-    assert seen == [*first, ("comparing", 0), ("comparing", 7), *first]
+            copy(
+                db,
+                other,
+                progress=lambda so_far: seen.append((so_far.phase, so_far.passed, so_far.total)),
+            )
+    first = [("writing", 0, 7), ("writing", 7, 7), ("verifying", 0, 7), ("verifying", 7, 7)]
+    assert seen == [*first, ("comparing", 0, 7), ("comparing", 7, 7), *first]

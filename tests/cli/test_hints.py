@@ -28,6 +28,13 @@ def test_a_file_where_a_url_is_meant(tmp_path: Path) -> None:
         open_memory_db("no such thing")
 
 
+def test_a_model_where_a_database_is_meant() -> None:
+    """A model as the first argument, where other libraries take it, is told where it goes."""
+    for make in (Memory, AgentMemory):
+        with pytest.raises(TypeError, match=r"a model is given as model=$"):
+            make(lambda messages: "fine")
+
+
 @pytest.mark.parametrize(
     ("scheme", "driver", "distribution"),
     [

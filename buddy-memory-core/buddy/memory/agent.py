@@ -35,9 +35,10 @@ class AgentMemory(MemoryBase):
     what follows it are as in ``Memory``. In an ``Agent`` it serves the users and sessions that
     ``run`` names, and its own where none is named.
 
-    ``memories`` and ``summary`` show what was last loaded or made, None before. They are never
-    written back: the database is what counts, and other processes write to it too. Methods that
-    use the database have awaited twins with an ``a`` in front, which run it in threads.
+    ``memories`` and ``summary`` show what these methods last loaded or made, None before; an agent's
+    runs leave them alone. They are never written back: the database is what counts, and other
+    processes write to it too. Methods that use the database have awaited twins with an ``a`` in
+    front, which run it in threads.
     """
 
     version = 1
