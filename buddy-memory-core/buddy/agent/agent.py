@@ -15,7 +15,7 @@ from buddy.agent.remembered import choose_memories, system_message
 from buddy.memory.agent import AgentMemory
 from buddy.memory.conversation.base import AgentView
 from buddy.memory.conversation.extraction import Extract, check_extract
-from buddy.memory.conversation.history import MAX_SESSIONS, RecentlyUsed, RunResponse, Session
+from buddy.memory.conversation.history import MAX_SESSIONS, RecentlyUsed, RunResponse
 from buddy.memory.conversation.messages import Message
 from buddy.memory.conversation.models import Model, ask, check_model
 from buddy.memory.conversation.partly_done import after_storing
@@ -155,19 +155,12 @@ class Agent:
         session = memory.sessions.seen(user, session_id)
         session.add(response)
         if self.enable_session_summaries:
-            with self._or_answer(response.not_stored, "session_summary"):
-                with after_storing(made), self._unless_it_fails(session, response):
+            try:
+                with self._or_answer(response.not_stored, "session_summary"), after_storing(made):
                     await memory.manager.go_on(session, session_id, user)
-
-    @contextmanager
-    def _unless_it_fails(self, session: Session, response: RunResponse) -> Generator[None]:
-        """Keep the run in the history of the session, unless it raises to the caller."""
-        try:
-            yield
-        except BaseException as error:
-            if self.on_memory_error == "raise" or not isinstance(error, Exception):
+            except BaseException:  # The caller gets no answer, so there was no such run.
                 session.remove(response.run_id)
-            raise
+                raise
 
     @contextmanager
     def _or_answer(self, errors: dict[str, Exception], what: str) -> Generator[None]:

@@ -35,8 +35,8 @@ class AgentMemory(MemoryBase):
     what follows it are as in ``Memory``. In an ``Agent`` it serves the users and sessions that
     ``run`` names, and its own where none is named.
 
-    ``memories`` and ``summary`` show what these methods last loaded or made, None before; an agent's
-    runs leave them alone. They are never written back: the database is what counts, and other
+    ``memories`` and ``summary`` show what these methods last loaded or made, None before; runs of
+    an agent leave them alone. They are never written back: the database is what counts, and other
     processes write to it too. Methods that use the database have awaited twins with an ``a`` in
     front, which run it in threads.
     """

@@ -147,14 +147,15 @@ class RecentlyUsed(Generic[K, V]):
     def get(self, key: K) -> V | None:
         """Return that entry, or None."""
         found = self._entries.get(key)
-        if found is not None:
-            self._touch(key)
+        with suppress(KeyError):  # It is not there, or another thread has just removed it.
+            self._entries.move_to_end(key)
         return found
 
     def setdefault(self, key: K, value: V) -> V:
         """Return that entry; ``value`` becomes it where there is none."""
         kept = self._entries.setdefault(key, value)
-        self._touch(key)
+        with suppress(KeyError):
+            self._entries.move_to_end(key)
         while self.most is not None and len(self._entries) > self.most:
             self._entries.popitem(last=False)
         return kept
@@ -170,10 +171,6 @@ class RecentlyUsed(Generic[K, V]):
     def clear(self) -> None:
         """Remove all entries."""
         self._entries.clear()
-
-    def _touch(self, key: K) -> None:
-        with suppress(KeyError):  # Another thread may have removed it.
-            self._entries.move_to_end(key)
 
 
 class Sessions:

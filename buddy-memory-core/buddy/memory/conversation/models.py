@@ -71,6 +71,8 @@ async def call_blocking(function: Callable[[list[Message]], Any], messages: list
     """
     # A copy: a model may change what it is given, and the conversation stays as it was.
     answer = function([dict(message) for message in messages])
+    if isinstance(answer, str):
+        return answer
     if isinstance(answer, Iterator):
         return tuple(cast("Any", answer))
     waited = _waiting(answer)

@@ -39,7 +39,10 @@ async def find_places(
     places: dict[str, tuple[str, Any]] = {}
     copies = dict.fromkeys(texts, 0)
     while copies:
-        ids = [_content_id(text, copy, user_id) for text, copy in copies.items()]
+        words = [
+            {"memory": t, "copy": copy} if copy else {"memory": t} for t, copy in copies.items()
+        ]
+        ids = [content_id(payload, user_id) for payload in words]
         rows = await db.read_memories_by_id(ids, user_id=named(user_id))
         for text, id, row in zip(list(copies), ids, rows, strict=True):
             if row is None or row.memory.get("memory") == text:
@@ -48,7 +51,3 @@ async def find_places(
             else:
                 copies[text] += 1
     return places
-
-
-def _content_id(text: str, copy: int, user_id: str | None) -> str:
-    return content_id({"memory": text, "copy": copy} if copy else {"memory": text}, user_id)
