@@ -18,6 +18,7 @@ from buddy.memory.errors import ConfigError
 from buddy.memory.storage.client_cache import PerLoop, share
 from buddy.memory.storage.sql import AsyncConnector, Connector, SyncConnector
 from buddy.memory.storage.sql.engine_cache import acquire, protect_from_fork
+from buddy_memory_postgres.bounded import LONG, connect, connect_async
 from buddy_memory_postgres.liveness import watch
 from buddy_memory_postgres.url import Options, read_options
 
@@ -30,7 +31,13 @@ _BLANK_URL = sa.URL.create("postgresql+psycopg")
 Opened = tuple[Connector, Dialect]
 
 
-def open_sync(db_url: str | None, db_engine: Any, pool_size: int, prepare: bool | None) -> Opened:
+def open_sync(
+    db_url: str | None,
+    db_engine: Any,
+    pool_size: int,
+    prepare: bool | None,
+    timeout: float | None,
+) -> Opened:
     """Return how work reaches the database, and for which dialect to compile. Does no I/O.
 
     Raises ConfigError.
@@ -39,12 +46,18 @@ def open_sync(db_url: str | None, db_engine: Any, pool_size: int, prepare: bool 
         _check_engine(db_engine, sa.Engine)
         protect_from_fork(db_engine)
         return SyncConnector(db_engine, BEGIN), db_engine.dialect
-    options = read_options(db_url, pool_size, prepare)
-    engine, release = acquire(("postgres", *options), partial(_make, sa.create_engine, *options))
+    options = read_options(db_url, pool_size, prepare, timeout)
+    engine, release = acquire(("postgres", *options), partial(_make_sync, options))
     return SyncConnector(engine, BEGIN, release), engine.dialect
 
 
-def open_async(db_url: str | None, db_engine: Any, pool_size: int, prepare: bool | None) -> Opened:
+def open_async(
+    db_url: str | None,
+    db_engine: Any,
+    pool_size: int,
+    prepare: bool | None,
+    timeout: float | None,
+) -> Opened:
     """As ``open_sync``, for asyncio: each event loop gets an engine of its own."""
     from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -55,7 +68,7 @@ def open_async(db_url: str | None, db_engine: Any, pool_size: int, prepare: bool
         connector = SyncConnector(db_engine.sync_engine, BEGIN)
         protect_from_fork(connector.engine)
         return AsyncConnector(lambda: connector), db_engine.dialect
-    options = read_options(db_url, pool_size, prepare)
+    options = read_options(db_url, pool_size, prepare, timeout)
     clients, give_back = share(("postgres async", *options), lambda: _per_loop(options))
 
     async def release() -> None:
@@ -83,22 +96,28 @@ def _dialect() -> Dialect:
 # --- engines of our own
 
 
-def _make(create: Callable[..., Any], *options: Any) -> Any:
+def _make_sync(options: Options) -> sa.Engine:
+    creator = partial(connect, dict(options.parameters), options.timeout)
+    engine: sa.Engine = _make(sa.create_engine, options, creator=creator)
+    return engine
+
+
+def _make(create: Callable[..., Any], options: Options, **how: Any) -> Any:
     """Return a new engine by SQLAlchemy's function for one of either kind."""
-    parameters, pool_size, prepare = options
     engine = create(
         _BLANK_URL,
-        connect_args=dict(parameters),
+        **how,
         # Single statements commit by themselves; transactions are begun explicitly.
         isolation_level="AUTOCOMMIT",
         pool_reset_on_return=None,
-        pool_size=pool_size,
+        pool_size=options.pool_size,
+        pool_timeout=options.timeout or LONG,
         max_overflow=0,
         pool_use_lifo=True,
         use_native_hstore=False,
     )
     sync_engine = getattr(engine, "sync_engine", engine)
-    event.listen(sync_engine, "connect", partial(_prepare, prepare))
+    event.listen(sync_engine, "connect", partial(_prepare, options.prepare))
     watch(sync_engine)
     return engine
 
@@ -128,7 +147,9 @@ def _per_loop(options: Options) -> PerLoop[_LoopEngine]:
 def _loop_engine(options: Options) -> _LoopEngine:
     from sqlalchemy.ext.asyncio import create_async_engine
 
-    engine = _make(create_async_engine, *options).sync_engine
+    open_one = partial(connect_async, options.timeout)
+    arguments = {**dict(options.parameters), "async_creator_fn": open_one}
+    engine = _make(create_async_engine, options, connect_args=arguments).sync_engine
     connections: WeakSet[psycopg.AsyncConnection[Any]] = WeakSet()
     event.listen(engine, "connect", lambda _, record: connections.add(record.driver_connection))
     return _LoopEngine(SyncConnector(engine, BEGIN), connections)

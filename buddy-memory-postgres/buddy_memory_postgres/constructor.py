@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
 
 
+TIMEOUT = 10.0
+"""Seconds that a call waits for the server, unless told otherwise."""
+
+
 class PostgresConstructor(StoreBackedDatabase):
     """Memories in PostgreSQL, reached by ``db_engine`` or ``db_url``, whichever is given first.
 
@@ -32,6 +36,9 @@ class PostgresConstructor(StoreBackedDatabase):
     - ``prepare``: whether the server keeps prepared statements. None asks each new connection
       whether it leads straight to a server, and only then prepares: behind PgBouncer in
       transaction mode the next statement may reach another server process.
+    - ``timeout``: seconds that connecting, waiting for a connection of the pool, and each statement
+      may take; None: no limit. DDL, and deletions of everything, may take an hour. The connection
+      is thrown away then. ``db_engine`` keeps its own limits.
     - ``expire``: how many seconds a row lives that is written without a ``ttl``; None: for ever.
     """
 
@@ -46,13 +53,14 @@ class PostgresConstructor(StoreBackedDatabase):
         pool_size: int = POOL_SIZE,
         prepare: bool | None = None,
         *,
+        timeout: float | None = TIMEOUT,
         expire: float | None = None,
     ) -> None:
         _check_name("table_name", table_name)
         if schema is not None:
             _check_name("schema", schema)
         open_ = open_async if self.asynchronous else open_sync
-        opened = open_(db_url, db_engine, pool_size, prepare)
+        opened = open_(db_url, db_engine, pool_size, prepare, timeout)
         settings = {
             "table_name": table_name,
             "schema": schema,
@@ -60,6 +68,7 @@ class PostgresConstructor(StoreBackedDatabase):
             "db_engine": db_engine,
             "pool_size": pool_size,
             "prepare": prepare,
+            "timeout": timeout,
             "expire": expire,
         }
         make = _asynchronous_store() if self.asynchronous else PostgresStore

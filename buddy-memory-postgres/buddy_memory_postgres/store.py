@@ -8,11 +8,12 @@ from typing import Any, TypeVar
 from sqlalchemy.engine.interfaces import Dialect
 
 from buddy.memory.errors import AccessError
-from buddy.memory.storage.record import Corrupt, Key, Kind, Record, Write
+from buddy.memory.storage.record import Corrupt, Key, Kind, Record, Scope, Write
 from buddy.memory.storage.sql import Connector, Query, SqlStore
 from buddy.memory.storage.sql.connector import EMPTY, execute
 from buddy.memory.storage.sql.writes import NewRow, Stored, StoredKey, shape_of
 from buddy.memory.storage.users import encode_user
+from buddy_memory_postgres.bounded import long_statements
 from buddy_memory_postgres.dialect import PostgresDialect
 from buddy_memory_postgres.statements import PostgresStatements, columns
 
@@ -43,7 +44,8 @@ class PostgresStore(SqlStore):
 
     async def create(self) -> None:
         try:
-            await super().create()
+            with long_statements():
+                await super().create()
         except AccessError as error:
             from buddy_memory_postgres.schema import creation_script
 
@@ -58,13 +60,23 @@ class PostgresStore(SqlStore):
                 await self.create()
             raise
 
+    async def drop(self) -> None:
+        with long_statements():
+            await super().drop()
+
+    async def delete_all(self, kind: Kind, scope: Scope) -> int:
+        with long_statements():
+            return await super().delete_all(kind, scope)
+
     async def upgrade(self) -> None:
         from buddy_memory_postgres.upgrade import upgrade, upgrade_script
 
+        def work(connection: Any) -> None:
+            upgrade(connection, self._tables)
+
         try:
-            await self._unless_missing(
-                self._connector.define, lambda connection: upgrade(connection, self._tables), None
-            )
+            with long_statements():
+                await self._unless_missing(self._connector.define, work, None)
         except AccessError as error:
             await self._refuse(error, lambda connection: upgrade_script(connection, self._tables))
         if await self.exists():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import ceil, inf
 from typing import Any, NamedTuple
 
 import psycopg
@@ -12,7 +13,6 @@ from buddy.memory.errors import ConfigError
 
 _SCHEMES = ("postgresql+psycopg", "postgresql", "postgres", "postgres+psycopg")
 _DEFAULTS = {
-    "connect_timeout": "10",
     "client_encoding": "utf8",
     "fallback_application_name": "buddy-memory",
     # A host that vanished is noticed after a minute and not after the system's two hours.
@@ -28,15 +28,31 @@ class Options(NamedTuple):
     parameters: tuple[tuple[str, Any], ...]
     pool_size: int
     prepare: bool | None
+    timeout: float | None
 
 
-def read_options(db_url: Any, pool_size: Any, prepare: Any) -> Options:
+def read_options(db_url: Any, pool_size: Any, prepare: Any, timeout: Any) -> Options:
     """Return the options of an engine. Raises ConfigError."""
     if type(pool_size) is not int or pool_size < 1:
         raise ConfigError(f"pool_size must be an int >= 1, not {pool_size!r:.80}")
     if prepare not in (None, True, False):
         raise ConfigError(f"prepare must be True, False or None, not {prepare!r:.80}")
-    return Options(tuple(sorted(parse(db_url).items())), pool_size, prepare)
+    is_number = isinstance(timeout, (int, float)) and not isinstance(timeout, bool)
+    if timeout is not None and not (is_number and 0 < timeout < inf):
+        raise ConfigError(f"timeout must be a number of seconds > 0 or None, not {timeout!r:.80}")
+    parameters = {**_limits(timeout), **parse(db_url)}
+    return Options(tuple(sorted(parameters.items())), pool_size, prepare, timeout)
+
+
+def _limits(timeout: float | None) -> dict[str, str]:
+    """Return the parameters of libpq by which connecting, and a host that vanished, take no more
+    than ``timeout`` seconds."""
+    if timeout is None:
+        return {}
+    return {
+        "connect_timeout": str(ceil(timeout)),
+        "tcp_user_timeout": str(ceil(timeout * 1000)),
+    }
 
 
 def parse(db_url: Any) -> dict[str, Any]:
