@@ -10,6 +10,7 @@ as in ``buddy.memory.payload``.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import isfinite
 from typing import Any
 
 from google.cloud.firestore_v1 import types
@@ -84,6 +85,8 @@ def read(value: Any) -> Any:
     kind = value.WhichOneof("value_type")
     if kind == "string_value":
         return unescape(value.string_value)
+    if kind == "double_value" and not isfinite(value.double_value):
+        raise ValueError(f"{value.double_value} is not JSON")
     if kind in ("boolean_value", "integer_value", "double_value"):
         return getattr(value, kind)
     if kind == "null_value":

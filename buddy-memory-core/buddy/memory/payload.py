@@ -230,8 +230,13 @@ def _parse(text: str) -> Any:
     return _decoder.decode(text)
 
 
-def from_json(text: str | bytes) -> dict[str, Any]:
-    """Return the payload that ``to_json`` wrote. Raises ValueError when it is no JSON object."""
+# What JSON text may say and no payload holds: floats beyond the largest, ints beyond 64 bits.
+_MAY_BE_TOO_LARGE = re.compile(r"[0-9]{19}|[0-9][eE]\+?[0-9]{3}")
+
+
+def from_json(text: str | bytes, *, around: int = 0) -> dict[str, Any]:
+    """Return the payload that ``to_json`` wrote. Raises ValueError when it is no JSON object, or
+    one that could not be written again. ``around`` is how many levels the text has above it."""
     if isinstance(text, bytes):
         text = text.decode()
     try:
@@ -241,6 +246,13 @@ def from_json(text: str | bytes) -> dict[str, Any]:
     if type(payload) is not dict:
         raise ValueError(f"a JSON object was expected, not {_kind(payload)}")
     result: dict[str, Any] = unescape(payload) if _ESCAPE_IN_JSON in text else payload
+    # Each level of nesting is a bracket: most texts have few.
+    may_be_deep = text.count("{") + text.count("[") > MAX_DEPTH + around
+    if may_be_deep or _MAY_BE_TOO_LARGE.search(text):
+        try:
+            _encode(result, -around)
+        except _Refused as refused:
+            raise ValueError(refused.reason) from None
     return result
 
 

@@ -14,7 +14,7 @@ import click
 
 from buddy.memory.cli import exit_codes
 from buddy.memory.cli.formatting import plain, remedy
-from buddy.memory.cli.output import Warnings, emit_error, tell
+from buddy.memory.cli.output import Warnings, emit_error, open_closed_streams, tell
 from buddy.memory.config import redact
 from buddy.memory.entry_points import Claim, installed
 from buddy.memory.errors import AccessError, BackendLoadError, MemoryDbError
@@ -101,6 +101,7 @@ def cli() -> None:
 def run(args: Sequence[str] | None) -> int:
     """Run the command; return its exit code. No error of the library shows a traceback."""
     arguments = list(sys.argv[1:] if args is None else args)
+    open_closed_streams()
     as_json = "--json" in _options(arguments)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):

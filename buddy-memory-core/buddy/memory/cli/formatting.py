@@ -40,7 +40,9 @@ def time(value: datetime | None) -> str:
     """Return a time in UTC to the second, or a dash."""
     if value is None:
         return "-"
-    return value.astimezone(timezone.utc).strftime("%Y-%m-%d %H:%M:%SZ")
+    # Not strftime, which writes the year 1 as it likes.
+    shown = value.astimezone(timezone.utc).replace(tzinfo=None)
+    return shown.isoformat(" ", "seconds") + "Z"
 
 
 def iso(value: datetime | None) -> str | None:

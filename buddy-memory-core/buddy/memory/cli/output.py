@@ -32,6 +32,14 @@ def console(*, stderr: bool = False) -> Console:
     return Console(file=stream, highlight=False, markup=False, emoji=False, width=wide)
 
 
+def open_closed_streams() -> None:
+    """Give standard streams that were closed by the caller a place to go, so that no command fails
+    for having nobody to tell."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115, PTH123
+
+
 def emit(value: Any) -> None:
     """Print one JSON document, in ASCII, so that any text survives any pipe."""
     sys.stdout.write(json.dumps(value, indent=2) + "\n")

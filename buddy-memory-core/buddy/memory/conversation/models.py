@@ -19,6 +19,7 @@ from typing import Any, TypeVar, cast
 
 from buddy.memory.conversation.messages import Message
 from buddy.memory.conversation.type_guards import is_list, is_mapping
+from buddy.memory.payload import is_unicode
 
 T = TypeVar("T")
 Model = Callable[
@@ -130,7 +131,7 @@ def _run(waited: Coroutine[Any, Any, Any], answer: Any) -> Any:
 
 async def ask(call: Call, model: Model, messages: list[Message]) -> str:
     """Return the model's answer. Raises TypeError when it is neither a text nor pieces of one."""
-    answer = await call(model, messages)
+    answer = await call(model, [*map(_encodable, messages)])
     if isinstance(answer, str):
         return answer
     if not isinstance(answer, tuple):
@@ -140,6 +141,15 @@ async def ask(call: Call, model: Model, messages: list[Message]) -> str:
         if not isinstance(piece, str):
             raise TypeError(f"a model's pieces must be texts, not {type(piece).__name__}")
     return "".join(pieces)
+
+
+def _encodable(message: Message) -> Message:
+    """Return a message that every encoder takes: lone surrogates, which a model once answered and
+    which were stored, as escapes."""
+    text = message["content"]
+    if text.isascii() or is_unicode(text):
+        return message
+    return {**message, "content": text.encode(errors="backslashreplace").decode()}
 
 
 async def ask_json(

@@ -11,6 +11,9 @@ from buddy.memory.errors import ConflictError
 
 TICK = timedelta(microseconds=1)
 
+MAX_VERSION = 2**53 - 1
+"""The greatest version that a row from elsewhere may have: every backend counts exactly so far."""
+
 STAMP_BITS = 40
 """Bits of a stamp: the sum over millions of rows stays within 64 bits and within a double."""
 

@@ -10,7 +10,15 @@ from typing import Any
 from buddy.memory import payload
 from buddy.memory.errors import ConfigError, InvalidMemoryError
 from buddy.memory.storage.expiry import LAST_END, OWN, End
-from buddy.memory.storage.record import EVERYBODY, STAMP_BITS, Draft, Record, Scope, Write
+from buddy.memory.storage.record import (
+    EVERYBODY,
+    MAX_VERSION,
+    STAMP_BITS,
+    Draft,
+    Record,
+    Scope,
+    Write,
+)
 from buddy.memory.storage.users import NOBODY
 
 _MAX_INT = 2**63 - 1
@@ -122,8 +130,10 @@ def check_time(time: Any, name: str) -> datetime | None:
     if not isinstance(time, datetime):
         raise InvalidMemoryError(f"must be a datetime, not {type(time).__name__}", name)
     try:
-        return time.astimezone(timezone.utc)
-    except (OverflowError, OSError, ValueError):
+        utc = time.astimezone(timezone.utc)
+        # A plain one of a subclass, whose methods may answer otherwise (pandas, pendulum).
+        return utc if type(utc) is datetime else _plain(utc)
+    except (OverflowError, OSError, TypeError, ValueError):
         raise InvalidMemoryError(f"{time!r} cannot be expressed in UTC", name) from None
 
 
@@ -137,6 +147,11 @@ def check_end(time: Any, now: datetime) -> datetime:
     return end
 
 
+def _plain(utc: datetime) -> datetime:
+    parts = (utc.year, utc.month, utc.day, utc.hour, utc.minute, utc.second, utc.microsecond)
+    return datetime(*parts, tzinfo=timezone.utc)
+
+
 def check_version(if_version: Any) -> int | None:
     """Return the expected version: an int >= 0 (0: no row), or None for any."""
     if if_version is None:
@@ -145,9 +160,9 @@ def check_version(if_version: Any) -> int | None:
 
 
 def check_stored_version(version: Any) -> int:
-    """Return the version of a row that is stored somewhere: an int >= 1."""
-    if _check_count(version, "version") == 0:
-        raise ConfigError("the version of a stored row is at least 1")
+    """Return the version of a row that is stored somewhere: an int from 1 to MAX_VERSION."""
+    if not 1 <= _check_count(version, "version") <= MAX_VERSION:
+        raise ConfigError(f"the version of a stored row is from 1 to {MAX_VERSION}, not {version}")
     return int(version)
 
 

@@ -13,8 +13,9 @@ from buddy.memory.transfer.loader import Source, load
 from buddy.memory.transfer.result import Loaded
 from buddy.memory.v2.db.base import MemoryDb
 
-MAX_LINE = 64 * 1024 * 1024
-"""The longest line that is read, in bytes; no backend stores a row of that size."""
+MAX_LINE = 8 * 1024**3
+"""The longest line that is read, in bytes: the largest row of any backend, every character of it
+escaped. No less, or an export could not be imported."""
 
 
 def import_file(db: MemoryDb, name: str, **options: Any) -> Loaded:

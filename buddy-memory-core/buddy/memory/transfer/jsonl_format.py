@@ -28,7 +28,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from buddy.memory import payload
-from buddy.memory.storage.record import Kind, Record
+from buddy.memory.storage.record import MAX_VERSION, Kind, Record
 
 FORMAT, VERSION = "buddy-memory", 2
 
@@ -104,7 +104,7 @@ def read_header(line: bytes) -> int:
 def parse(line: bytes, version: int) -> Record | dict[str, Any]:
     """Return the row of a line, or the counts of the last one. Raises ValueError otherwise."""
     try:
-        found = payload.from_json(line)
+        found = payload.from_json(line, around=1)
     except ValueError as error:
         raise ValueError(f"the line is torn or is no JSON ({error})") from None
     if found.keys() == {"end"} and isinstance(found["end"], dict):
@@ -122,6 +122,8 @@ def parse(line: bytes, version: int) -> Record | dict[str, Any]:
 def _record(found: dict[str, Any]) -> Record:
     if found["kind"] not in _KINDS:
         raise ValueError(f"{found['kind']!r:.40} is no kind of row")
+    if not 1 <= found["row_version"] <= MAX_VERSION:
+        raise ValueError(f"row_version is from 1 to {MAX_VERSION}, not {found['row_version']}")
     return Record(
         _KINDS[found["kind"]],
         found["user_id"],
@@ -146,7 +148,10 @@ def _load_time(found: dict[str, Any], name: str) -> datetime:
         raise ValueError(f"{name} is no time: {found[name]!r:.40}") from None
     if time.tzinfo is None:
         raise ValueError(f"{name} has no offset: {found[name]!r:.40}")
-    return time.astimezone(timezone.utc)
+    try:
+        return time.astimezone(timezone.utc)
+    except OverflowError:
+        raise ValueError(f"{name} is no time in UTC: {found[name]!r:.40}") from None
 
 
 def _load_vector(text: str) -> bytes:
