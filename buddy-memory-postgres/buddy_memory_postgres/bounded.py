@@ -10,6 +10,7 @@ from asyncio import CancelledError
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from math import inf
 from time import monotonic
 from typing import Any
 
@@ -61,9 +62,8 @@ class BoundedAsyncConnection(psycopg.AsyncConnection[Any]):
 
 
 def _bounded(gen: Any, connection: BoundedConnection | BoundedAsyncConnection) -> Any:
-    if connection.seconds is None:
-        return gen
-    return _until(gen, connection, LONG if _is_long.get() else connection.seconds)
+    seconds = inf if connection.seconds is None else connection.seconds
+    return _until(gen, connection, max(LONG, seconds) if _is_long.get() else seconds)
 
 
 def _until(gen: Any, connection: Any, seconds: float) -> Generator[Any, Any, Any]:
@@ -79,6 +79,11 @@ def _until(gen: Any, connection: Any, seconds: float) -> Generator[Any, Any, Any
             state = gen.send(ready)
     except StopIteration as returned:
         return returned.value
+    except psycopg.errors.FeatureNotSupported:
+        # "cached plan must not change result type": what was prepared here is good for nothing
+        # since a column was altered.
+        connection.pgconn.finish()
+        raise
 
 
 def connect(parameters: dict[str, Any], seconds: float | None) -> BoundedConnection:

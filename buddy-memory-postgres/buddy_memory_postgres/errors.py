@@ -53,6 +53,8 @@ def translate(error: Exception) -> Meaning | None:
 def _by_state(error: psycopg.Error | psycopg.Warning, state: str) -> Meaning:
     if state == _UNIQUE and (_diagnosis(error, "constraint_name") or "").startswith("pg_"):
         return Fault.EXISTS  # Two sessions wrote to the catalog at once.
+    if state == "0A000" and "cached plan" in str(error):
+        return Fault.SERIALIZATION  # Nothing was done; its connection is closed.
     meaning = _STATES.get(state) or _CLASSES.get(state[:2]) or _unavailable
     # The server's message without its detail, which may hold stored values.
     text = _diagnosis(error, "message_primary") or str(error)
@@ -83,6 +85,13 @@ def _no_access(text: str) -> MemoryDbError:
 
 def _wrong_config(text: str) -> MemoryDbError:
     return ConfigError(f"{NAME}: {text}")
+
+
+def _prepared(text: str) -> MemoryDbError:
+    return ConfigError(
+        f"{NAME}: {text}. A pooler stands between that gives statements to other sessions: pass "
+        "prepare=False."
+    )
 
 
 def _not_utf8(text: str) -> MemoryDbError:
@@ -124,6 +133,8 @@ _STATES: dict[str, Fault | Callable[[str], MemoryDbError]] = {
     "22P05": _not_utf8,
     "54000": _too_large,
     "54001": _too_large,
+    "26000": _prepared,  # a prepared statement that is not there
+    "42P05": _prepared,  # or is there already
     "55006": _unavailable,  # object in use
     "55P03": _unavailable,  # lock not available
     "XX001": _damaged,

@@ -362,3 +362,14 @@ def test_without_metadata_the_first_party_backends_are_known(
     monkeypatch.setattr("buddy.memory.entry_points.scan", list)
     assert Registry().lookup("sqlite", "v1").__module__ == "buddy_memory_sqlite.v1"
     assert StoredMemoryDbV1 in Registry().lookup("sqlite", "v1").__mro__
+
+
+def test_config_strings_that_import_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With BUDDY_MEMORY_INSTALLED_ONLY a config string names no class of any module."""
+    path = "buddy.memory.v2.db.inmemory:InMemoryDb"
+    with open_memory_db(path) as db:
+        assert db.count_memories() == 0
+    monkeypatch.setenv("BUDDY_MEMORY_INSTALLED_ONLY", "1")
+    with pytest.raises(ConfigError, match="installed backends only"):
+        open_memory_db(path)
+    open_memory_db("memory://").close()

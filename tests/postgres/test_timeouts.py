@@ -102,3 +102,25 @@ def test_a_wrong_timeout(timeout: Any) -> None:
     """What is no number of seconds is refused by the constructor."""
     with pytest.raises(ConfigError, match="timeout"):
         PostgresMemoryDb("notes", db_url="postgresql://localhost/x", timeout=timeout)
+
+
+def test_a_column_that_others_alter(
+    postgres_url: str, admin: psycopg.Connection[Any], schema: str
+) -> None:
+    """Statements that were prepared before are prepared anew, sync and async."""
+    with PostgresMemoryDb("notes", schema, postgres_url, pool_size=1) as db:
+        row = db.upsert_memory(MemoryRow({"n": 1}, "a", "ann"))
+        for kind in ("varchar", "text"):
+            for _ in range(7):  # From the sixth time on it is prepared.
+                assert db.read_memory("a", user_id="ann") == row
+            admin.execute(f'ALTER TABLE "{schema}".notes ALTER COLUMN id TYPE {kind}')
+            assert db.read_memory("a", user_id="ann") == row
+
+    async def main() -> None:
+        async with AsyncPostgresMemoryDb("notes", schema, postgres_url, pool_size=1) as db:
+            for _ in range(7):
+                assert await db.read_memory("a", user_id="ann") == row
+            admin.execute(f'ALTER TABLE "{schema}".notes ALTER COLUMN id TYPE varchar')
+            assert await db.read_memory("a", user_id="ann") == row
+
+    asyncio.run(main())

@@ -131,6 +131,11 @@ def blocked() -> set[str]:
     return {canonical(item) for item in _listed("BUDDY_MEMORY_BLOCK")}
 
 
+def only_installed() -> bool:
+    """Tell whether BUDDY_MEMORY_INSTALLED_ONLY forbids config strings that import a module."""
+    return os.environ.get("BUDDY_MEMORY_INSTALLED_ONLY", "") not in ("", "0")
+
+
 def _preferred() -> dict[str, str]:
     """Return the distribution that is to own a name, by name."""
     pairs = (item.partition("=") for item in _listed("BUDDY_MEMORY_PREFER"))

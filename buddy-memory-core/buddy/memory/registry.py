@@ -17,7 +17,15 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast, overload
 
 from buddy.memory import config as configs
 from buddy.memory import plugins
-from buddy.memory.entry_points import GROUPS, Claim, InstalledClaims, blocked, installed, settle
+from buddy.memory.entry_points import (
+    GROUPS,
+    Claim,
+    InstalledClaims,
+    blocked,
+    installed,
+    only_installed,
+    settle,
+)
 from buddy.memory.errors import BackendLoadError, ConfigError, UnknownBackendError
 from buddy.memory.import_path import SynchronousClassError, check_class, load
 from buddy.memory.known_backends import FIRST_PARTY
@@ -87,6 +95,11 @@ class Registry:
         """
         _check_kind(kind)
         if ":" in name:
+            if only_installed():
+                raise ConfigError(
+                    f"{name!r:.80} names a class, and BUDDY_MEMORY_INSTALLED_ONLY allows installed "
+                    "backends only"
+                )
             return load(name, name, "the config string", kind)
         name = name.lower()
         for candidate in dict.fromkeys((name, name.partition("+")[0])):
