@@ -11,8 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from buddy.memory.storage.sql.statement import compiled, parameter
-from buddy.memory.storage.sql.statements import NEW_ROW, Shape, Statements
-from buddy.memory.storage.sql.writes import NewRow
+from buddy.memory.storage.sql.statements import NEW_ROW, NewRow, Shape, Statements
 
 V = TypeVar("V")
 

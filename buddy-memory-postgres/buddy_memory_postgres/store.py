@@ -11,7 +11,8 @@ from buddy.memory.errors import AccessError
 from buddy.memory.storage.record import Corrupt, Key, Kind, Record, Scope, Write
 from buddy.memory.storage.sql import Connector, Query, SqlStore
 from buddy.memory.storage.sql.connector import EMPTY, execute
-from buddy.memory.storage.sql.writes import NewRow, Stored, StoredKey, shape_of
+from buddy.memory.storage.sql.statements import NewRow
+from buddy.memory.storage.sql.writes import Stored, StoredKey, shape_of
 from buddy.memory.storage.users import encode_user
 from buddy_memory_postgres.bounded import long_statements
 from buddy_memory_postgres.dialect import PostgresDialect

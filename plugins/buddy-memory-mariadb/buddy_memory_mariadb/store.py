@@ -9,7 +9,8 @@ from buddy.memory.errors import ConflictError
 from buddy.memory.storage.record import Kind, Record, Write
 from buddy.memory.storage.sql import SqlStore
 from buddy.memory.storage.sql.connector import EMPTY, execute
-from buddy.memory.storage.sql.writes import NewRow, Stored, StoredKey
+from buddy.memory.storage.sql.statements import NewRow
+from buddy.memory.storage.sql.writes import Stored, StoredKey
 from buddy.memory.storage.users import encode_user
 from buddy_memory_mariadb.statements import MariaDbStatements
 

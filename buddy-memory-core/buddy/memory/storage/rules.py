@@ -11,13 +11,13 @@ from datetime import timedelta
 from typing import Any
 
 from buddy.memory import payload
-from buddy.memory.errors import ClosedError, ConfigError, ConflictError
+from buddy.memory.errors import ConfigError, ConflictError
 from buddy.memory.storage import clock
 from buddy.memory.storage.expiry import KEEP, parse_ttl
-from buddy.memory.storage.found_rows import one_of_each, only_one, readable_row, readable_rows
+from buddy.memory.storage.found_rows import one_of_each, only_one
+from buddy.memory.storage.reading_rules import ReadingRules
 from buddy.memory.storage.record import (
     EVERYBODY,
-    Corrupt,
     Draft,
     Key,
     Kind,
@@ -50,7 +50,7 @@ class RefCount:
         self.holders = 1
 
 
-class Rules:
+class Rules(ReadingRules):
     """One Store with the rules R1 to R8, R13 and R14 kept above it.
 
     ``expire`` is how long rows live of whose end neither a call nor the row says anything.
@@ -63,18 +63,9 @@ class Rules:
         references: RefCount | None = None,
         expire: timedelta | None = None,
     ) -> None:
-        self._store = store
-        self._name = name
+        super().__init__(store, name)
         self._expire = expire
         self._references = references or RefCount()
-        self.closed = False
-
-    @property
-    def store(self) -> Store:
-        """The store; raises ClosedError after ``close``."""
-        if self.closed:
-            raise ClosedError(self._name)
-        return self._store
 
     # --- writing
 
@@ -172,84 +163,6 @@ class Rules:
                 if removed < step:
                     break
 
-    # --- reading
-
-    async def get(self, kind: Kind, id: Any, user_id: Any = None) -> Record | None:
-        store, id = self.store, check_id(id)
-        found: Record | Corrupt | None
-        if user_id is None:
-            found = only_one(id, await store.find(kind, [id]))
-        else:
-            found = await store.get(kind, check_user(user_id), id)
-        return readable_row(found)
-
-    async def get_many(self, kind: Kind, ids: Any, user_id: Any = None) -> list[Record | None]:
-        """Return the records in the order of ``ids``, None for what is not there."""
-        store, ids = self.store, check_ids(ids)
-        distinct = list(dict.fromkeys(ids))
-        user = check_user(user_id)
-        if not distinct:
-            await store.ping()  # An empty answer means that the backend answered (R7).
-            return []
-        found: dict[str, Record | Corrupt | None] = dict.fromkeys(distinct)
-        if user_id is None:
-            found.update(one_of_each(distinct, await store.find(kind, distinct)))
-        else:
-            keys = [Key(user, id) for id in distinct]
-            found.update(zip(distinct, await store.get_many(kind, keys), strict=True))
-        records = [readable_row(found[id]) for id in ids]
-        return records if len(distinct) == len(ids) else [*map(_copy, records)]
-
-    async def has(self, kind: Kind, id: Any, user_id: Any = None) -> bool:
-        """Tell whether exactly this row is there; a ``user_id`` of None is nobody, as in a row."""
-        return await self.store.has(kind, check_user(user_id), check_id(id))
-
-    async def read(
-        self, kind: Kind, scope: Scope, newest_first: bool, limit: int | None
-    ) -> list[Record]:
-        """Return up to ``limit`` readable records (None: all)."""
-        store = self.store
-        if limit == 0:
-            await store.ping()
-            return []
-        return (await self.page(kind, scope, newest_first, limit, None))[0]
-
-    async def page(
-        self, kind: Kind, scope: Scope, newest_first: bool, limit: int | None, after: Any
-    ) -> tuple[list[Record], Any]:
-        """Return up to ``limit`` readable records, and where the next start (None: nowhere)."""
-        store, missing = self.store, limit
-        records: list[Record] = []
-        while True:
-            page = await store.page(
-                kind, scope, newest_first=newest_first, after=after, limit=missing
-            )
-            good = readable_rows(page)
-            records += good
-            if missing is None or len(page) < missing:
-                return records, None
-            after = page[-1].position
-            if len(good) == missing:
-                return records, after
-            missing -= len(good)  # Unreadable rows must not hide readable ones (R4).
-
-    async def users(self, prefix: str, after: str | None, limit: int | None) -> list[str]:
-        """Return the users who have a memory or a summary, in code-point order, without nobody."""
-        store = self.store
-        if limit == 0:
-            await store.ping()
-            return []
-        users: set[str] = set()
-        for kind in Kind:
-            users.update(await store.users(kind, prefix=prefix, after=after, limit=limit))
-        return sorted(users)[:limit]
-
-    async def change_mark(self, user_id: str | None) -> str | None:
-        """Return a token of all rows of the user, memories and summaries."""
-        store = self.store
-        marks = [await store.mark(kind, user_id) for kind in Kind]
-        return None if None in marks else "/".join(map(str, marks))
-
     # --- deleting
 
     async def delete(
@@ -305,10 +218,6 @@ class Rules:
         self._references.holders -= 1
         if self._references.holders == 0:
             await self._store.close()
-
-
-def _copy(record: Record | None) -> Record | None:
-    return record and record._replace(payload=payload.encode(record.payload))
 
 
 def _collapse(first: Write, second: Write) -> Write:

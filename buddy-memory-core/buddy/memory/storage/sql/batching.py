@@ -12,8 +12,9 @@ from buddy.memory.storage.batching import Batcher, result_of
 from buddy.memory.storage.record import Kind, Record, Write
 from buddy.memory.storage.sql.base import NotText
 from buddy.memory.storage.sql.connector import EMPTY, Query, Result, execute
+from buddy.memory.storage.sql.statements import NewRow
 from buddy.memory.storage.sql.store import SqlStore
-from buddy.memory.storage.sql.writes import NewRow, Stored, StoredKey
+from buddy.memory.storage.sql.writes import Stored, StoredKey
 
 T = TypeVar("T")
 

@@ -21,6 +21,10 @@ NEW_ROW = (
 )
 """The parameters of one row of ``upsert_rows``; p_stamp only where there is such a column."""
 
+NewRow = tuple[str, str, Any, Any, Any, Any, bytes | None, int]
+"""Values in the order of NEW_ROW: id, encoded user, payload, the three times, vector, stamp. The
+third time is the end, or how long it is until then."""
+
 RARE = ("p_expires_at", "p_vector")
 """Those that ``plain`` statements leave out, since most rows have neither and each parameter takes
 time: both columns become NULL."""

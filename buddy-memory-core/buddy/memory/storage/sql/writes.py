@@ -4,34 +4,27 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from datetime import timedelta
 from operator import itemgetter
 from typing import Any
 
 from buddy.memory.errors import ConflictError, CorruptMemoryError, TooLargeError
 from buddy.memory.storage.record import TICK, Key, Kind, Record, Write, new_stamp
-from buddy.memory.storage.sql.base import NotText, SqlStoreBase
+from buddy.memory.storage.sql.base import NotText
 from buddy.memory.storage.sql.connector import EMPTY, Query, Work, execute
-from buddy.memory.storage.sql.read_statements import Where
+from buddy.memory.storage.sql.ending import EndingStore
 from buddy.memory.storage.sql.reads import portions
 from buddy.memory.storage.sql.statement import Statement
-from buddy.memory.storage.sql.statements import NEW_ROW, Shape
+from buddy.memory.storage.sql.statements import NEW_ROW, NewRow, Shape
 from buddy.memory.storage.users import encode_user
 
-NewRow = tuple[str, str, Any, Any, Any, Any, bytes | None, int]
-"""Values in the order of NEW_ROW: id, encoded user, payload, the three times, vector, stamp. The
-third time is the end, or how long it is until then."""
 Stored = tuple[Any, ...]
 """What a write returns: id, encoded user and version, created_at and updated_at of a row that was
 there, and the end unless the statement was ``plain``."""
 StoredKey = tuple[str, str]
 """Id and encoded user: how both begin."""
 
-SWEPT = 10
-"""Rows of a user that have ended and that a write of a row with an end removes, at most."""
 
-
-class WritingStore(SqlStoreBase):
+class WritingStore(EndingStore):
     """The writes of a Store; a backend overrides how many rows go at once."""
 
     async def put(self, write: Write) -> Record:
@@ -111,24 +104,6 @@ class WritingStore(SqlStoreBase):
     def _lock_rows(self, cursor: Any, kind: Kind, new: list[NewRow]) -> None:
         """Lock the rows that a bulk write is about to write again after it was rolled back by a
         conflict, in the order in which all clients do; does nothing by default."""
-
-    def _sweep_user(self, kind: Kind, row: NewRow) -> Query:
-        """Return the statement that removes some of the rows of a user that have ended."""
-        return (
-            self._statements[kind].sweep(Where.USER).query({"p_user_id": row[1], "p_limit": SWEPT})
-        )
-
-    def _make_room(self, cursor: Any, kind: Kind, new: list[NewRow]) -> None:
-        """Remove the rows that have ended and are to be written, and some others of their users:
-        those that take their places are new ones, in the order of the call."""
-        statements = self._statements[kind]
-        if not execute(cursor, statements.any_ended().query({})).rows:
-            return
-        delete = statements.delete_ended()
-        keys = [delete.bind({"p_id": row[0], "p_user_id": row[1]}) for row in new]
-        cursor.executemany(delete.sql, keys)
-        for row in {row[1]: row for row in new[:SWEPT]}.values():
-            execute(cursor, self._sweep_user(kind, row))
 
     def _put_all(
         self, cursor: Any, writes: Sequence[Write], new: list[NewRow]
@@ -222,30 +197,6 @@ class WritingStore(SqlStoreBase):
         }
         query = self._statements[kind].rewrite().query(values)
         return bool((await self._unless_missing(self._connector.write, query, EMPTY)).affected)
-
-    async def touch(
-        self, kind: Kind, user_id: str | None, ids: Sequence[str], ttl: timedelta | None
-    ) -> int:
-        await self._check_layout(kind)
-        statement = self._statements[kind].touch(ttl is not None)
-        end, user = None if ttl is None else self._dialect.dump_ttl(ttl), encode_user(user_id)
-        rows = [
-            statement.bind(
-                {"p_id": id, "p_user_id": user, "p_expires_at": end, "p_stamp": new_stamp()}
-            )
-            for id in sorted(ids)  # In one order, so that two calls do not block each other.
-        ]
-
-        def work(cursor: Any) -> int:
-            cursor.executemany(statement.sql, rows)
-            return int(cursor.rowcount)
-
-        return await self._unless_missing(self._connector.transaction, work, 0)
-
-    async def sweep(self, kind: Kind, limit: int) -> int:
-        await self._check_layout(kind)
-        query = self._statements[kind].sweep(Where.EVERYBODY).query({"p_limit": limit})
-        return (await self._unless_missing(self._connector.write, query, EMPTY)).affected
 
     # --- from and to records
 
