@@ -71,12 +71,20 @@ def _wrong_type(text: str) -> MemoryDbError:
     )
 
 
+def _index_lost(text: str) -> MemoryDbError:
+    return SchemaError(
+        "An index of the store is lost: a key was evicted, or deleted by hand. No row is.",
+        "Call create(), which builds it anew; and see to it that Redis evicts nothing.",
+    )
+
+
 def _database(text: str) -> MemoryDbError:
     return SchemaError(f"Redis: {text}.", "Choose a database that the server has.")
 
 
 _CODES: dict[str, Callable[[str], MemoryDbError]] = {
     "WRONGTYPE": _wrong_type,
+    "INDEXLOST": _index_lost,
     "NOPERM": _not_permitted,
     "ACL failure": _not_permitted,
     "can't run this command": _not_permitted,

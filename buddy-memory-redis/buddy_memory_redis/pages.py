@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from heapq import heapify, heappop, heappush
-from math import sqrt
+from math import isfinite, sqrt
 from typing import Any
 
 from buddy.memory.storage.record import Corrupt, Kind, Reach, Record, Scope
@@ -66,7 +66,16 @@ class _Stream:
         self.is_at_end = not self.after
         for i in range(1, len(found), 2):
             name = found[i].decode(errors="backslashreplace").split("\0")
-            self.rows.append((int(name.pop(position_at)), name, found[i + 1]))
+            self.rows.append((_number(name.pop(position_at)), name, found[i + 1]))
+
+
+def _number(position: str) -> int:
+    """Return a position as a number, also one that was edited by hand: rounded, or the last."""
+    try:
+        return int(position)
+    except ValueError:
+        number = float(position)
+        return int(number) if isfinite(number) else 2**63 - 1
 
 
 class _Merge:

@@ -35,6 +35,7 @@ from buddy_memory_redis.encoding import (
 )
 from buddy_memory_redis.pages import read_page, user_range
 from buddy_memory_redis.reading import find, read_many, read_text
+from buddy_memory_redis.repair import repair_indexes
 from buddy_memory_redis.schema import Layout, Schema
 from buddy_memory_redis.shards import ROWS, Shards, by_shard, portions
 from buddy_memory_redis.transport import Command, Transport
@@ -55,7 +56,7 @@ class RedisStore(Store):
 
     async def create(self) -> None:
         self._shards.forget()
-        await self._shards.made()
+        await repair_indexes(self._shards, await self._shards.made())
         if not self._warned:
             self._warned = True
             await server_info.warn_about_losses(self._transport, self._prefix)

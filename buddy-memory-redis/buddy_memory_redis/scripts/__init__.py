@@ -8,10 +8,12 @@ from importlib.resources import files
 from typing import NamedTuple
 
 _SHARED = {
-    **dict.fromkeys(("count", "ended", "find", "heads", "mark", "page", "read", "users"), ("lib",)),
+    **dict.fromkeys(
+        ("count", "ended", "find", "heads", "indexed", "mark", "page", "read", "users"), ("lib",)
+    ),
     **dict.fromkeys(("clear", "reserve"), ("lib",)),
     **dict.fromkeys(
-        ("delete", "delete_range", "put", "rewrite", "sweep", "touch"), ("lib", "change")
+        ("delete", "delete_range", "index", "put", "rewrite", "sweep", "touch"), ("lib", "change")
     ),
 }
 

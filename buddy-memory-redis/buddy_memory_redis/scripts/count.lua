@@ -10,6 +10,7 @@ if not low then
   return {count, ''}
 end
 
+demand_indexes()
 local count = from == low and call('ZLEXCOUNT', users, low, high) or 0
 if not expiring then return {count, ''} end
 for _ = 1, STEPS do

@@ -6,6 +6,7 @@
 local ROWS = 500
 local low, high, last = ARGV[2], ARGV[3], ARGV[4]
 if last == '' then last = known[2] or '0' end
+demand_indexes()
 demand('ZREM', 'HINCRBY')
 if expiring then demand_expiring() end
 check_types()

@@ -1,5 +1,6 @@
 -- Find rows by id alone, two of each id at most. ARGV: generation; then ids
 -- Returns for each row user NUL id, text
+demand_indexes()
 local AT_ONCE = 100
 local replies = {}
 

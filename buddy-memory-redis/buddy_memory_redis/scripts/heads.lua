@@ -3,6 +3,7 @@
 -- ARGV: generation; 'desc' or 'asc'; the position to begin after, or ''; how many, or '' for all in any
 --       order; the range in the index that is sorted by users
 -- Returns where the next call has to begin, or '' at the end; then for each place position, user NUL id
+demand_indexes()
 local STEPS = 2000
 local is_desc, after, wanted = ARGV[2] == 'desc', ARGV[3], tonumber(ARGV[4])
 local low, high = ARGV[5], ARGV[6]

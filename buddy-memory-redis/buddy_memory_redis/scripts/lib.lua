@@ -56,3 +56,14 @@ local function count_due(user)
   if not expiring then return 0 end
   return call('ZLEXCOUNT', ends, '[' .. user .. '\0', '(' .. user .. '\0' .. padded(text(now + 1)))
 end
+
+-- Whether each row is in each index. A key that was evicted, or deleted by hand, would hide rows.
+local function is_indexed()
+  local count = call('HLEN', rows)
+  return call('ZCARD', order) == count and call('ZCARD', users) == count and call('ZCARD', ids) == count
+end
+
+-- Fails where a listing would leave rows out, and a deletion leave some behind.
+local function demand_indexes()
+  if not is_indexed() then error({err = 'INDEXLOST an index of the store is lost'}, 0) end
+end

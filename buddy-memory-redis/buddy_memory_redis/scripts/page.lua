@@ -2,6 +2,7 @@
 -- ARGV: generation; 'desc' or 'asc'; the position to begin after, or ''; how many; 'user' and the user
 -- Returns the position to go on after, or '' at the end; then for each row its name and its text. The
 -- name is user NUL position NUL id of one user's rows, and position NUL user NUL id of all users'
+demand_indexes()
 local LOOKED_AT = 2000
 local is_desc, after, wanted = ARGV[2] == 'desc', ARGV[3], tonumber(ARGV[4])
 local user = ARGV[5] == 'user' and ARGV[6]

@@ -1,6 +1,7 @@
 -- Users who have a row that has not expired, in order.
 -- ARGV: generation; the range in the index that is sorted by users; how many
 -- Returns where the next call has to begin, or '' at the end; then the users
+demand_indexes()
 local STEPS = 1000
 local low, high, wanted = ARGV[2], ARGV[3], tonumber(ARGV[4])
 local replies, steps = {''}, 0
