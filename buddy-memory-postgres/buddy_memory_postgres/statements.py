@@ -10,6 +10,7 @@ from uuid import uuid4
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from buddy.memory.storage.sql.read_statements import Where
 from buddy.memory.storage.sql.statement import compiled, parameter
 from buddy.memory.storage.sql.statements import NEW_ROW, NewRow, Shape, Statements
 
@@ -100,6 +101,14 @@ class PostgresStatements(Statements):
         """Delete rows, and tell of each whether it was alive."""
         query = sa.delete(self._table).where(self._is_one_of(self._given_keys()))
         return query.returning(self.was_alive())
+
+    @compiled
+    def delete_scope(self, where: Where) -> Any:
+        """Delete the rows of a scope; return how many of them had not ended."""
+        rows = sa.delete(self._table).where(*self._in_scope(where))
+        gone = rows.returning(self.was_alive().label("alive")).cte("gone")
+        count = sa.func.count(sa.literal_column("*"))
+        return sa.select(count).select_from(gone).where(gone.c.alive)
 
     @compiled
     def lock_keys(self) -> Any:

@@ -11,6 +11,7 @@ from buddy.memory.errors import AccessError
 from buddy.memory.storage.record import Corrupt, Key, Kind, Record, Scope, Write
 from buddy.memory.storage.sql import Connector, Query, SqlStore
 from buddy.memory.storage.sql.connector import EMPTY, execute
+from buddy.memory.storage.sql.read_statements import where_of
 from buddy.memory.storage.sql.statements import NewRow
 from buddy.memory.storage.sql.writes import Stored, StoredKey, shape_of
 from buddy.memory.storage.users import encode_user
@@ -66,8 +67,12 @@ class PostgresStore(SqlStore):
             await super().drop()
 
     async def delete_all(self, kind: Kind, scope: Scope) -> int:
+        await self._check_layout(kind)
+        where, values = where_of(scope)
+        query = self._statements[kind].delete_scope(where).query(values)
         with long_statements():
-            return await super().delete_all(kind, scope)
+            deleted = await self._unless_missing(self._connector.write, query, EMPTY)
+        return int(deleted.rows[0][0]) if deleted.rows else 0
 
     async def upgrade(self) -> None:
         from buddy_memory_postgres.upgrade import upgrade, upgrade_script

@@ -27,7 +27,7 @@ class MariaDbStore(SqlStore):
     async def put(self, write: Write) -> Record:
         record = write.record
         if write.if_version is None:
-            # The upsert has no condition by which it could leave a row alone that has ended.
+            # As in ``_put_rows``.
             key = {"p_id": record.id, "p_user_id": encode_user(record.user_id)}
             query = self._statements[record.kind].delete_ended().query(key)
             await self._unless_missing(self._connector.write, query, EMPTY)
@@ -64,6 +64,8 @@ class MariaDbStore(SqlStore):
             raise ConflictError(id, write.if_version or 0, version)
 
     def _put_rows(self, cursor: Any, first: Write, new: list[NewRow]) -> Iterator[Stored]:
+        # The upsert has no condition by which it could leave a row alone that has ended.
+        self._make_room(cursor, first.record.kind, new)
         for part in _packets(new):
             yield from super()._put_rows(cursor, first, part)
 

@@ -17,6 +17,10 @@ SWEPT = 10
 """Rows of a user that have ended and that a write of a row with an end removes, at most."""
 
 
+class EndedRows(Exception):
+    """Rows that a bulk write is to write have ended, and have to be removed before."""
+
+
 class EndingStore(SqlStoreBase):
     """The primitives about ends, and what a write does about rows that have ended."""
 
@@ -63,3 +67,11 @@ class EndingStore(SqlStoreBase):
         cursor.executemany(delete.sql, keys)
         for row in {row[1]: row for row in new[:SWEPT]}.values():
             execute(cursor, self._sweep_user(kind, row))
+
+    def _demand_living(self, cursor: Any, kind: Kind, rows: Sequence[NewRow]) -> None:
+        """Raise EndedRows where one of the rows is stored and has ended."""
+        state = self._statements[kind].state()
+        for row in rows:
+            found = execute(cursor, state.query({"p_id": row[0], "p_user_id": row[1]})).rows
+            if found and found[0][2]:
+                raise EndedRows

@@ -68,7 +68,7 @@ class SqlStore(ReadingStore, WritingStore):
             execute(cursor, ended)  # Not counted.
             return execute(cursor, every).affected
 
-        return await self._unless_missing(self._connector.transaction, work, 0)
+        return await self._unless_missing(self._connector.run, work, 0)
 
     # --- the rest
 

@@ -11,7 +11,7 @@ from buddy.memory.errors import ConflictError, CorruptMemoryError, TooLargeError
 from buddy.memory.storage.record import TICK, Key, Kind, Record, Write, new_stamp
 from buddy.memory.storage.sql.base import NotText
 from buddy.memory.storage.sql.connector import EMPTY, Query, Work, execute
-from buddy.memory.storage.sql.ending import EndingStore
+from buddy.memory.storage.sql.ending import SWEPT, EndedRows, EndingStore
 from buddy.memory.storage.sql.reads import portions
 from buddy.memory.storage.sql.statement import Statement
 from buddy.memory.storage.sql.statements import NEW_ROW, NewRow, Shape
@@ -47,12 +47,22 @@ class WritingStore(EndingStore):
             raise CorruptMemoryError(write.record.id, error.reason) from error.__cause__
 
     async def put_many(self, writes: Sequence[Write]) -> list[Record]:
-        new = self._new_rows(writes)
+        new, kind = self._new_rows(writes), writes[0].record.kind
+        tries, has_room = itertools.count(), False
 
         def work(cursor: Any) -> dict[StoredKey, Stored]:
-            return self._put_all(cursor, writes, new)
+            if next(tries):
+                self._lock_rows(cursor, kind, new)
+            if has_room:
+                self._make_room(cursor, kind, new)
+            return self._put_all(cursor, writes, new, has_room)
 
-        return await self._put_in_transaction(writes, new, work)
+        try:
+            rows = await self._write(self._connector.transaction, work)
+        except EndedRows:  # Nothing was done. Few calls meet such rows, so none looks beforehand.
+            has_room = True
+            rows = await self._write(self._connector.transaction, work)
+        return [self._stored(write, rows[row[:2]]) for write, row in zip(writes, new, strict=True)]
 
     async def restore(self, writes: Sequence[Write]) -> list[Key]:
         new, kind = self._new_rows(writes), writes[0].record.kind
@@ -88,35 +98,31 @@ class WritingStore(EndingStore):
                 stored.add(row[:2])
         return stored
 
-    async def _put_in_transaction(
-        self, writes: Sequence[Write], new: list[NewRow], work: Work[dict[StoredKey, Stored]]
-    ) -> list[Record]:
-        tries = itertools.count()
-
-        def retried(cursor: Any) -> dict[StoredKey, Stored]:
-            if next(tries):
-                self._lock_rows(cursor, writes[0].record.kind, new)
-            return work(cursor)
-
-        rows: dict[StoredKey, Stored] = await self._write(self._connector.transaction, retried)
-        return [self._stored(write, rows[row[:2]]) for write, row in zip(writes, new, strict=True)]
-
     def _lock_rows(self, cursor: Any, kind: Kind, new: list[NewRow]) -> None:
         """Lock the rows that a bulk write is about to write again after it was rolled back by a
         conflict, in the order in which all clients do; does nothing by default."""
 
     def _put_all(
-        self, cursor: Any, writes: Sequence[Write], new: list[NewRow]
+        self, cursor: Any, writes: Sequence[Write], new: list[NewRow], has_room: bool
     ) -> dict[StoredKey, Stored]:
-        """Upsert the rows as ``merge`` describes; return what ``_put`` returns by key."""
-        self._make_room(cursor, writes[0].record.kind, new)
+        """Upsert the rows as ``merge`` describes; return what ``_put`` returns by key.
+
+        Raises EndedRows where some have ended, unless they were removed before.
+        """
+        kind = writes[0].record.kind
         stored: dict[StoredKey, Stored] = {
             row[:2]: row for row in self._put_rows(cursor, writes[0], new)
         }
-        if len(stored) < len(new):  # The clock is behind the time of some rows.
-            for write, row in zip(writes, new, strict=True):
-                if row[:2] not in stored:
-                    stored[row[:2]] = self._put(cursor, write, row)
+        if len(stored) < len(new):
+            pairs = zip(writes, new, strict=True)
+            missing = [(write, row) for write, row in pairs if row[:2] not in stored]
+            if not has_room:
+                self._demand_living(cursor, kind, [row for _, row in missing])
+            for write, row in missing:  # The clock is behind their times.
+                stored[row[:2]] = self._put(cursor, write, row)
+        if writes[0].has_end and not has_room:
+            for row in {row[1]: row for row in new[:SWEPT]}.values():
+                execute(cursor, self._sweep_user(kind, row))
         return stored
 
     def _put_rows(self, cursor: Any, first: Write, new: list[NewRow]) -> Iterator[Stored]:
