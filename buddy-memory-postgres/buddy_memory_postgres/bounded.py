@@ -7,7 +7,7 @@ included; when it has passed the connection is closed, since an answer may still
 from __future__ import annotations
 
 from asyncio import CancelledError
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from math import inf
@@ -27,7 +27,7 @@ _is_long: ContextVar[bool] = ContextVar("buddy_memory_postgres_is_long", default
 
 
 @contextmanager
-def long_statements() -> Iterator[None]:
+def long_statements() -> Generator[None]:
     """In its ``with`` block, statements may take LONG."""
     token = _is_long.set(True)
     try:

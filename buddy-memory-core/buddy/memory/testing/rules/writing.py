@@ -7,7 +7,7 @@ from itertools import chain
 from types import SimpleNamespace
 
 from buddy.memory.errors import InvalidMemoryError, MemoryDbError
-from buddy.memory.storage.record import EVERYBODY, Key, Record, Write
+from buddy.memory.storage.record import EVERYBODY, Key, Kind, Record, Write
 from buddy.memory.testing.assertions import at_once, raises
 from buddy.memory.testing.backend_under_test import Rows, Trial
 from buddy.memory.testing.check import check, check_rows
@@ -180,6 +180,8 @@ def a_restored_row_is_stored_or_left_alone(rows: Rows) -> None:
     (first, *rest) = store.page(kind, EVERYBODY, newest_first=False, after=None, limit=None)
     assert first.key == Key("ann", "3")
     assert {row.key: row for row in rest} == dict(zip(new, found, strict=True))
+    if kind is Kind.SUMMARY:
+        return  # Once is enough for many rows.
     many = [Write(Record(kind, "bob", f"{n}", {}, made, made, 7), now) for n in range(1203)]
     assert store.restore(many[:700]) == [write.record.key for write in many[:700]]
     assert store.restore(many) == [write.record.key for write in many[700:]]
