@@ -8,16 +8,20 @@ from pathlib import Path
 
 from buddy.memory import MemoryRow, SummaryRow, open_memory_db
 from buddy.memory.storage import clock
-from buddy.memory.testing.assertions import clock as at
+from buddy.memory.v2.db.store_backed import StoreBackedMemoryDb
 from tests.cli.conftest import Run
 
 
 def fill(url: str) -> None:
     """Three rows that have ended, one that will, one that lasts."""
     with open_memory_db(url) as db:
-        with at(clock.utc_now() - timedelta(hours=1)):
-            db.upsert_memories([MemoryRow({"memory": "x"}, f"{n}", "ann") for n in range(2)], ttl=1)
-            db.upsert_summaries([SummaryRow({"summary": "x"}, "monday", "ann")], ttl=1)
+        assert isinstance(db, StoreBackedMemoryDb)
+        # Restored and not written, which would remove some of them at once.
+        ended = clock.utc_now() - timedelta(hours=1)
+        db.restore_memories(
+            MemoryRow({"memory": "x"}, f"{n}", "ann", expires_at=ended) for n in range(2)
+        )
+        db.restore_summaries([SummaryRow({"summary": "x"}, "monday", "ann", expires_at=ended)])
         db.upsert_memory(MemoryRow({"memory": "later"}, "later", "bob"), ttl=9_999)
         db.upsert_memory(MemoryRow({"memory": "stays"}, "stays", "bob"))
 
