@@ -121,7 +121,7 @@ def _imports(path: Path) -> set[str]:
 def _sources() -> dict[str, Path]:
     """Return the files of all distributions and plugins by the names of their modules."""
     found = {}
-    for folder in (*ROOT.glob("buddy-memory-*"), *ROOT.glob("plugins/*")):
+    for folder in (*ROOT.glob("buddy-memory-*"), *ROOT.glob("[ap]*s/buddy-memory-*")):
         for path in folder.rglob("*.py"):
             parts = path.relative_to(folder).with_suffix("").parts
             if "tests" not in parts and "plugin" not in parts and parts[-1] != "__init__":
