@@ -1,0 +1,143 @@
+"""A SessionStore of the Claude Agent SDK over any AsyncMemoryDb.
+
+Every transcript is a scope of its own (``claude/<user>/<project>/<session>/[<subpath>/]``), every
+entry a row in it. One row for each session, in the scope of its project, holds the session's
+running summary; its time of change is the session's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, cast
+from uuid import uuid4
+
+from claude_agent_sdk import fold_session_summary
+from claude_agent_sdk.types import (
+    SessionKey,
+    SessionListSubkeysKey,
+    SessionStore,
+    SessionStoreEntry,
+    SessionStoreListEntry,
+    SessionSummaryEntry,
+)
+
+from buddy.memory import MemoryRow
+from buddy.memory.adapting import as_async, join_scope, split_scope
+from buddy.memory.errors import ConflictError
+from buddy.memory.v2.db.base import AsyncMemoryDb, MemoryDb
+
+
+class BuddySessionStore(SessionStore):
+    """Keeps the transcripts of one user's sessions.
+
+    ``db`` is a database or a config string; one that was opened here is closed by ``aclose``, or at
+    the end of ``async with``. ``user_id`` sets users apart: two with the same project and session
+    see nothing of each other. Every method raises the errors of ``buddy.memory.errors``.
+    """
+
+    def __init__(
+        self, db: AsyncMemoryDb | MemoryDb | str | Mapping[str, Any], *, user_id: str = ""
+    ) -> None:
+        self._db = as_async(db)
+        self._opened = isinstance(db, (str, Mapping))
+        self.user_id = user_id
+
+    async def append(self, key: SessionKey, entries: list[SessionStoreEntry]) -> None:
+        """Store entries behind those that are there.
+
+        An entry with a ``uuid`` that is there already is written over, and keeps its place.
+        """
+        if not entries:
+            return
+        scope = self._transcript(key)
+        rows = [MemoryRow(cast(dict[str, Any], entry), _id_of(entry), scope) for entry in entries]
+        await self._db.upsert_memories(rows)
+        if not key.get("subpath"):
+            await self._fold(key, entries)
+
+    async def _fold(self, key: SessionKey, entries: list[SessionStoreEntry]) -> None:
+        """Bring the session's summary up to date, whoever else does so at the same time."""
+        project, session = self._project(key["project_key"]), key["session_id"]
+        while True:
+            before = await self._db.read_memory(session, user_id=project)
+            previous = None if before is None else _summary(before)
+            folded = fold_session_summary(previous, key, entries)
+            row = MemoryRow({"data": folded["data"]}, session, project)
+            try:
+                await self._db.upsert_memory(row, if_version=before.version if before else 0)
+            except ConflictError:
+                continue
+            return
+
+    async def load(self, key: SessionKey) -> list[SessionStoreEntry] | None:
+        """Return all entries in the order of their first writing, or None when there are none."""
+        rows = await self._db.read_memories(self._transcript(key), sort="asc")
+        return [cast(SessionStoreEntry, row.memory) for row in rows] or None
+
+    async def list_sessions(self, project_key: str) -> list[SessionStoreListEntry]:
+        """Return the sessions of a project and when each was last written; ``[]`` for none."""
+        return [
+            {"session_id": summary["session_id"], "mtime": summary["mtime"]}
+            for summary in await self.list_session_summaries(project_key)
+        ]
+
+    async def list_session_summaries(self, project_key: str) -> list[SessionSummaryEntry]:
+        """Return the running summaries of a project's sessions; ``[]`` for none."""
+        rows = self._db.iter_memories(self._project(project_key))
+        return [_summary(row) async for row in rows]
+
+    async def list_subkeys(self, key: SessionListSubkeysKey) -> list[str]:
+        """Return the subpaths under a session, sorted; ``[]`` for none."""
+        session = self._transcript(cast(SessionKey, key))
+        users = await self._db.list_users(prefix=session)
+        return sorted(split_scope(user)[-1] for user in users if user != session)
+
+    async def delete(self, key: SessionKey) -> None:
+        """Delete a session with all its subpaths, or the one subpath that ``key`` names."""
+        scope = self._transcript(key)
+        if key.get("subpath"):
+            await self._db.delete_user(scope)
+            return
+        await self._db.delete_users(user_prefix=scope)
+        project = self._project(key["project_key"])
+        await self._db.delete_memories([key["session_id"]], user_id=project)
+
+    async def forget(self) -> dict[str, int]:
+        """Delete everything of the user; return ``{"memories": n, "summaries": m}``."""
+        return await self._db.delete_users(user_prefix=join_scope("claude", self.user_id))
+
+    async def aclose(self) -> None:
+        """Close the database when it was opened here."""
+        if self._opened:
+            await self._db.close()
+
+    async def __aenter__(self) -> BuddySessionStore:
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self.aclose()
+
+    def _project(self, project: str) -> str:
+        return join_scope("claude", self.user_id, project)
+
+    def _transcript(self, key: SessionKey) -> str:
+        subpath: Sequence[str] = [key["subpath"]] if key.get("subpath") else []
+        parts = key["project_key"], key["session_id"], *subpath
+        return join_scope("claude", self.user_id, *parts)
+
+
+def _id_of(entry: SessionStoreEntry) -> str:
+    return entry.get("uuid") or uuid4().hex
+
+
+def _summary(row: MemoryRow) -> SessionSummaryEntry:
+    return {
+        "session_id": cast(str, row.id),
+        "mtime": _milliseconds(cast(datetime, row.last_updated)),
+        "data": row.memory["data"],
+    }
+
+
+def _milliseconds(time: datetime) -> int:
+    return int(time.timestamp() * 1000)

@@ -1,0 +1,150 @@
+"""A BaseStore of LangGraph over any buddy-memory database: opening, closing, expiry."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable, Mapping
+from threading import Event, Thread
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from langgraph.store.base import BaseStore, IndexConfig, Op, Result, TTLConfig
+
+from buddy.memory.adapting import as_async, as_awaitable, as_sync, run
+from buddy.memory.errors import MemoryDbError
+from buddy.memory.v2.db.base import MemoryDb
+from buddy.memory.v2.db.inmemory import InMemoryDb
+from buddy_memory_langgraph.operations import Operations
+from buddy_memory_langgraph.vectors import Embedding, Vectors
+
+AT_ONCE = 64
+"""How many asynchronous batches run at once in an event loop; thousands wait here, and not in the
+pool of a driver, where waiting ends with an error."""
+
+logger = logging.getLogger(__name__)
+
+
+class BuddyStore(BaseStore):
+    """LangGraph's long-term memory in the database ``db``: a MemoryDb or a config string.
+
+    ``index`` is LangGraph's: with it, ``search(query=…)`` ranks by meaning; without, a query is
+    ignored, as by LangGraph's own stores. ``ttl`` is LangGraph's, in minutes: what has expired is
+    never returned, and reading extends a lifetime only where ``ttl["refresh_on_read"]`` is true.
+    ``root`` is the first segment of all scopes. A database that was opened here is closed by
+    ``close`` or ``aclose``, or at the end of ``with`` or ``async with``. Every method raises the
+    errors of ``buddy.memory.errors``: an outage never looks like an empty answer.
+    """
+
+    supports_ttl = True
+
+    def __init__(
+        self,
+        db: MemoryDb | str | Mapping[str, Any],
+        *,
+        index: IndexConfig | None = None,
+        ttl: TTLConfig | None = None,
+        root: str = "langgraph",
+    ) -> None:
+        self._db = as_sync(db)
+        self._opened = isinstance(db, (str, Mapping))
+        # An unnamed database in memory is another one each time that it is opened.
+        shared = not self._opened or isinstance(self._db, InMemoryDb)
+        self._async_db = as_async(self._db if shared else db)
+        self._operations = Operations(
+            root,
+            indexed=index is not None,
+            refresh=bool((ttl or {}).get("refresh_on_read", False)),
+        )
+        self._embedding = Embedding(index)
+        self.index_config = index
+        self.ttl_config = ttl
+        self._turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore]
+        self._turns = WeakKeyDictionary()
+        self._stop = Event()
+        self._sweeper: Thread | None = None
+
+    def batch(self, ops: Iterable[Op]) -> list[Result]:
+        """Answer the reads, then do the writes; of two writes to one item the later counts."""
+        ops = list(ops)
+        texts, queries = self._embedding.needs(ops)
+        vectors = Vectors(self._embedding.documents(texts), self._embedding.queries(queries))
+        return run(self._operations.answer(as_awaitable(self._db), ops, vectors, self._embedding))
+
+    async def abatch(self, ops: Iterable[Op]) -> list[Result]:
+        """As ``batch``."""
+        ops = list(ops)
+        texts, queries = self._embedding.needs(ops)
+        documents, asked = await asyncio.gather(
+            self._embedding.adocuments(texts), self._embedding.aqueries(queries)
+        )
+        vectors = Vectors(documents, asked)
+        async with self._turns.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(AT_ONCE)):
+            return await self._operations.answer(self._async_db, ops, vectors, self._embedding)
+
+    # --- expiry
+
+    def sweep_ttl(self) -> int:
+        """Remove what has expired from the database; return how many rows these were."""
+        return self._db.sweep()
+
+    def start_ttl_sweeper(self, sweep_interval_minutes: float | None = None) -> None:
+        """Sweep in a thread, now and then every so many minutes, until ``stop_ttl_sweeper``.
+
+        None: as ``ttl["sweep_interval_minutes"]`` says, else every five. A second call changes
+        nothing. An error is logged, and the next sweep tries again.
+        """
+        if self._sweeper is not None and self._sweeper.is_alive():
+            return
+        configured = (self.ttl_config or {}).get("sweep_interval_minutes")
+        minutes = sweep_interval_minutes or configured or 5
+        self._stop.clear()
+        self._sweeper = Thread(target=self._sweep_until_stopped, args=[minutes * 60], daemon=True)
+        self._sweeper.start()
+
+    def _sweep_until_stopped(self, seconds: float) -> None:
+        while True:
+            try:
+                self.sweep_ttl()
+            except MemoryDbError:
+                logger.exception("expired items could not be removed; this is tried again")
+            if self._stop.wait(seconds):
+                return
+
+    def stop_ttl_sweeper(self, timeout: float | None = None) -> bool:
+        """Stop the thread; return whether it ended within ``timeout`` seconds (None: waits)."""
+        self._stop.set()
+        if self._sweeper is None:
+            return True
+        self._sweeper.join(timeout)
+        return not self._sweeper.is_alive()
+
+    # --- closing
+
+    def close(self) -> None:
+        """Stop sweeping, and close the database when it was opened here.
+
+        After asynchronous use, ``aclose`` is the one to call.
+        """
+        self.stop_ttl_sweeper()
+        if self._opened:
+            self._db.close()
+
+    async def aclose(self) -> None:
+        """As ``close``, for both sides of the database."""
+        await asyncio.to_thread(self.stop_ttl_sweeper)
+        if self._opened:
+            await self._async_db.close()
+            await asyncio.to_thread(self._db.close)
+
+    def __enter__(self) -> BuddyStore:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    async def __aenter__(self) -> BuddyStore:
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self.aclose()

@@ -1,0 +1,188 @@
+"""What a batch does: reads first, then writes, over a database whose methods are awaited.
+
+A namespace is a scope (``langgraph/<label>/<label>/``), an item a row in it:
+``{"value": …, "ttl": minutes or null, "vectors": {path: text}}``.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from langgraph.store.base import (
+    GetOp,
+    Item,
+    ListNamespacesOp,
+    Op,
+    PutOp,
+    Result,
+    SearchItem,
+    SearchOp,
+    validate_op_namespace,
+)
+
+from buddy.memory import NEVER, MemoryRow
+from buddy.memory.adapting import join_scope, split_scope
+from buddy_memory_langgraph.matching import check_filter, common_prefix, fits, matches
+from buddy_memory_langgraph.vectors import Embedding, Vectors, best_cosine, pack
+
+Namespace = tuple[str, ...]
+
+
+class Operations:
+    """The operations of one store; ``root`` is the first segment of all its scopes.
+
+    ``refresh`` lets what is read live anew, where the operation does not forbid it.
+    """
+
+    def __init__(self, root: str, *, indexed: bool, refresh: bool) -> None:
+        self._root = root
+        self._indexed = indexed
+        self._refresh_on_read = refresh
+
+    async def answer(
+        self, db: Any, ops: Sequence[Op], vectors: Vectors, embedding: Embedding
+    ) -> list[Result]:
+        """Return a result for each operation.
+
+        Raises ValueError for one of an unknown type, InvalidNamespaceError for a label that
+        LangGraph forbids; then nothing was done.
+        """
+        for op in ops:
+            validate_op_namespace(op)
+        results: list[Result] = [None] * len(ops)
+        await self._get(db, [(i, op) for i, op in enumerate(ops) if isinstance(op, GetOp)], results)
+        for number, op in enumerate(ops):
+            if isinstance(op, SearchOp):
+                results[number] = await self._search(db, op, vectors)
+            elif isinstance(op, ListNamespacesOp):
+                results[number] = await self._list_namespaces(db, op)
+            elif not isinstance(op, (GetOp, PutOp)):
+                raise ValueError(f"Unknown operation type: {type(op)}")
+        puts = {(op.namespace, op.key): op for op in ops if isinstance(op, PutOp)}
+        await self._put(db, list(puts.values()), vectors, embedding)
+        return results
+
+    def _scope(self, namespace: Iterable[str]) -> str:
+        return join_scope(self._root, *namespace)
+
+    # --- reading
+
+    async def _get(self, db: Any, ops: list[tuple[int, GetOp]], results: list[Result]) -> None:
+        """Read the items of each namespace in one trip."""
+        asked: dict[Namespace, list[tuple[int, GetOp]]] = defaultdict(list)
+        for number, op in ops:
+            asked[op.namespace].append((number, op))
+        for namespace, some in asked.items():
+            keys = [op.key for _, op in some]
+            rows = await db.read_memories_by_id(keys, user_id=self._scope(namespace))
+            for (number, _), row in zip(some, rows, strict=True):
+                results[number] = None if row is None else _item(row)
+            wanted = zip(some, rows, strict=True)
+            await self._refresh(db, [row for (_, op), row in wanted if op.refresh_ttl and row])
+
+    async def _search(self, db: Any, op: SearchOp, vectors: Vectors) -> list[SearchItem]:
+        if op.limit < 0 or op.offset < 0:
+            raise ValueError("limit and offset must not be negative")
+        if op.filter:
+            check_filter(op.filter)
+        last = op.offset + op.limit
+        ranked = op.query is not None and op.query in vectors.queries
+        found = [row async for row in self._below(db, op, None if ranked else last)]
+        scores: dict[int, float | None] = {}
+        if ranked:
+            query = vectors.queries[op.query or ""]
+            scores = {id(row): best_cosine(query, row.memory["vectors"].values()) for row in found}
+            found.sort(key=lambda row: _rank(scores[id(row)]))
+        chosen = found[op.offset : last]
+        await self._refresh(db, chosen if op.refresh_ttl else [])
+        return [_found(row, scores.get(id(row))) for row in chosen]
+
+    async def _below(self, db: Any, op: SearchOp, most: int | None) -> Any:
+        """Yield up to ``most`` rows below the namespace that fit the filter, newest first."""
+        scope, after, count = self._scope(op.namespace_prefix), None, 0
+        size = 1000 if most is None or op.filter else min(1000, most)
+        while most is None or count < most:
+            page = await db.page_memories(user_prefix=scope, limit=size, after=after, sort="desc")
+            for row in page.rows:
+                if not op.filter or fits(row.memory["value"], op.filter):
+                    yield row
+                    count += 1
+                    if count == most:
+                        return
+            after = page.next
+            if after is None:
+                return
+
+    async def _refresh(self, db: Any, rows: Sequence[MemoryRow]) -> None:
+        """Let rows with a lifetime live it anew, without a write that could undo another's."""
+        again: dict[tuple[str | None, float], list[str | None]] = defaultdict(list)
+        for row in rows if self._refresh_on_read else ():
+            if row.memory["ttl"] is not None:
+                again[row.user_id, row.memory["ttl"]].append(row.id)
+        for (scope, minutes), ids in again.items():
+            await db.touch_memories(ids, user_id=scope, ttl=minutes * 60)
+
+    async def _list_namespaces(self, db: Any, op: ListNamespacesOp) -> list[Namespace]:
+        users = await db.list_users(prefix=self._scope(common_prefix(op)))
+        found = [split_scope(user)[1:] for user in users]
+        conditions = op.match_conditions or ()
+        chosen = {
+            namespace[: op.max_depth]
+            for namespace in found
+            if all(matches(condition, namespace) for condition in conditions)
+        }
+        return sorted(chosen)[op.offset : op.offset + op.limit]
+
+    # --- writing
+
+    async def _put(self, db: Any, ops: list[PutOp], vectors: Vectors, embedding: Embedding) -> None:
+        """Write in one trip for each lifetime, delete in one for each namespace."""
+        rows: dict[float | None, list[MemoryRow]] = defaultdict(list)
+        gone: dict[Namespace, list[str]] = defaultdict(list)
+        for op in ops:
+            if op.value is None:
+                gone[op.namespace].append(op.key)
+                continue
+            texts = embedding.texts(op.value, op.index) if self._indexed else {}
+            payload = {
+                "value": dict(op.value),
+                "ttl": op.ttl,
+                "vectors": {path: pack(vectors.documents[text]) for path, text in texts.items()},
+            }
+            rows[op.ttl].append(MemoryRow(payload, op.key, self._scope(op.namespace)))
+        for minutes, some in rows.items():
+            await db.upsert_memories(some, ttl=_ttl(db, minutes))
+        for namespace, keys in gone.items():
+            await db.delete_memories(keys, user_id=self._scope(namespace))
+
+
+def _ttl(db: Any, minutes: float | None) -> Any:
+    """Return a lifetime as the database takes it; one that keeps no ends is not asked for any."""
+    if minutes is not None:
+        return minutes * 60
+    return NEVER if getattr(db, "db", db).keeps_ends else None
+
+
+def _fields(row: Any) -> dict[str, Any]:
+    return {
+        "namespace": split_scope(row.user_id)[1:],
+        "key": row.id,
+        "value": row.memory["value"],
+        "created_at": row.created_at,
+        "updated_at": row.last_updated,
+    }
+
+
+def _item(row: Any) -> Item:
+    return Item(**_fields(row))
+
+
+def _found(row: Any, score: float | None) -> SearchItem:
+    return SearchItem(**_fields(row), score=score)
+
+
+def _rank(score: float | None) -> tuple[bool, float]:
+    """Return what sorts by score, best first, and rows without a vector behind all others."""
+    return score is None, -(score or 0.0)

@@ -1,0 +1,25 @@
+"""Every test of an adapter runs on all five backends, on servers that are started once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.servers.backends import Backend, started
+
+
+@pytest.fixture(scope="session", params=["sqlite", "postgres", "mongo", "redis", "firestore"])
+def backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
+    """A backend, with its server."""
+    with started(request.param) as backend:
+        yield backend
+
+
+@pytest.fixture
+def url(backend: Backend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The URL of an empty store."""
+    for name, value in backend.environment.items():
+        monkeypatch.setenv(name, value)
+    return backend.url(tmp_path)
