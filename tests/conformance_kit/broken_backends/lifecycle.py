@@ -30,6 +30,16 @@ class CreatesAfresh(InMemoryStore):
         self._records = {kind: {} for kind in Kind}
 
 
+@on_store("R9-create-is-idempotent")
+class SortsTheRowsWhenItCreates(InMemoryStore):
+    async def create(self) -> None:
+        await super().create()
+        records = self._of(Kind.MEMORY)
+        kept = sorted(records.items())
+        records.clear()
+        records.update(kept)
+
+
 @on_store("R9-create-is-safe-from-many-at-once")
 class FailsWhereOthersCreate(InMemoryStore):
     async def create(self) -> None:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from buddy.memory.storage.inmemory import InMemoryStore
-from buddy.memory.storage.record import Record, Write
+from buddy.memory.storage.record import Key, Record, Write
 from buddy.memory.v2.db.store_backed import StoreBackedMemoryDb
 from tests.conformance_kit.broken_backends.declare import on_db, on_store, rewritten
 
@@ -32,6 +32,19 @@ class CutsToMilliseconds(InMemoryStore):
             write, created_at=cut(record.created_at), updated_at=cut(record.updated_at)
         )
         return await super().put(write)
+
+
+@on_store("R2-a-row-written-anew-has-times-of-its-own-memory")
+class RemembersDeletedRows(InMemoryStore):
+    """Hides what is deleted, and shows it again with the times that it had."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.made: dict[Key, datetime] = {}
+
+    async def put(self, write: Write) -> Record:
+        made = self.made.setdefault(write.record.key, write.record.created_at or write.now)
+        return await super().put(rewritten(write, created_at=made))
 
 
 @on_store("R2-times-move-within-a-tick-and-when-the-clock-steps-back-memory")

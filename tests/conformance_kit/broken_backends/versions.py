@@ -79,6 +79,16 @@ class ChecksTheVersionThenDeletes(InMemoryStore):
         return await super().delete(kind, user_id, id, None)
 
 
+@on_store("R13-a-version-counts-beyond-a-byte")
+class CountsInAByte(InMemoryStore):
+    async def put(self, write: Write) -> Record:
+        stored = await super().put(write)
+        if stored.version > 255:
+            stored = stored._replace(version=1)
+            self._of(write.record.kind)[stored.key] = stored
+        return stored
+
+
 @on_db("R13-a-wrong-version-is-an-error-memory")
 class TakesAnyVersion(StoreBackedMemoryDb):
     def delete_memory(self, memory_id: str, *, user_id: Any = None, if_version: Any = None) -> bool:

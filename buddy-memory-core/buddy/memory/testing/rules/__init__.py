@@ -4,6 +4,7 @@ from importlib import import_module
 
 MODULES = (
     "identity",
+    "similar_names",
     "nobody",
     "lookups",
     "times",

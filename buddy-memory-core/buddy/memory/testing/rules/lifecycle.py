@@ -20,10 +20,16 @@ def create_is_idempotent(trial: Trial) -> None:
     assert trial.db.table_exists() is False
     trial.db.create()
     assert trial.db.table_exists() is True
-    row = trial.memories.add("a")
+    rows = trial.memories
+    stored = [rows.add(id) for id in "cab"]
     trial.db.create()
     trial.open().create()
-    assert trial.memories.read() == [row]
+    assert rows.read(sort="asc") == stored
+    assert rows.add("c").version == 2
+    assert rows.ids(sort="asc") == [*"cab"]
+    assert rows.add("d").version == 1
+    assert rows.ids(sort="asc") == [*"cabd"]
+    assert rows.trial.db.list_users() == ["ann"]
 
 
 @check("R9")

@@ -22,10 +22,24 @@ def times_are_aware_utc_to_the_microsecond(rows: Rows) -> None:
         assert start <= time <= datetime.now(timezone.utc)
     assert rows.get("a") == row
     assert rows.read() == [row]
-    odd = LONG_AGO.replace(microsecond=1)
-    stored = rows.upsert(rows.new("b", created_at=odd, updated_at=odd))
-    assert (stored.created_at, rows.updated(stored)) == (odd, odd)
-    assert rows.get("b") == stored
+    for microsecond in (0, 1, 100, 120_000, 999_999):
+        odd, id = LONG_AGO.replace(microsecond=microsecond), f"{microsecond}"
+        stored = rows.upsert(rows.new(id, created_at=odd, updated_at=odd))
+        assert (stored.created_at, rows.updated(stored)) == (odd, odd)
+        assert rows.get(id) == stored
+
+
+@check_rows("R2")
+def a_row_written_anew_has_times_of_its_own(rows: Rows) -> None:
+    """A row that was deleted and is written again was made then, and begins at version 1."""
+    for bulk in (False, True):
+        before = rows.upsert(rows.new("a", created_at=LONG_AGO, updated_at=LONG_AGO))
+        assert rows.delete_many(["a"]) if bulk else rows.delete("a")
+        after = rows.add("a", {"n": 2})
+        assert after.created_at > before.created_at
+        assert after.version == 1
+        assert rows.get("a") == after
+        assert rows.delete("a")
 
 
 @check_rows("R2")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from buddy.memory.errors import ConfigError, ConflictError
 from buddy.memory.testing.assertions import at_once, raises
-from buddy.memory.testing.backend_under_test import Rows
-from buddy.memory.testing.check import check_rows
+from buddy.memory.testing.backend_under_test import Rows, Trial
+from buddy.memory.testing.check import check, check_rows
 
 
 @check_rows("R13")
@@ -16,6 +16,16 @@ def a_version_counts_the_writes(rows: Rows) -> None:
     assert [row.version for row in rows.read(sort="asc")] == [4, 1]
     rows.delete("a")
     assert rows.add("a").version == 1
+
+
+@check("R13")
+def a_version_counts_beyond_a_byte(trial: Trial) -> None:
+    """The version of a row that is written 260 times is 260."""
+    rows = trial.memories
+    for n in range(1, 261):
+        assert rows.add("a", {"n": n}).version == n
+    assert (rows.get("a").version, rows.payload(rows.get("a"))) == (260, {"n": 260})
+    assert rows.count() == 1
 
 
 @check_rows("R13")
