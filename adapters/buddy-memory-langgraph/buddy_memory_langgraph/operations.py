@@ -7,7 +7,8 @@ A namespace is a scope (``langgraph/<label>/<label>/``), an item a row in it:
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
+from functools import lru_cache
 from typing import Any
 
 from langgraph.store.base import (
@@ -28,6 +29,9 @@ from buddy_memory_langgraph.matching import check_filter, common_prefix, fits, m
 from buddy_memory_langgraph.vectors import Embedding, Vectors, best_cosine, pack
 
 Namespace = tuple[str, ...]
+
+FIRST_PAGE, LAST_PAGE = 50, 1000
+"""How many rows a filter reads at once: few where most fit, more with every page."""
 
 
 class Operations:
@@ -76,7 +80,7 @@ class Operations:
             asked[op.namespace].append((number, op))
         for namespace, some in asked.items():
             keys = [op.key for _, op in some]
-            rows = await db.read_memories_by_id(keys, user_id=self._scope(namespace))
+            rows = await _rows(db, keys, self._scope(namespace))
             for (number, _), row in zip(some, rows, strict=True):
                 results[number] = None if row is None else _item(row)
             wanted = zip(some, rows, strict=True)
@@ -99,19 +103,21 @@ class Operations:
         await self._refresh(db, chosen if op.refresh_ttl else [])
         return [_found(row, scores.get(id(row))) for row in chosen]
 
-    async def _below(self, db: Any, op: SearchOp, most: int | None) -> Any:
+    async def _below(self, db: Any, op: SearchOp, most: int | None) -> AsyncIterator[Any]:
         """Yield up to ``most`` rows below the namespace that fit the filter, newest first."""
-        scope, after, count = self._scope(op.namespace_prefix), None, 0
-        size = 1000 if most is None or op.filter else min(1000, most)
+        scope = self._scope(op.namespace_prefix)
+        if not op.filter:
+            for row in await db.read_memories(limit=most, sort="desc", user_prefix=scope):
+                yield row
+            return
+        after, count, size = None, 0, FIRST_PAGE
         while most is None or count < most:
             page = await db.page_memories(user_prefix=scope, limit=size, after=after, sort="desc")
             for row in page.rows:
-                if not op.filter or fits(row.memory["value"], op.filter):
+                if count != most and fits(row.memory["value"], op.filter):
                     yield row
                     count += 1
-                    if count == most:
-                        return
-            after = page.next
+            after, size = page.next, min(2 * size, LAST_PAGE)
             if after is None:
                 return
 
@@ -158,6 +164,13 @@ class Operations:
             await db.delete_memories(keys, user_id=self._scope(namespace))
 
 
+async def _rows(db: Any, keys: list[str], scope: str) -> list[Any]:
+    if len(keys) == 1:  # the usual get, by a shorter road
+        return [await db.read_memory(keys[0], user_id=scope)]
+    rows: list[Any] = await db.read_memories_by_id(keys, user_id=scope)
+    return rows
+
+
 def _ttl(db: Any, minutes: float | None) -> Any:
     """Return a lifetime as the database takes it; one that keeps no ends is not asked for any."""
     if minutes is not None:
@@ -165,9 +178,14 @@ def _ttl(db: Any, minutes: float | None) -> Any:
     return NEVER if getattr(db, "db", db).keeps_ends else None
 
 
+@lru_cache(maxsize=4096)
+def _namespace(scope: str) -> Namespace:
+    return split_scope(scope)[1:]
+
+
 def _fields(row: Any) -> dict[str, Any]:
     return {
-        "namespace": split_scope(row.user_id)[1:],
+        "namespace": _namespace(row.user_id),
         "key": row.id,
         "value": row.memory["value"],
         "created_at": row.created_at,
