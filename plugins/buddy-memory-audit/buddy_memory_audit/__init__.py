@@ -14,10 +14,17 @@ from datetime import datetime, timezone
 from pathlib import Path
 from threading import Lock
 from time import perf_counter
+from types import ModuleType
 from typing import Any
 
 from buddy.memory.hookspecs import Operation, hookimpl
 from buddy.memory.storage.record import Reach, Scope
+
+fcntl: ModuleType | None
+try:
+    import fcntl
+except ImportError:  # Windows: lines of several processes are whole, torn ones are not healed.
+    fcntl = None
 
 __all__ = ["AuditLog", "acting_as"]
 
@@ -45,7 +52,6 @@ class AuditLog:
         self._file = Path(file)
         self._fsync = fsync
         self._lock = Lock()
-        self._is_torn = False
 
     @classmethod
     def from_environment(cls) -> AuditLog:
@@ -80,18 +86,34 @@ class AuditLog:
         """
         line = json.dumps(entry, separators=(",", ":")).encode() + b"\n"
         with self._lock:
-            descriptor = os.open(self._file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+            descriptor = os.open(self._file, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
             try:
-                # Half a line from a full disk must not spoil this one.
-                line = b"\n" + line if self._is_torn else line
+                _lock(descriptor)
+                if not _ends_a_line(descriptor):
+                    line = b"\n" + line
                 written = os.write(descriptor, line)
-                self._is_torn = written < len(line) and (written > 0 or self._is_torn)
                 if written < len(line):
                     raise OSError(f"{self._file} took {written} of {len(line)} bytes")
                 if self._fsync:
                     os.fsync(descriptor)
             finally:
                 os.close(descriptor)
+
+
+def _lock(descriptor: int) -> None:
+    """Keep other processes from writing until the file is closed, where the system can."""
+    if fcntl is not None:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+
+
+def _ends_a_line(descriptor: int) -> bool:
+    """Tell whether the file's last line is whole: half a line, from a full disk or a process that
+    was killed, must not spoil the next one, whoever wrote it."""
+    size = os.fstat(descriptor).st_size
+    if not size:
+        return True
+    os.lseek(descriptor, size - 1, os.SEEK_SET)
+    return os.read(descriptor, 1) == b"\n"
 
 
 def _entry(

@@ -158,6 +158,19 @@ def test_a_full_disk_spoils_one_line_only(
     assert len(torn) == 40
 
 
+def test_half_a_line_of_another_process(log: AuditLog, file: Path) -> None:
+    """Half a line that another process left behind swallows no line of this one."""
+    db = StoreBackedMemoryDb(InMemoryStore())
+    db.ping()
+    with file.open("a") as other:
+        other.write('{"time":"2026')
+    db.ping()
+    db.ping()
+    first, torn, *rest = file.read_text().splitlines()
+    assert torn == '{"time":"2026'
+    assert [json.loads(line)["operation"] for line in (first, *rest)] == ["ping"] * 3
+
+
 def test_with_fsync_a_line_is_on_the_disk(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With fsync the file is synchronised once for each line, after the line."""
     synced: list[int] = []

@@ -14,12 +14,17 @@ def open_engine(url: sa.URL) -> tuple[sa.Engine, Callable[[], None]]:
     return acquire(("mariadb", url), lambda: _make(url))
 
 
+_STRICT = "SET SESSION sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES')"
+
+
 def _make(url: sa.URL) -> sa.Engine:
     engine = sa.create_engine(
         url,
         # Single statements commit by themselves; transactions are begun explicitly.
         isolation_level="AUTOCOMMIT",
         pool_reset_on_return=None,
+        # Without it a server may be set up to cut what is too long for a column.
+        connect_args={"init_command": _STRICT},
         # A connection that a restart of the server has ended is noticed before it is used.
         pool_pre_ping=True,
     )

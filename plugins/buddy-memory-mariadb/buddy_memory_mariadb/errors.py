@@ -26,6 +26,11 @@ MAX_KEY = 2048
 """Bytes of an id or a user."""
 
 
+def key_too_long() -> InvalidMemoryError:
+    """Return the error for an id or a user that no column takes."""
+    return InvalidMemoryError(f"an id or a user has over {MAX_KEY} bytes", "id")
+
+
 def translate(error: Exception) -> MemoryDbError | Fault | None:
     """Return what an error of the driver or the pool means, or None when it is neither's."""
     if isinstance(error, exc.TimeoutError):
@@ -55,5 +60,5 @@ _MEANINGS: dict[int, Fault | Callable[[str], MemoryDbError]] = {
     1227: AccessError,
     1049: ConfigError,  # There is no such database.
     1153: lambda text: TooLargeError(MAX_BYTES + 1, MAX_BYTES),
-    1406: lambda text: InvalidMemoryError(f"an id or a user has over {MAX_KEY} bytes", "id"),
+    1406: lambda text: key_too_long(),
 }

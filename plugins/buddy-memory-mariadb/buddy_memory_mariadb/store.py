@@ -12,7 +12,11 @@ from buddy.memory.storage.sql.connector import EMPTY, execute
 from buddy.memory.storage.sql.statements import NewRow
 from buddy.memory.storage.sql.writes import Stored, StoredKey
 from buddy.memory.storage.users import encode_user
+from buddy_memory_mariadb.errors import MAX_KEY, key_too_long
 from buddy_memory_mariadb.statements import MariaDbStatements
+
+LIMIT = MAX_KEY // 4
+"""Characters that are never more bytes than a key may have."""
 
 PACKET = 4_000_000
 """Characters and bytes of rows in one statement: ``max_allowed_packet`` is 16 MiB by default."""
@@ -40,6 +44,13 @@ class MariaDbStore(SqlStore):
             return self._put(cursor, write._replace(if_version=None), new)
 
         return self._stored(write, await self._write(self._connector.transaction, work))
+
+    def _new_rows(self, writes: Sequence[Write]) -> list[NewRow]:
+        rows = super()._new_rows(writes)
+        long = [name for row in rows for name in row[:2] if len(name) > LIMIT]
+        if any(len(name.encode()) > MAX_KEY for name in long):
+            raise key_too_long()
+        return rows
 
     def _insert_rows(
         self, cursor: Any, writes: Sequence[Write], new: list[NewRow]

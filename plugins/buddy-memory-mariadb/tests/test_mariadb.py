@@ -8,6 +8,7 @@ from typing import Any
 
 import pymysql
 import pytest
+from sqlalchemy import exc
 
 from buddy.memory.errors import (
     AccessError,
@@ -24,8 +25,10 @@ from buddy.memory.testing import BackendUnderTest
 from buddy.memory.testing.assertions import at_once
 from buddy.memory.testing.pytest_suite import Conformance
 from buddy.memory.v2.db.schema import MemoryRow
+from buddy_memory_mariadb.client import open_engine
 from buddy_memory_mariadb.errors import MAX_BYTES, MAX_KEY, translate
 from buddy_memory_mariadb.store import PACKET
+from buddy_memory_mariadb.url import parse
 from buddy_memory_mariadb.v1 import MariaDbMemoryDb as MariaDbMemoryDbV1
 from buddy_memory_mariadb.v2 import AsyncMariaDbMemoryDb, MariaDbMemoryDb
 from tests.servers.mariadb import PASSWORD, MariaDbServer
@@ -221,3 +224,17 @@ def test_every_error_has_a_meaning() -> None:
         assert isinstance(meaning, (MemoryDbError, Fault))
     assert isinstance(translate(pymysql.InterfaceError()), UnavailableError)
     assert translate(KeyError()) is None
+
+
+def test_a_session_without_strict_mode(url: str, table: str) -> None:
+    """What is too long for a column is refused and never cut, however the server is set up."""
+    lax = f"{url}?sql_mode=NO_ENGINE_SUBSTITUTION"
+    with MariaDbMemoryDb(table, lax) as db:
+        db.create()
+        engine, release = open_engine(parse(lax))
+        with engine.connect() as connection, pytest.raises(exc.DataError, match="too long"):
+            connection.exec_driver_sql(
+                f"INSERT INTO {table} (id, user_id, memory, created_at, updated_at, seq) "  # noqa: S608
+                f"VALUES (repeat('x', {MAX_KEY + 1}), 'ann', '', now(), now(), 1)"
+            )
+        release()
