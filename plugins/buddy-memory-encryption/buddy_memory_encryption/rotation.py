@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from typing import NamedTuple
 
 from buddy.memory import plugins
+from buddy.memory.errors import CorruptMemoryError
 from buddy.memory.storage.record import EVERYBODY, Kind, Record
 from buddy.memory.storage.sync_database import StoreBackedContract
 from buddy.memory.v2.db.base import MemoryDb
 from buddy_memory_encryption.plugin import Encryption, Notice, noticing
+
+logger = logging.getLogger("buddy.memory")
 
 
 class Rotation(NamedTuple):
@@ -44,5 +48,15 @@ def _rotate(notice: Notice, db: StoreBackedContract[object], kind: Kind) -> int:
             if db.rewrite_record(record, payload=record.payload, vector=record.vector):
                 rewritten += 1
             else:  # Another client wrote it, with whichever key, or deleted it.
-                record = db.read_record(kind, record.key)
+                record = _read_again(db, record)
     return rewritten
+
+
+def _read_again(db: StoreBackedContract[object], record: Record) -> Record | None:
+    """Return the record as it is now; None, with a warning that names it, when it has become
+    unreadable, which the notice counts."""
+    try:
+        return db.read_record(record.kind, record.key)
+    except CorruptMemoryError as error:
+        logger.warning("%s: it stays as it is", error)
+        return None

@@ -269,6 +269,31 @@ def test_rotation_says_what_it_could_not_read(url: str) -> None:
         rotate(db)
 
 
+def test_rotation_goes_on_behind_a_row_that_turns_unreadable(
+    url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A row that another client makes unreadable meanwhile is named and counted; the rest is
+    sealed anew."""
+    with encrypting(k1=OLD), open_memory_db(url) as db:
+        db.upsert_memories([MemoryRow({"n": n}, f"row {n}") for n in range(3)])
+    with encrypting(lost=bytes(32)):
+        other = open_memory_db(url)
+    with encrypting(k2=NEW, k1=OLD), open_memory_db(url) as db:
+        assert isinstance(db, StoreBackedMemoryDb)
+        page = db.iter_records
+
+        def interrupted(kind: Kind, scope: Scope) -> Iterator[Record]:
+            for record in page(kind, scope):
+                if record.id == "row 1":
+                    other.upsert_memory(MemoryRow({"n": "new"}, "row 1"))
+                yield record
+
+        db.iter_records = interrupted  # type: ignore[method-assign]
+        assert rotate(db) == Rotation(2, 1)
+    assert "row 1" in caplog.text
+    other.close()
+
+
 def test_plain_rows_from_before_can_be_sealed(url: str) -> None:
     """With read_plain old rows are shown and a rotation seals them; then it is not needed."""
     with open_memory_db(url) as db:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from threading import Lock
+from threading import Condition, Lock
 from typing import TypeVar
 
 import lmdb
 
-from buddy.memory.errors import AccessError, MemoryDbError
+from buddy.memory.errors import AccessError, MemoryDbError, UnavailableError
 from buddy.memory.storage.client_cache import share
 from buddy_memory_lmdb.errors import translate
 
@@ -31,6 +32,7 @@ class _Environment:
         self._path, self._map_size = path, map_size
         self._opened: lmdb.Environment | None = None
         self._pid = 0
+        self._turn, self._active, self._resizing = Condition(), 0, False
 
     def get(self) -> lmdb.Environment:
         opened = self._opened
@@ -42,10 +44,42 @@ class _Environment:
             if self._opened is None:
                 self._path.mkdir(parents=True, exist_ok=True)
                 self._pid = os.getpid()
+                self._turn, self._active, self._resizing = Condition(), 0, False
                 self._opened = lmdb.open(
                     str(self._path), map_size=self._map_size, max_readers=MAX_READERS
                 )
             return self._opened
+
+    @contextmanager
+    def transaction(self, write: bool) -> Generator[lmdb.Transaction]:
+        """Begin a transaction; waits while the map is resized."""
+        opened, turn = self.get(), self._turn
+        with turn:
+            turn.wait_for(lambda: not self._resizing)
+            self._active += 1
+        try:
+            with opened.begin(write=write) as transaction:
+                yield transaction
+        finally:
+            with turn:
+                self._active -= 1
+                turn.notify_all()
+
+    def resize(self, *, double: bool) -> None:
+        """Double the size of the map, or take over the one that another process has given it.
+
+        LMDB wants no transaction of this process to be open meanwhile.
+        """
+        opened, turn = self.get(), self._turn
+        with turn:
+            turn.wait_for(lambda: not self._resizing)
+            self._resizing = True
+            try:
+                turn.wait_for(lambda: not self._active)
+                opened.set_mapsize(2 * opened.info()["map_size"] if double else 0)
+            finally:
+                self._resizing = False
+                turn.notify_all()
 
     def close(self) -> None:
         if self._opened is not None:
@@ -83,8 +117,20 @@ class Database:
         return self._run(work, write=False) if self.is_made() else empty
 
     def change(self, work: Work[T], empty: T) -> T:
-        """The same in a write transaction, all of which happens or nothing."""
-        return self._run(work, write=True) if self.is_made() else empty
+        """The same in a write transaction, all of which happens or nothing.
+
+        A deletion needs pages before it frees any, up to as many as there are: a full map is
+        doubled for it.
+        """
+        if not self.is_made():
+            return empty
+        try:
+            return self._run(work, write=True)
+        except UnavailableError as error:
+            if not isinstance(error.__cause__, lmdb.MapFullError):
+                raise
+        self._environment.resize(double=True)
+        return self._run(work, write=True)
 
     def write(self, work: Work[T]) -> T:
         """Return what ``work`` returns in a write transaction; makes the file."""
@@ -92,7 +138,12 @@ class Database:
 
     def _run(self, work: Work[T], *, write: bool) -> T:
         try:
-            with self._environment.get().begin(write=write) as transaction:
+            try:
+                with self._environment.transaction(write) as transaction:
+                    return work(transaction)
+            except lmdb.MapResizedError:
+                self._environment.resize(double=False)
+            with self._environment.transaction(write) as transaction:
                 return work(transaction)
         except MemoryDbError:
             raise  # Some of these are OSErrors, too.

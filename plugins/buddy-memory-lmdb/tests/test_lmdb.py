@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -20,6 +23,7 @@ from buddy.memory.errors import (
 from buddy.memory.storage.record import Kind, Record, Scope, Write
 from buddy.memory.storage.sync_runner import run
 from buddy.memory.testing import BackendUnderTest
+from buddy.memory.testing.assertions import at_once
 from buddy.memory.testing.pytest_suite import Conformance
 from buddy.memory.v2.db.schema import MemoryRow
 from buddy_memory_lmdb.client import MAP_SIZE, Database, get, keys_of
@@ -163,3 +167,43 @@ def test_objects_share_an_environment(tmp_path: Path) -> None:
     second.close()
     with LmdbMemoryDb(tmp_path) as db:
         assert [row.id for row in db.read_memories()] == ["a"]
+
+
+def test_a_full_map_is_emptied(tmp_path: Path) -> None:
+    """Where nothing more can be written, everything can be deleted, and then written again."""
+    with LmdbMemoryDb(tmp_path, map_size=2**18) as db:
+        rows = [MemoryRow({"text": "tea " * 100}, f"{n}", "ann") for n in range(2000)]
+
+        def fill() -> None:
+            for row in rows:
+                db.upsert_memory(row)
+
+        with pytest.raises(UnavailableError, match="larger map_size"):
+            fill()
+        stored = db.count_memories("ann")
+        assert stored > 100
+        assert db.delete_user("ann") == {"memories": stored, "summaries": 0}
+        assert db.upsert_memory(rows[0]).version == 1
+
+
+GROW = """
+import sys
+from buddy.memory import MemoryRow
+from buddy_memory_lmdb.v2 import LmdbMemoryDb
+
+with LmdbMemoryDb(sys.argv[1], map_size=2**26) as db:
+    db.upsert_memories(MemoryRow({"text": "tea " * 500}, f"{n}", "bob") for n in range(5000))
+"""
+
+
+def test_another_process_grows_the_map(tmp_path: Path) -> None:
+    """Calls go on after another process has made the map larger, in all threads."""
+    with LmdbMemoryDb(tmp_path, map_size=2**20) as db:
+        db.upsert_memory(MemoryRow({}, "a", "ann"))
+        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
+        command = [sys.executable, "-c", GROW, str(tmp_path)]
+        subprocess.run(command, env=environment, check=True)
+        counts = at_once(8, lambda n: db.count_memories("bob"))
+        assert set(counts) == {5000}
+        assert db.upsert_memory(MemoryRow({}, "a", "ann")).version == 2
+        assert db.delete_user("bob") == {"memories": 5000, "summaries": 0}
