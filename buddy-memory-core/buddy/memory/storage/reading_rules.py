@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from buddy.memory import payload
@@ -10,6 +11,9 @@ from buddy.memory.storage.found_rows import one_of_each, only_one, readable_row,
 from buddy.memory.storage.record import Corrupt, Key, Kind, Record, Scope
 from buddy.memory.storage.store import Store
 from buddy.memory.storage.validation import check_id, check_ids, check_user
+
+MANY = 1000
+"""Rows that are read at once to get past unreadable ones, at most."""
 
 
 class ReadingRules:
@@ -70,20 +74,23 @@ class ReadingRules:
         self, kind: Kind, scope: Scope, newest_first: bool, limit: int | None, after: Any
     ) -> tuple[list[Record], Any]:
         """Return up to ``limit`` readable records, and where the next start (None: nowhere)."""
-        store, missing = self.store, limit
+        store, missing, size = self.store, limit, limit
         records: list[Record] = []
         while True:
-            page = await store.page(
-                kind, scope, newest_first=newest_first, after=after, limit=missing
-            )
-            good = readable_rows(page)
+            page = await store.page(kind, scope, newest_first=newest_first, after=after, limit=size)
+            used = _up_to(page, missing)
+            good = readable_rows(used)
             records += good
-            if missing is None or len(page) < missing:
+            if missing is None or size is None:
                 return records, None
-            after = page[-1].position
+            if len(page) < size and len(used) == len(page):
+                return records, None
+            after = used[-1].position
             if len(good) == missing:
                 return records, after
-            missing -= len(good)  # Unreadable rows must not hide readable ones (R4).
+            # Unreadable rows must not hide readable ones (R4), nor cost a round trip each.
+            missing -= len(good)
+            size = max(missing, min(2 * size, MANY))
 
     async def users(self, prefix: str, after: str | None, limit: int | None) -> list[str]:
         """Return the users who have a memory or a summary, in code-point order, without nobody."""
@@ -101,6 +108,18 @@ class ReadingRules:
         store = self.store
         marks = [await store.mark(kind, user_id) for kind in Kind]
         return None if None in marks else "/".join(map(str, marks))
+
+
+def _up_to(page: Sequence[Record | Corrupt], missing: int | None) -> Sequence[Record | Corrupt]:
+    """Return the page as far as its ``missing``-th readable record; None: all of it."""
+    if missing is None or len(page) <= missing:
+        return page
+    found = 0
+    for number, item in enumerate(page, 1):
+        found += isinstance(item, Record)
+        if found == missing:
+            return page[:number]
+    return page
 
 
 def _copy(record: Record | None) -> Record | None:
