@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.servers.backends import Backend, started
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left_open() -> Iterator[None]:
+    """Blame what a test forgot to close on that test, and not on a later one."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture(scope="session", params=["sqlite", "postgres", "mongo", "redis", "firestore"])

@@ -9,8 +9,8 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -218,11 +218,14 @@ def post(port: int, token: str | None, **headers: str) -> int:
     return httpx2.post(address, json=message, headers={**accept, **headers}).status_code
 
 
-@contextmanager
-def client_of(port: int, token: str) -> Iterator[Any]:
-    """Yield what connects the official client with a token."""
-    http = httpx2.AsyncClient(headers={"Authorization": f"Bearer {token}"})
-    yield streamable_http_client(f"http://127.0.0.1:{port}/mcp", http_client=http)
+@asynccontextmanager
+async def client_of(port: int, token: str) -> AsyncIterator[Client]:
+    """Yield the official client, which has that token."""
+    headers = {"Authorization": f"Bearer {token}"}
+    async with httpx2.AsyncClient(headers=headers) as http:
+        road = streamable_http_client(f"http://127.0.0.1:{port}/mcp", http_client=http)
+        async with Client(road) as client:
+            yield client
 
 
 def free_port() -> int:
@@ -296,14 +299,13 @@ def test_tokens(issuer: str, tmp_path: Path) -> None:
         assert post(port, token(issuer), Origin="http://evil.example") == 403
 
         async def go() -> None:
-            with (
-                client_of(port, token(issuer)) as first,
-                client_of(port, token(issuer, sub="bob")) as second,
+            async with (
+                client_of(port, token(issuer)) as ann,
+                client_of(port, token(issuer, sub="bob")) as bob,
             ):
-                async with Client(first) as ann, Client(second) as bob:
-                    await call(ann, "remember", text="Likes green tea.")
-                    assert await call(bob, "recall", query="tea") == []
-                    assert len(await call(ann, "recall", query="tea")) == 1
+                await call(ann, "remember", text="Likes green tea.")
+                assert await call(bob, "recall", query="tea") == []
+                assert len(await call(ann, "recall", query="tea")) == 1
 
         asyncio.run(go())
 
