@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 from collections.abc import AsyncIterator
 from datetime import datetime, timezone
+from importlib.metadata import version
 from typing import Any
 
 import pytest
 
 from buddy.memory.errors import UnavailableError
+from buddy.memory.hookspecs import hookimpl
 from buddy.memory.receipt import Receipt
 from buddy.memory.storage.inmemory import InMemoryStore
 from buddy.memory.storage.record import Corrupt, Kind, Record, Scope, Write
 from buddy.memory.storage.users import NOBODY
 from buddy.memory.v2.db.schema import MemoryRow, SummaryRow
 from buddy.memory.v2.db.store_backed import AsyncStoreBackedMemoryDb, StoreBackedMemoryDb
+from tests.core.sample_plugins import registered
 
 
 class Fails(InMemoryStore):
@@ -179,8 +183,13 @@ def test_what_a_receipt_shows() -> None:
         "legacy_erased": 0,
         "remaining": 0,
         "reason": "",
+        "versions": {"buddy-memory-core": version("buddy-memory-core")},
         "verified": True,
+        "sha256": receipt.to_dict()["sha256"],
     }
+    digest = shown.pop("sha256")
+    text = json.dumps(shown, sort_keys=True, separators=(",", ":"))
+    assert hashlib.sha256(text.encode()).hexdigest() == digest
     nobody = db.forget_user(NOBODY)
     assert (nobody.user_id, nobody.verified) == (None, True)
     assert "table_name=notes" in nobody.store
@@ -193,3 +202,26 @@ def test_a_receipt_is_verified_by_its_facts() -> None:
     for remaining, reason, verified in ((0, "", True), (1, "", False), (None, "", False)):
         assert Receipt("ann", "", now, 1, None, 0, remaining, reason).verified is verified
     assert not Receipt("ann", "", now, 1, None, 0, 0, "no answer").verified
+
+
+def test_plugins_are_shown_the_receipt(caplog: pytest.LogCaptureFixture) -> None:
+    """Each plugin is shown the receipt once, also of what failed; its own error changes nothing."""
+    shown: list[Receipt] = []
+
+    class Keeps:
+        @hookimpl
+        def buddy_memory_forgotten(self, receipt: Receipt) -> None:
+            shown.append(receipt)
+
+    class Stumbles:
+        @hookimpl
+        def buddy_memory_forgotten(self) -> None:
+            raise RuntimeError
+
+    store = Fails()
+    with registered(Keeps(), Stumbles()):
+        db = _filled(store)
+        store.at = "delete summary"
+        assert shown == [db.forget_user("ann")]
+    assert not shown[0].verified
+    assert "failed in buddy_memory_forgotten" in caplog.text

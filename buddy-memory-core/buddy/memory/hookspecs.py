@@ -16,6 +16,7 @@ from typing import Any
 
 import pluggy
 
+from buddy.memory.receipt import Receipt
 from buddy.memory.storage.record import Key, Kind, Record, Scope
 
 PROJECT = "buddy_memory"
@@ -60,6 +61,11 @@ class Specs:
     @hookspec
     def buddy_memory_opened(self, db: Any) -> None:
         """A database was opened by its config string. An error is logged and changes nothing."""
+
+    @hookspec
+    def buddy_memory_forgotten(self, receipt: Receipt) -> None:
+        """A user was forgotten, or it was tried: the receipt says which. An error is logged and
+        changes nothing."""
 
     @hookspec
     def buddy_memory_before_write(self, record: Record) -> Record | None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from buddy.memory.entry_points import Claim, installed
 from buddy.memory.errors import BackendLoadError, ConfigError, MemoryDbError
 from buddy.memory.import_path import describe, resolve
+from buddy.memory.receipt import Receipt, listeners
 
 if TYPE_CHECKING:
     import pluggy
@@ -108,13 +109,27 @@ def announce(db: Any) -> None:
     if manager is None:
         return
     _check_reach(db, manager)
-    for implementation in reversed(manager.hook.buddy_memory_opened.get_hookimpls()):
+    _tell(manager.hook.buddy_memory_opened, db=db)
+
+
+def _tell_forgotten(receipt: Receipt) -> None:
+    """Show the plugins the receipt of a user; what goes wrong there is logged."""
+    manager = active()
+    if manager is not None:
+        _tell(manager.hook.buddy_memory_forgotten, receipt=receipt)
+
+
+# What erases is below this module, and cannot call it.
+listeners.append(_tell_forgotten)
+
+
+def _tell(hook: pluggy.HookCaller, **said: Any) -> None:
+    """Call every plugin's implementation of a hook by which nothing can be changed."""
+    for implementation in reversed(hook.get_hookimpls()):
         try:
-            implementation.function(*([db] if "db" in implementation.argnames else []))
+            implementation.function(*[said[name] for name in implementation.argnames])
         except Exception:
-            logger.exception(
-                "the plugin %s failed in buddy_memory_opened", implementation.plugin_name
-            )
+            logger.exception("the plugin %s failed in %s", implementation.plugin_name, hook.name)
 
 
 def check_vectors_may_be_stored() -> None:

@@ -31,6 +31,7 @@ _COMMANDS = {
     "add": "edit",
     "rm": "edit",
     "forget": "forget",
+    "receipt": "receipt",
     "export": "move",
     "import": "move",
     "copy": "move",

@@ -23,7 +23,7 @@ from buddy.memory.storage import clock, cursors, forgetting, place_markers
 from buddy.memory.storage.record import Kind, Reach, Record, Scope
 from buddy.memory.storage.row_mapping import not_a_row
 from buddy.memory.storage.row_operations import Pages, RowOperations
-from buddy.memory.storage.self_description import no_expiry, no_summaries
+from buddy.memory.storage.self_description import Place, no_expiry, no_summaries
 from buddy.memory.storage.users import NOBODY
 from buddy.memory.storage.validation import (
     check_full_prefix,
@@ -196,7 +196,7 @@ class EightMethodOperations(RowOperations):
         scope = Scope.of_prefix(check_full_prefix(user_prefix))
         return {"memories": await self._delete_all(scope), "summaries": 0}
 
-    async def forget_user(self, user_id: Any, place: str) -> Receipt:
+    async def forget_user(self, user_id: Any, place: Place) -> Receipt:
         user = check_named_user(user_id)
         scope = Scope.of_user(user)
 

@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 from buddy.memory.config import redact
 from buddy.memory.errors import MemoryDbError
-from buddy.memory.receipt import Receipt
+from buddy.memory.receipt import Receipt, show
 from buddy.memory.storage import clock
+from buddy.memory.storage.self_description import Place
 
 Step = Callable[[], Awaitable[int]]
 """Counts or deletes rows of the user; returns how many there are, or were."""
@@ -30,14 +31,14 @@ class _Stopped(Exception):
 
 async def forget(
     user_id: str | None,
-    place: str,
+    place: Place,
     *,
     memories: Rows,
     summaries: Rows | None,
     delete_legacy: Step,
     look: Step,
 ) -> Receipt:
-    """Delete all rows of a user, and return what was done.
+    """Delete all rows of a user, tell the plugins, and return what was done.
 
     ``look`` counts what is left afterwards. Raises what goes wrong before anything was deleted;
     behind that it is the reason of a receipt that is not verified.
@@ -60,9 +61,9 @@ async def forget(
         reason = _text(error)
     if remaining:
         reason = "rows of this user were written meanwhile, or could not be erased"
-    return Receipt(
+    receipt = Receipt(
         user_id,
-        place,
+        place.store,
         clock.utc_now(),
         erased["memories"],
         None if summaries is None else erased["summaries"],
@@ -70,7 +71,10 @@ async def forget(
         remaining,
         reason,
         summaries is not None,
+        place.versions,
     )
+    show(receipt)
+    return receipt
 
 
 async def _erase(rows: Rows, *, is_first: bool) -> int:

@@ -11,6 +11,7 @@ from buddy.memory import filters
 from buddy.memory.filters import ANY, Filter
 from buddy.memory.search.request import SearchRequest, SearchResult
 from buddy.memory.storage.record import Kind, Scope
+from buddy.memory.storage.self_description import Place
 from buddy.memory.storage.validation import check_page_size, check_scope, check_sort
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ class RowOperations(ABC):
         """Delete everything of all users under a prefix; return the counts."""
 
     @abstractmethod
-    async def forget_user(self, user_id: Any, place: str) -> Receipt:
+    async def forget_user(self, user_id: Any, place: Place) -> Receipt:
         """Delete everything of a user, look whether it is gone, and say so. ``place`` is how the
         receipt names the store."""
 

@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Any
+from contextlib import suppress
+from typing import Any, NamedTuple
 
 from buddy.memory.errors import UnsupportedError
 
 
-def describe(db: Any) -> str:
-    """Return how a receipt names a database: its settings, without secrets."""
-    return " ".join(f"{key}={value}" for key, value in db.to_dict().items() if value)
+class Place(NamedTuple):
+    """How a receipt names a database: its settings, without secrets, and what versions it runs."""
+
+    store: str
+    versions: dict[str, str]
+
+
+def describe(db: Any) -> Place:
+    """Return how a receipt names a database."""
+    from importlib.metadata import PackageNotFoundError, version  # As slow as it is rare.
+
+    settings = " ".join(f"{key}={value}" for key, value in db.to_dict().items() if value)
+    package = type(db).__module__.partition(".")[0]
+    versions = {}
+    for distribution in ("buddy-memory-core", package.replace("_", "-")):
+        with suppress(PackageNotFoundError):  # A script's own class, or one frozen without it.
+            versions[distribution] = version(distribution)
+    return Place(settings, versions)
 
 
 def no_summaries(db: object) -> UnsupportedError:

@@ -16,6 +16,7 @@ from buddy.memory.storage.record import Key, Kind, Record, Scope
 from buddy.memory.storage.row_mapping import RowMapping
 from buddy.memory.storage.row_operations import Pages, RowOperations
 from buddy.memory.storage.rules import Embed, Rules
+from buddy.memory.storage.self_description import Place
 from buddy.memory.storage.validation import (
     check_full_prefix,
     check_limit,
@@ -209,7 +210,7 @@ class StoreOperations(RowOperations):
     async def delete_users(self, user_prefix: Any) -> dict[str, int]:
         return await self.rules.delete_all(Scope.of_prefix(check_full_prefix(user_prefix)))
 
-    async def forget_user(self, user_id: Any, place: str) -> Receipt:
+    async def forget_user(self, user_id: Any, place: Place) -> Receipt:
         user, store = check_named_user(user_id), self.rules.store
         scope = Scope.of_user(user)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -55,20 +56,24 @@ def forget_command(
     if as_json:
         emit(receipt.to_dict())
     else:
-        _show(receipt)
+        show_receipt(receipt.to_dict())
     if not receipt.verified:
         _advise(receipt)
         ctx.exit(exit_codes.NO)
 
 
-def _show(receipt: Receipt) -> None:
+def show_receipt(receipt: Mapping[str, Any]) -> None:
+    """Print what ``Receipt.to_dict`` returned, for people."""
     say("Receipt of erasure", "bold")
-    shown = {**receipt.to_dict(), "user_id": shown_user(receipt.user_id)}
-    if not receipt.reason:
-        del shown["reason"]
-    if receipt.remaining is None:
+    versions = receipt.get("versions")
+    shown = {**receipt, "user_id": shown_user(receipt["user_id"])}
+    if isinstance(versions, dict):
+        shown["versions"] = ", ".join(f"{name} {number}" for name, number in versions.items())
+    if not shown.get("reason"):
+        shown.pop("reason", None)
+    if shown.get("remaining") is None:
         shown["remaining"] = "not known"
-    facts((key.replace("_", " "), plain(str(value))) for key, value in shown.items())
+    facts((plain(key.replace("_", " ")), plain(str(value))) for key, value in shown.items())
 
 
 def _advise(receipt: Receipt) -> None:
