@@ -90,6 +90,8 @@ class Specs:
     def buddy_memory_operation(self, operation: Operation) -> AbstractContextManager[object] | None:
         """Return a context manager that is held during the operation, or None.
 
+        Where it is an asynchronous one as well, that side is used in calls that an event loop
+        drives: what takes long is awaited there, so that other tasks go on.
         Its ``__exit__`` sees the operation's error, and cannot swallow it; its own errors are
         logged and change nothing.
         """

@@ -73,14 +73,17 @@ def active() -> pluggy.PluginManager | None:
     return manager if manager is not None and manager.get_plugins() else None
 
 
-def wrap(store: Store, backend: str) -> Store:
-    """Return the store, behind the plugins' hooks when there is any plugin."""
+def wrap(store: Store, backend: str, *, awaited: bool) -> Store:
+    """Return the store, behind the plugins' hooks when there is any plugin.
+
+    ``awaited`` says that an event loop drives the calls.
+    """
     manager = active()
     if manager is None:
         return store
     from buddy.memory.storage.hooked_store import HookedStore
 
-    return HookedStore(store, backend, manager)
+    return HookedStore(store, backend, manager, awaited=awaited)
 
 
 def rewrite(config: str) -> str:

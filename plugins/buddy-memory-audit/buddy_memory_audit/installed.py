@@ -4,6 +4,6 @@ Without a file this import fails, and with it the opening of every database: not
 unseen by mistake.
 """
 
-from buddy_memory_audit import AuditLog
+from buddy_memory_audit.log import AuditLog
 
 plugin = AuditLog.from_environment()

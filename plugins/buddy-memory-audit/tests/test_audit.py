@@ -10,20 +10,24 @@ import signal
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from buddy.memory import NOBODY, open_async_memory_db, open_memory_db, plugins
 from buddy.memory.errors import ConflictError
 from buddy.memory.storage.inmemory import InMemoryStore
 from buddy.memory.v2.db.schema import MemoryRow, SummaryRow
-from buddy.memory.v2.db.store_backed import StoreBackedMemoryDb
-from buddy_memory_audit import AuditLog, acting_as
+from buddy.memory.v2.db.store_backed import AsyncStoreBackedMemoryDb, StoreBackedMemoryDb
+from buddy_memory_audit import AuditLog, acting_as, verify
+from buddy_memory_audit.command import audit_command
 
 
 @pytest.fixture
@@ -31,12 +35,20 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "audit.jsonl"
 
 
+@contextmanager
+def registered(plugin: AuditLog) -> Generator[None]:
+    plugins.register(plugin)
+    try:
+        yield
+    finally:
+        plugins.unregister(plugin)
+
+
 @pytest.fixture
 def log(file: Path) -> Iterator[AuditLog]:
-    plugin = AuditLog(file)
-    plugins.register(plugin)
-    yield plugin
-    plugins.unregister(plugin)
+    plugin = AuditLog(file, reads=True)
+    with registered(plugin):
+        yield plugin
 
 
 def lines(file: Path) -> list[dict[str, Any]]:
@@ -120,7 +132,7 @@ def test_a_disk_that_fails_does_not_fail_the_call(
     file: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """While the log cannot be written calls go on and the error is logged; then it continues."""
-    plugin = AuditLog(file.parent / "missing" / "audit.jsonl")
+    plugin = AuditLog(file.parent / "missing" / "audit.jsonl", reads=True)
     plugins.register(plugin)
     try:
         db = StoreBackedMemoryDb(InMemoryStore())
@@ -181,7 +193,7 @@ def test_with_fsync_a_line_is_on_the_disk(file: Path, monkeypatch: pytest.Monkey
         fsync(descriptor)
 
     monkeypatch.setattr(os, "fsync", counted)
-    plugin = AuditLog(file, fsync=True)
+    plugin = AuditLog(file, fsync=True, reads=True)
     plugins.register(plugin)
     try:
         db = StoreBackedMemoryDb(InMemoryStore())
@@ -213,3 +225,177 @@ def test_without_a_file_the_installed_plugin_does_not_load() -> None:
     done = subprocess.run(command, env={}, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "BUDDY_MEMORY_AUDIT_FILE is not set" in done.stderr
+
+
+def test_reads_have_no_line_of_themselves(file: Path) -> None:
+    """Without ``reads`` what changes a store is logged, and nothing else."""
+    with registered(AuditLog(file)):
+        db = StoreBackedMemoryDb(InMemoryStore())
+        db.upsert_memory(MemoryRow({}, "a", "ann"))
+        db.read_memories("ann")
+        db.touch_memories(["a"], user_id="ann", ttl=60)
+        db.delete_memory("a", user_id="ann")
+        db.count_memories()
+        db.ping()
+    assert [line["operation"] for line in lines(file)] == ["put", "touch", "delete"]
+
+
+def test_the_receipt_of_a_user_is_in_the_log(file: Path) -> None:
+    """forget_user leaves its whole receipt, and who did it."""
+    with registered(AuditLog(file)), acting_as("officer"):
+        db = StoreBackedMemoryDb(InMemoryStore())
+        db.upsert_memory(MemoryRow({}, "a", "ann"))
+        receipt = db.forget_user("ann")
+    last = lines(file)[-1]
+    assert (last["operation"], last["actor"]) == ("forget_user", "officer")
+    assert last["receipt"] == receipt.to_dict()
+
+
+class SlowDisk:
+    """An fsync that waits until the gate is opened, and tells an event loop that it waits."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.gate, self.waits = Event(), asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        monkeypatch.setattr(os, "fsync", self._fsync)
+
+    def _fsync(self, descriptor: int) -> None:
+        self._loop.call_soon_threadsafe(self.waits.set)
+        assert self.gate.wait(10)
+
+
+def test_a_slow_disk_does_not_stop_the_event_loop(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While one task waits for the disk, another one goes on, and opens the disk's gate."""
+
+    async def both() -> None:
+        disk, db = SlowDisk(monkeypatch), AsyncStoreBackedMemoryDb(InMemoryStore())
+        writing = asyncio.create_task(db.upsert_memory(MemoryRow({}, "a")))
+        await disk.waits.wait()
+        assert not writing.done()
+        disk.gate.set()
+        await writing
+
+    with registered(AuditLog(file, fsync=True)):
+        asyncio.run(both())
+    assert [line["operation"] for line in lines(file)] == ["put"]
+
+
+def test_a_call_that_is_cancelled_while_its_line_is_written(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The call is cancelled, and its line is there."""
+
+    async def cancelled() -> None:
+        disk, db = SlowDisk(monkeypatch), AsyncStoreBackedMemoryDb(InMemoryStore())
+        writing = asyncio.create_task(db.upsert_memory(MemoryRow({}, "a")))
+        await disk.waits.wait()
+        writing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await writing
+        disk.gate.set()
+
+    with registered(AuditLog(file, fsync=True)):
+        asyncio.run(cancelled())
+    assert [line["operation"] for line in lines(file)] == ["put"]
+
+
+KEYS = pytest.mark.parametrize("key", [None, b"a secret"])
+
+
+def filled(file: Path, key: bytes | None) -> list[bytes]:
+    """Write five lines of differing lengths, and return them."""
+    with registered(AuditLog(file, key=key)):
+        db = StoreBackedMemoryDb(InMemoryStore())
+        for length in (1, 90, 5, 70_000, 2):
+            db.upsert_memory(MemoryRow({}, 'x","hash":"'[: length % 11] + "y" * length))
+    return file.read_bytes().splitlines(keepends=True)
+
+
+@KEYS
+def test_an_untouched_log_is_intact(file: Path, key: bytes | None) -> None:
+    """The chain holds, and its last hash is found again when the log has grown."""
+    filled(file, key)
+    first = verify(file, key=key)
+    assert (first.intact, first.lines, list(first.torn)) == (True, 5, [])
+    filled(file, key)
+    assert verify(file, key=key, until=first.last).intact
+    assert not verify(file, key=b"another").intact
+
+
+@KEYS
+def test_every_change_is_noticed(file: Path, key: bytes | None) -> None:
+    """A line that is changed, taken out, put in or moved breaks the chain there."""
+    a, b, c, d, e = filled(file, key)
+    last = verify(file, key=key).last
+    changed = b.replace(b'"put"', b'"get"')
+    for left, broken in (
+        ([a, changed, c, d, e], [2]),
+        ([a, c, d, e], [2]),
+        ([b, c, d, e], [1]),
+        ([a, b, b, c, d, e], [3]),
+        ([a, c, b, d, e], [2, 3, 4]),
+    ):
+        file.write_bytes(b"".join(left))
+        found = verify(file, key=key, until=last)
+        assert (list(found.broken), found.reached, found.intact) == (broken, True, False)
+    file.write_bytes(b"".join([a, b, c]))
+    assert verify(file, key=key).intact
+    assert not verify(file, key=key, until=last).intact
+
+
+@KEYS
+def test_a_torn_line_breaks_no_chain(file: Path, key: bytes | None) -> None:
+    """What follows half a line is chained to the last whole one; the half is named."""
+    whole = filled(file, key)
+    file.write_bytes(b"".join(whole) + whole[3][:69_000])
+    filled(file, key)
+    found = verify(file, key=key)
+    assert (found.intact, list(found.torn), found.lines) == (True, [6], 11)
+
+
+def test_the_chain_of_many_processes_holds(tmp_path: Path, file: Path) -> None:
+    """Four processes write one log at once, and each line follows the one before it."""
+    script = tmp_path / "writes.py"
+    script.write_text(
+        "import sys\n"
+        "from buddy.memory import MemoryRow, open_memory_db, plugins\n"
+        "from buddy_memory_audit import AuditLog\n"
+        "plugins.register(AuditLog(sys.argv[1]))\n"
+        "with open_memory_db('memory://') as db:\n"
+        "    for n in range(50):\n"
+        "        db.upsert_memory(MemoryRow({}, str(n)))\n"
+    )
+    path = os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])
+    running = [
+        subprocess.Popen([sys.executable, script, file], env={**os.environ, "PYTHONPATH": path})
+        for _ in range(4)
+    ]
+    assert [process.wait(60) for process in running] == [0] * 4
+    found = verify(file)
+    assert (found.intact, found.lines) == (True, 200)
+
+
+def test_the_command_verifies(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``buddy-memory audit FILE`` prints the last hash; code 1 tells a log that was changed."""
+    a, _, *rest = filled(file, b"k")
+    monkeypatch.setenv("BUDDY_MEMORY_AUDIT_KEY", "k")
+    last = verify(file, key=b"k").last
+
+    def code(*arguments: str) -> int:
+        result = CliRunner().invoke(audit_command, [str(file), *arguments])
+        output.append(result.output)
+        return result.exit_code
+
+    output: list[str] = []
+    assert code("--last", last) == 0
+    assert f"the chain holds: 5 lines, the last hash is {last}" in output[-1]
+    file.write_bytes(b"".join([a, *rest]))
+    assert code() == 1
+    assert "line 2 does not follow the line before it" in output[-1]
+    assert code("--json") == 1
+    assert json.loads(output[-1])["broken"] == [2]
+    file.write_bytes(a)
+    assert code("--last", last) == 1
+    assert "is gone" in output[-1]

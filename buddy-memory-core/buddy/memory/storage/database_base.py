@@ -52,7 +52,8 @@ class StoreBackedDatabase:
         name, expire = type(self).__name__, (settings or {}).get("expire")
         if expire is not None:
             expire = check_duration(expire, "expire", clock.utc_now())
-        self._use(Rules(plugins.wrap(store, name), name, expire=expire))
+        store = plugins.wrap(store, name, awaited=self._awaited)
+        self._use(Rules(store, name, expire=expire))
         self._settings = dict(settings or {})
         self._portable = settings is not None and portable
 

@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Generator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from asyncio.exceptions import CancelledError
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    contextmanager,
+)
 from functools import partial
 from typing import Any
 
@@ -42,29 +49,43 @@ def transformed(old: Record, transform: Callable[[Record], Record | None]) -> Re
     return old._replace(payload=payload.encode(new.payload, old.kind.value))
 
 
-@contextmanager
-def observed(observers: Sequence[Named], operation: Operation) -> Generator[Operation]:
+@asynccontextmanager
+async def observed(
+    observers: Sequence[Named], operation: Operation, *, awaited: bool
+) -> AsyncGenerator[Operation]:
     """Hold the observers' contexts during an operation; they see its error.
 
     Each context that was entered is left, once and in the opposite order, whatever an observer
-    raises. Nothing of that reaches the operation but KeyboardInterrupt, which is the user's.
+    raises. Nothing of that reaches the operation but KeyboardInterrupt, which is the user's. A
+    context that can be awaited is, where an event loop drives the call (``awaited``).
     """
-    with ExitStack() as contexts:
+    async with AsyncExitStack() as contexts:
         for plugin, observe in observers:
+            context = None
             with _harmless(plugin):
                 context = observe(operation)
-                if context is not None:
+            if context is None:
+                continue
+            if awaited and isinstance(context, AbstractAsyncContextManager):
+                with _harmless(plugin, CancelledError):
+                    await context.__aenter__()
+                    contexts.push_async_exit(partial(_leave_awaited, plugin, context))
+            else:
+                with _harmless(plugin):
                     context.__enter__()
                     contexts.push(partial(_leave, plugin, context))
         yield operation
 
 
 @contextmanager
-def _harmless(plugin: str) -> Generator[None]:
-    """An observer that fails is logged, and the operation goes on."""
+def _harmless(plugin: str, *passing: type[BaseException]) -> Generator[None]:
+    """An observer that fails is logged, and the operation goes on.
+
+    ``passing`` are errors that are somebody else's: who waits in an observer can be cancelled.
+    """
     try:
         yield
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, *passing):
         raise
     except BaseException:  # A CancelledError that an observer raises cancels nothing.
         logger.exception("the plugin %s failed while observing", plugin)
@@ -73,4 +94,12 @@ def _harmless(plugin: str) -> Generator[None]:
 def _leave(plugin: str, context: AbstractContextManager[object], *error: Any) -> bool:
     with _harmless(plugin):
         context.__exit__(*error)
+    return False
+
+
+async def _leave_awaited(
+    plugin: str, context: AbstractAsyncContextManager[object], *error: Any
+) -> bool:
+    with _harmless(plugin, CancelledError):
+        await context.__aexit__(*error)
     return False

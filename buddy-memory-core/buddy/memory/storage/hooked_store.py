@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -19,12 +19,18 @@ from buddy.memory.storage.store import Ended, Store
 
 
 class HookedStore(Store):
-    """Passes every call on, with the plugins' hooks before, after and around it."""
+    """Passes every call on, with the plugins' hooks before, after and around it.
 
-    def __init__(self, store: Store, backend: str, manager: pluggy.PluginManager) -> None:
+    ``awaited`` says that an event loop drives the calls, so that observers may wait in them.
+    """
+
+    def __init__(
+        self, store: Store, backend: str, manager: pluggy.PluginManager, *, awaited: bool = False
+    ) -> None:
         self.inner = store
         self.position_type = store.position_type
         self._backend = backend
+        self._awaited = awaited
         hook = manager.hook
         self._observers = functions(hook.buddy_memory_operation, "operation")
         self._before_write = functions(hook.buddy_memory_before_write, "record")
@@ -39,10 +45,13 @@ class HookedStore(Store):
         kind: Kind | None = None,
         scope: Scope | None = None,
         keys: Sequence[Key] = (),
-    ) -> AbstractContextManager[Operation]:
-        return observed(self._observers, Operation(self._backend, name, kind, scope, keys))
+    ) -> AbstractAsyncContextManager[Operation]:
+        operation = Operation(self._backend, name, kind, scope, keys)
+        return observed(self._observers, operation, awaited=self._awaited)
 
-    def _observed_row(self, name: str, kind: Kind, key: Key) -> AbstractContextManager[Operation]:
+    def _observed_row(
+        self, name: str, kind: Kind, key: Key
+    ) -> AbstractAsyncContextManager[Operation]:
         return self._observed(name, kind, Scope.of_user(key.user_id), [key])
 
     def _written(self, write: Write) -> Write:
@@ -79,15 +88,15 @@ class HookedStore(Store):
     # --- the primitives
 
     async def create(self) -> None:
-        with self._observed("create"):
+        async with self._observed("create"):
             await self.inner.create()
 
     async def exists(self) -> bool:
-        with self._observed("exists"):
+        async with self._observed("exists"):
             return await self.inner.exists()
 
     async def drop(self) -> None:
-        with self._observed("drop"):
+        async with self._observed("drop"):
             await self.inner.drop()
 
     async def legacy_records(self) -> AsyncIterator[list[Record | Corrupt]]:
@@ -95,7 +104,7 @@ class HookedStore(Store):
         # of its own: what a caller does between two pages is none of the database's.
         pages = self.inner.legacy_records()
         while True:
-            with self._observed("legacy_records", Kind.MEMORY) as operation:
+            async with self._observed("legacy_records", Kind.MEMORY) as operation:
                 page = await anext(pages, None)
                 operation.rows = len(page or ())
             if page is None:
@@ -103,26 +112,28 @@ class HookedStore(Store):
             yield page
 
     async def upgrade(self) -> None:
-        with self._observed("upgrade"):
+        async with self._observed("upgrade"):
             await self.inner.upgrade()
 
     async def ping(self) -> None:
-        with self._observed("ping"):
+        async with self._observed("ping"):
             await self.inner.ping()
 
     async def close(self) -> None:
-        with self._observed("close"):
+        async with self._observed("close"):
             await self.inner.close()
 
     async def server_info(self) -> dict[str, str]:
-        with self._observed("server_info"):
+        async with self._observed("server_info"):
             return await self.inner.server_info()
 
     def durability_warnings(self, info: Mapping[str, str]) -> list[str]:
         return self.inner.durability_warnings(info)
 
     async def delete_legacy(self, user_id: str | None) -> int:
-        with self._observed("delete_legacy", Kind.MEMORY, Scope.of_user(user_id)) as operation:
+        async with self._observed(
+            "delete_legacy", Kind.MEMORY, Scope.of_user(user_id)
+        ) as operation:
             operation.rows = await self.inner.delete_legacy(user_id)
             return operation.rows
 
@@ -133,14 +144,14 @@ class HookedStore(Store):
         return self.inner.next_mark(mark, old, new)
 
     async def stamps(self, kind: Kind, user_id: str | None) -> list[tuple[str, int | None]]:
-        with self._observed("stamps", kind, Scope.of_user(user_id)):
+        async with self._observed("stamps", kind, Scope.of_user(user_id)):
             return await self.inner.stamps(kind, user_id)
 
     async def generation(self, kind: Kind) -> str:
         return await self.inner.generation(kind)
 
     async def put(self, write: Write) -> Record:
-        with self._observed_row("put", write.record.kind, write.record.key) as operation:
+        async with self._observed_row("put", write.record.kind, write.record.key) as operation:
             write = self._written(write)
             payload = self._shown_as(write)
             stored = await self.inner.put(write)
@@ -149,7 +160,7 @@ class HookedStore(Store):
 
     async def put_many(self, writes: Sequence[Write]) -> list[Record]:
         keys = [write.record.key for write in writes]
-        with self._observed("put_many", writes[0].record.kind, None, keys) as operation:
+        async with self._observed("put_many", writes[0].record.kind, None, keys) as operation:
             written = [self._written(write) for write in writes]
             payloads = [self._shown_as(write) for write in written]
             stored = await self.inner.put_many(written)
@@ -160,7 +171,7 @@ class HookedStore(Store):
 
     async def restore(self, writes: Sequence[Write]) -> list[Key]:
         keys = [write.record.key for write in writes]
-        with self._observed("restore", writes[0].record.kind, None, keys) as operation:
+        async with self._observed("restore", writes[0].record.kind, None, keys) as operation:
             written = [self._written(write) for write in writes]
             for write in written:
                 self._shown_as(write)
@@ -179,7 +190,7 @@ class HookedStore(Store):
         vector: bytes | None,
     ) -> bool:
         key = Key(user_id, id)
-        with self._observed_row("rewrite", kind, key) as operation:
+        async with self._observed_row("rewrite", kind, key) as operation:
             # Times are none of a rewrite, nor of a transform.
             now = clock.utc_now()
             write = self._written(Write(Record(kind, *key, payload, now, now), now))
@@ -193,12 +204,12 @@ class HookedStore(Store):
         self, kind: Kind, user_id: str | None, ids: Sequence[str], ttl: timedelta | None
     ) -> int:
         keys = [Key(user_id, id) for id in ids]
-        with self._observed("touch", kind, Scope.of_user(user_id), keys) as operation:
+        async with self._observed("touch", kind, Scope.of_user(user_id), keys) as operation:
             operation.rows = await self.inner.touch(kind, user_id, ids, ttl)
             return operation.rows
 
     async def sweep(self, kind: Kind, limit: int) -> int:
-        with self._observed("sweep", kind) as operation:
+        async with self._observed("sweep", kind) as operation:
             operation.rows = await self.inner.sweep(kind, limit)
             return operation.rows
 
@@ -206,19 +217,19 @@ class HookedStore(Store):
         return await self.inner.ended(kind)
 
     async def get(self, kind: Kind, user_id: str | None, id: str) -> Record | Corrupt | None:
-        with self._observed_row("get", kind, Key(user_id, id)) as operation:
+        async with self._observed_row("get", kind, Key(user_id, id)) as operation:
             found = await self.inner.get(kind, user_id, id)
             operation.rows = int(found is not None)
             return self._shown(found) if isinstance(found, Record) else found
 
     async def get_many(self, kind: Kind, keys: Sequence[Key]) -> list[Record | Corrupt | None]:
-        with self._observed("get_many", kind, None, keys) as operation:
+        async with self._observed("get_many", kind, None, keys) as operation:
             rows = await self.inner.get_many(kind, keys)
             operation.rows = sum(row is not None for row in rows)
             return [self._shown(row) if isinstance(row, Record) else row for row in rows]
 
     async def find(self, kind: Kind, ids: Sequence[str]) -> list[Record | Corrupt]:
-        with self._observed("find", kind) as operation:
+        async with self._observed("find", kind) as operation:
             operation.ids = ids
             rows = await self.inner.find(kind, ids)
             operation.keys = [row.key for row in rows]
@@ -226,7 +237,7 @@ class HookedStore(Store):
             return self._shown_rows(rows)
 
     async def has(self, kind: Kind, user_id: str | None, id: str) -> bool:
-        with self._observed_row("has", kind, Key(user_id, id)):
+        async with self._observed_row("has", kind, Key(user_id, id)):
             return await self.inner.has(kind, user_id, id)
 
     async def page(
@@ -238,7 +249,7 @@ class HookedStore(Store):
         after: Any,
         limit: int | None,
     ) -> list[Record | Corrupt]:
-        with self._observed("page", kind, scope) as operation:
+        async with self._observed("page", kind, scope) as operation:
             rows = await self.inner.page(
                 kind, scope, newest_first=newest_first, after=after, limit=limit
             )
@@ -247,33 +258,33 @@ class HookedStore(Store):
             return self._shown_rows(rows)
 
     async def count(self, kind: Kind, scope: Scope) -> int:
-        with self._observed("count", kind, scope):
+        async with self._observed("count", kind, scope):
             return await self.inner.count(kind, scope)
 
     async def users(
         self, kind: Kind, *, prefix: str, after: str | None, limit: int | None
     ) -> list[str]:
-        with self._observed("users", kind, Scope.of_prefix(prefix)):
+        async with self._observed("users", kind, Scope.of_prefix(prefix)):
             return await self.inner.users(kind, prefix=prefix, after=after, limit=limit)
 
     async def mark(self, kind: Kind, user_id: str | None) -> str | None:
-        with self._observed("mark", kind, Scope.of_user(user_id)):
+        async with self._observed("mark", kind, Scope.of_user(user_id)):
             return await self.inner.mark(kind, user_id)
 
     async def delete(
         self, kind: Kind, user_id: str | None, id: str, if_version: int | None
     ) -> bool:
-        with self._observed_row("delete", kind, Key(user_id, id)) as operation:
+        async with self._observed_row("delete", kind, Key(user_id, id)) as operation:
             deleted = await self.inner.delete(kind, user_id, id, if_version)
             operation.rows = int(deleted)
             return deleted
 
     async def delete_many(self, kind: Kind, keys: Sequence[Key]) -> int:
-        with self._observed("delete_many", kind, None, keys) as operation:
+        async with self._observed("delete_many", kind, None, keys) as operation:
             operation.rows = await self.inner.delete_many(kind, keys)
             return operation.rows
 
     async def delete_all(self, kind: Kind, scope: Scope) -> int:
-        with self._observed("delete_all", kind, scope) as operation:
+        async with self._observed("delete_all", kind, scope) as operation:
             operation.rows = await self.inner.delete_all(kind, scope)
             return operation.rows
