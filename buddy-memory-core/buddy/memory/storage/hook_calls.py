@@ -78,14 +78,14 @@ async def observed(
 
 
 @contextmanager
-def _harmless(plugin: str, *passing: type[BaseException]) -> Generator[None]:
+def _harmless(plugin: str, passing: type[BaseException] = KeyboardInterrupt) -> Generator[None]:
     """An observer that fails is logged, and the operation goes on.
 
-    ``passing`` are errors that are somebody else's: who waits in an observer can be cancelled.
+    ``passing`` is an error that is somebody else's: who waits in an observer can be cancelled.
     """
     try:
         yield
-    except (KeyboardInterrupt, *passing):
+    except (KeyboardInterrupt, passing):
         raise
     except BaseException:  # A CancelledError that an observer raises cancels nothing.
         logger.exception("the plugin %s failed while observing", plugin)

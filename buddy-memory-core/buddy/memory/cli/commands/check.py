@@ -44,6 +44,15 @@ class Finding:
     exit_code: int = exit_codes.OK
 
 
+def examine(url: str, *, write: bool = True, create: bool = False) -> Iterator[Finding]:
+    """Examine a database and this installation, one thing after the other.
+
+    ``write`` writes, reads and deletes a row of our own; ``create`` makes missing tables. What went
+    wrong is a finding, and ends the examination.
+    """
+    return _Doctor(url, write, create).findings()
+
+
 class _Doctor:
     """Asks one thing after the other; what needs an answer that failed is not tried."""
 
@@ -217,7 +226,7 @@ def check_command(
     The exit code is that of the first check that failed, 0 when none did.
     """
     findings: list[Finding] = []
-    for finding in _Doctor(url, not no_write, create).findings():
+    for finding in examine(url, write=not no_write, create=create):
         findings.append(finding)
         if not as_json:
             _show(finding)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ def _read(file: str) -> dict[str, Any]:
     from buddy.memory.transfer import FileError
 
     try:
-        text = click.get_binary_stream("stdin").read() if file == "-" else Path(file).read_bytes()
+        text = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
         return from_json(text.strip())
     except OSError as error:
         raise FileError(file, error.strerror or str(error)) from error
