@@ -26,6 +26,13 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 """Marks a plugin's function as the implementation of the hook with its name."""
 
 
+class ForgottenUserError(Exception):
+    """A transform cannot read a row, nor any other one of its user: what it takes was destroyed.
+
+    Listings leave all of these rows out with one warning, and not with one for each.
+    """
+
+
 @dataclass
 class Operation:
     """One call to a Store. ``name`` is that of the Store's method; ``kind`` is None for calls on

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-_KEY_BYTES = 32
+KEY_BYTES = 32
 _NONCE_BYTES = 12
 
 
@@ -28,8 +28,8 @@ class Keys:
         if not keys:
             raise ValueError("at least one key is needed")
         for id, key in keys.items():
-            if len(key) != _KEY_BYTES:
-                raise ValueError(f"the key {id!r} has {len(key)} bytes and not {_KEY_BYTES}")
+            if len(key) != KEY_BYTES:
+                raise ValueError(f"the key {id!r} has {len(key)} bytes and not {KEY_BYTES}")
         self.newest = next(iter(keys))
         self._ciphers = {id: AESGCM(key) for id, key in keys.items()}
 
@@ -70,4 +70,4 @@ class Keys:
 
 def new_key() -> str:
     """Return a random key as text."""
-    return urlsafe_b64encode(os.urandom(_KEY_BYTES)).decode()
+    return urlsafe_b64encode(os.urandom(KEY_BYTES)).decode()

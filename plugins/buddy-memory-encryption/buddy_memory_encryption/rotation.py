@@ -16,27 +16,37 @@ logger = logging.getLogger("buddy.memory")
 
 
 class Rotation(NamedTuple):
-    """How many rows were sealed again, and how many could not be read and stayed as they are."""
+    """How many rows were sealed again, and how many could not be read and stayed as they are; and
+    how many keys of users were sealed again."""
 
     rewritten: int
     unreadable: int
+    user_keys: int = 0
 
 
 def rotate(db: MemoryDb) -> Rotation:
-    """Seal every memory and summary again that is not sealed with the newest key.
+    """Seal every memory and summary again that is not sealed with the newest key, or with the key
+    of its user where users have keys; of these, seal the keys again and leave the rows alone.
 
     May run while others read and write, be interrupted, and be repeated: what others write
     meanwhile stays. Versions, times and ends of rows stay as well. Raises RuntimeError where no
     Encryption is active, and what the database raises.
     """
-    manager = plugins.active()
-    if manager is None or not any(isinstance(p, Encryption) for p in manager.get_plugins()):
-        raise RuntimeError("no Encryption is among the active plugins")
+    keys = encryption().user_keys
     if not isinstance(db, StoreBackedContract):
         raise RuntimeError(f"{type(db).__name__} has no Store, and so nothing in it is sealed")
     with noticing() as notice:
         rewritten = sum(_rotate(notice, db, kind) for kind in Kind)
-        return Rotation(rewritten, len(notice.unreadable))
+        return Rotation(rewritten, len(notice.unreadable), 0 if keys is None else keys.rekey())
+
+
+def encryption() -> Encryption:
+    """Return the Encryption among the active plugins. Raises RuntimeError without one."""
+    manager = plugins.active()
+    for plugin in [] if manager is None else manager.get_plugins():
+        if isinstance(plugin, Encryption):
+            return plugin
+    raise RuntimeError("no Encryption is among the active plugins")
 
 
 def _rotate(notice: Notice, db: StoreBackedContract[object], kind: Kind) -> int:

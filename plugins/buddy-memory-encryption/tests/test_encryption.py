@@ -17,16 +17,17 @@ from uuid import uuid4
 
 import pytest
 import redis
+from click.testing import CliRunner
 
 from buddy.memory import open_async_memory_db, open_memory_db, plugins
-from buddy.memory.errors import CorruptMemoryError
+from buddy.memory.errors import ConfigError, CorruptMemoryError
 from buddy.memory.storage.inmemory import InMemoryStore
 from buddy.memory.storage.record import Kind, Record, Scope
 from buddy.memory.testing import CHECKS, BackendUnderTest, run_checks
 from buddy.memory.v2.db.schema import MemoryRow, SummaryRow
 from buddy.memory.v2.db.store_backed import AsyncStoreBackedMemoryDb, StoreBackedMemoryDb
 from buddy_memory_encryption import Encryption, Keys, Rotation, new_key, rotate
-from buddy_memory_encryption.__main__ import main
+from buddy_memory_encryption.command import keys_command, rekey_command
 from tests.servers import redis as servers
 
 OLD, NEW = bytes(32), bytes(range(32))
@@ -330,20 +331,25 @@ def test_keys_are_read_as_new_key_writes_them() -> None:
         Keys({})
 
 
-def test_the_command_makes_keys_and_rotates(url: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """new-key prints a key; rotate says what it did, and by its exit code what is left."""
-    assert main(["new-key"]) == 0
-    key = capsys.readouterr().out.strip()
+def test_the_commands_make_keys_and_rekey(url: str) -> None:
+    """new-key prints a key; rekey says what it did, and by its exit code what is left."""
+
+    def run(command: Any, *arguments: str) -> tuple[int, str]:
+        done = CliRunner().invoke(command, arguments)
+        return done.exit_code, done.output
+
+    code, key = run(keys_command, "new-key")
+    assert code == 0
     with encrypting(k1=OLD), open_memory_db(url) as db:
         db.upsert_memory(MemoryRow(SECRET, "a"))
-    with encrypting(Encryption(Keys.parse(f"k2:{key}"))):
-        assert main(["rotate", url]) == 1
-    assert capsys.readouterr().out == "0 rows sealed anew, 1 unreadable\n"
+    with encrypting(Encryption(Keys.parse(f"k2:{key.strip()}"))):
+        assert run(rekey_command, url) == (1, "0 rows sealed anew, 1 unreadable\n")
     with encrypting(k2=NEW, k1=OLD):
-        assert main(["rotate", url]) == 0
-    assert capsys.readouterr().out == "1 row sealed anew, 0 unreadable\n"
-    assert main(["rotate", url]) == 1
-    assert "no Encryption" in capsys.readouterr().err
+        assert run(rekey_command, url) == (0, "1 row sealed anew, 0 unreadable\n")
+        code, _ = run(keys_command, "destroy", "ann", "--yes")
+        assert code == 1
+    with pytest.raises(ConfigError, match="no Encryption"):
+        CliRunner().invoke(rekey_command, [url], catch_exceptions=False)
 
 
 @pytest.mark.parametrize("variables", [{}, {"BUDDY_MEMORY_ENCRYPTION_KEYS": "k1"}])

@@ -1,7 +1,8 @@
 """OpenTelemetry spans and metrics for every operation on a store.
 
-Names follow the semantic conventions for database client spans and metrics. No payload, id or
-user id goes into an attribute.
+Names follow the semantic conventions for database client spans and metrics; spans of operations on
+memories also have the attributes of memory operations of generative AI (in development). No
+payload, id or user id goes into an attribute.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ __all__ = ["Telemetry"]
 
 _NAME, _VERSION = "buddy_memory_opentelemetry", "0.1.0"
 _BUCKETS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10)  # seconds, as the conventions advise
+_COUNT = "gen_ai.memory.record.count"
 _SYSTEMS = {
     "firestore": "gcp.firestore",
     "in": "memory",
@@ -26,6 +28,16 @@ _SYSTEMS = {
     "postgres": "postgresql",
 }
 _READS = ("get", "get_many", "find", "page")
+_MEMORY_OPERATIONS = {
+    "create": "create_memory_store",
+    "drop": "delete_memory_store",
+    **dict.fromkeys(("put", "put_many"), "upsert_memory"),
+    "restore": "create_memory",
+    **dict.fromkeys(("rewrite", "touch"), "update_memory"),
+    **dict.fromkeys(("delete", "delete_many", "delete_all", "delete_legacy"), "delete_memory"),
+    **dict.fromkeys(_READS, "search_memory"),
+}
+"""What the conventions of generative AI call our operations; they have one that reads."""
 
 
 class Telemetry:
@@ -75,7 +87,7 @@ class Telemetry:
                 raise
             finally:
                 self._duration.record(perf_counter() - started, attributes)
-                current.set_attributes({**attributes, **_sizes(operation)})
+                current.set_attributes({**attributes, **_sizes(operation), **_memory(operation)})
 
 
 def _sizes(operation: Operation) -> dict[str, int]:
@@ -86,6 +98,17 @@ def _sizes(operation: Operation) -> dict[str, int]:
     elif len(operation.keys) > 1:
         sizes["db.operation.batch.size"] = len(operation.keys)
     return sizes
+
+
+def _memory(operation: Operation) -> dict[str, str | int]:
+    """Return the attributes of generative AI's memory operations; none where this is none."""
+    name = _MEMORY_OPERATIONS.get(operation.name)
+    if name is None:
+        return {}
+    # What was returned, or what was attempted.
+    number = operation.rows if operation.name in _READS else len(operation.keys) or operation.rows
+    count = {} if number is None or operation.kind is None else {_COUNT: number}
+    return {"gen_ai.operation.name": name, **count}
 
 
 def _system(backend: str) -> str:

@@ -68,13 +68,39 @@ def test_every_operation_is_a_client_span(seen: Seen, tmp_path: Path) -> None:
         **system,
         "db.operation.name": "put_many",
         "db.operation.batch.size": 2,
+        "gen_ai.operation.name": "upsert_memory",
+        "gen_ai.memory.record.count": 2,
     }
     assert page.attributes == {
         **system,
         "db.operation.name": "page",
         "db.response.returned_rows": 2,
+        "gen_ai.operation.name": "search_memory",
+        "gen_ai.memory.record.count": 2,
     }
     assert put.status.status_code is StatusCode.UNSET
+
+
+def test_memory_operations_of_generative_ai(seen: Seen) -> None:
+    """Each operation on memories has a name of the conventions and a number of rows."""
+    db = StoreBackedMemoryDb(InMemoryStore())
+    db.create()
+    db.upsert_memory(MemoryRow({}, "a", "ann"))
+    db.read_memory("a", user_id="ann")
+    db.touch_memories(["a"], user_id="ann", ttl=60)
+    db.delete_memory("a", user_id="ann")
+    db.delete_memories(["x", "y"], user_id="ann")
+    db.count_memories()
+    db.drop_table()
+    told = [
+        (span.attributes or {}).get("gen_ai.operation.name", "")
+        + str((span.attributes or {}).get("gen_ai.memory.record.count", ""))
+        for span in seen.spans()
+    ]
+    assert told == [
+        "create_memory_store", "upsert_memory1", "search_memory1", "update_memory1",
+        "delete_memory1", "delete_memory2", "", "delete_memory_store",
+    ]  # fmt: skip
 
 
 def test_spans_stand_below_the_span_of_the_caller(seen: Seen, tmp_path: Path) -> None:

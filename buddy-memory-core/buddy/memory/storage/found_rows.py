@@ -13,13 +13,19 @@ logger = logging.getLogger("buddy.memory")
 
 
 def readable_rows(page: Sequence[Record | Corrupt]) -> list[Record]:
-    """Return the records of a page, with one warning for each row that cannot be decoded (R16)."""
+    """Return the records of a page, with one warning for each row that cannot be decoded (R16), or
+    for each user of whom none can."""
     records = []
+    forgotten: Counter[tuple[str | None, str]] = Counter()
     for item in page:
-        if isinstance(item, Corrupt):
-            logger.warning("skipped the unreadable row %r: %s", item.id, item.reason)
-        else:
+        if not isinstance(item, Corrupt):
             records.append(item)
+        elif item.of_forgotten:
+            forgotten[item.user_id, item.reason] += 1
+        else:
+            logger.warning("skipped the unreadable row %r: %s", item.id, item.reason)
+    for (user, reason), number in forgotten.items():
+        logger.warning("skipped %d unreadable rows of the user %r: %s", number, user, reason)
     return records
 
 

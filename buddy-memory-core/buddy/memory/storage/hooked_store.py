@@ -11,7 +11,7 @@ from typing import Any
 import pluggy
 
 from buddy.memory.errors import InvalidMemoryError
-from buddy.memory.hookspecs import Operation
+from buddy.memory.hookspecs import ForgottenUserError, Operation
 from buddy.memory.storage import clock
 from buddy.memory.storage.hook_calls import functions, observed, transformed
 from buddy.memory.storage.record import Corrupt, Key, Kind, Record, Scope, Write
@@ -70,7 +70,8 @@ class HookedStore(Store):
                 record = transformed(record, transform)
             except Exception as error:
                 reason = f"the plugin {plugin} cannot read it: {type(error).__name__}"
-                return Corrupt(record.user_id, record.id, record.position, reason)
+                is_forgotten = isinstance(error, ForgottenUserError)
+                return Corrupt(*record.key, record.position, reason, is_forgotten)
         return record
 
     def _shown_rows(self, rows: Sequence[Record | Corrupt]) -> list[Record | Corrupt]:

@@ -102,12 +102,16 @@ class Write(NamedTuple):
 
 
 class Corrupt(NamedTuple):
-    """A stored row that cannot be decoded; takes its place in pages so that paging goes on."""
+    """A stored row that cannot be decoded; takes its place in pages so that paging goes on.
+
+    ``of_forgotten`` says that all rows of its user are so, for good: one warning tells them all.
+    """
 
     user_id: str | None
     id: str
     position: Any
     reason: str
+    of_forgotten: bool = False
 
     @property
     def key(self) -> Key:
