@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import sqlalchemy as sa
 
@@ -39,6 +39,9 @@ class PostgresConstructor(StoreBackedDatabase):
     - ``timeout``: seconds that connecting, waiting for a connection of the pool, and each statement
       may take; None: no limit. DDL, and deletions of everything, may take an hour. The connection
       is thrown away then. ``db_engine`` keeps its own limits.
+    - ``row_security``: say in each call to the server whose rows it is about, for tables under the
+      policies that ``buddy-memory rls`` prints. A role under them gets AccessError for calls across
+      users. Costs a transaction for each call.
     - ``expire``: how many seconds a row lives that is written without a ``ttl``; None: for ever.
     """
 
@@ -55,6 +58,7 @@ class PostgresConstructor(StoreBackedDatabase):
         *,
         timeout: float | None = TIMEOUT,
         expire: float | None = None,
+        row_security: bool = False,
     ) -> None:
         _check_name("table_name", table_name)
         if schema is not None:
@@ -70,15 +74,24 @@ class PostgresConstructor(StoreBackedDatabase):
             "prepare": prepare,
             "timeout": timeout,
             "expire": expire,
+            "row_security": row_security,
         }
-        make = _asynchronous_store() if self.asynchronous else PostgresStore
+        make = _store_class(row_security, self.asynchronous)
         super().__init__(make(*opened, table_name, schema), settings)
 
 
-def _asynchronous_store() -> type[PostgresStore]:
-    from buddy_memory_postgres.batching import BatchingStore
+def _store_class(row_security: Any, asynchronous: bool) -> type[PostgresStore]:
+    if row_security not in (True, False):
+        raise ConfigError(f"row_security must be True or False, not {row_security!r:.80}")
+    if row_security:  # Calls of several users do not share a statement then.
+        from buddy_memory_postgres.row_security import RowSecurityStore
 
-    return BatchingStore
+        return RowSecurityStore
+    if asynchronous:
+        from buddy_memory_postgres.batching import BatchingStore
+
+        return BatchingStore
+    return PostgresStore
 
 
 def _check_name(option: str, name: str) -> None:

@@ -20,6 +20,7 @@ class SqliteDialect(SqlDialect):
     begin = "BEGIN IMMEDIATE"
     ping = "PRAGMA schema_version"  # Unlike SELECT 1, this reads the file.
     bulk_rows = 1000  # 8,000 of the 32,766 parameters that a statement may have
+    deleted_rows = 5_000  # Takes some 70 ms.
     max_bytes = MAX_BYTES
 
     @property

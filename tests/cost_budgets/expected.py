@@ -27,8 +27,8 @@ EXPECTED: dict[str, dict[str, Work]] = {
         "delete": Work(1, 0, 12_360),
         "bulk upsert of 200": Work(3, 0, 78_280),
         "bulk delete of 20": Work(22, 0, 53_560),
-        "delete of a user": Work(4, 0, 53_560),
-        "delete of users": Work(4, 0, 78_280),
+        "delete of a user": Work(2, 0, 53_560),
+        "delete of users": Work(2, 0, 78_280),
     },
     "postgres": {
         "upsert, new row": Work(1, 1, 211, 193),

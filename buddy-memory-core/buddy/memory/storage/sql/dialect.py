@@ -50,6 +50,10 @@ class SqlDialect(ABC):
     bulk_keys: int = 1000
     """Keys or ids of one SELECT."""
 
+    deleted_rows: int | None = None
+    """Rows of a user that one transaction deletes; None: all. For engines on which a deletion
+    keeps all other writers waiting."""
+
     max_bytes: int
     """The largest payload that the engine stores, in bytes."""
 

@@ -156,6 +156,12 @@ class ReadStatements(StatementsBase):
         return sa.select(count.scalar_subquery() - count.where(self._has_ended()).scalar_subquery())
 
     @compiled
+    def last(self, where: Where) -> Any:
+        """Place of the newest row of a scope, whether it lives or not. Parameters: those of
+        ``where``."""
+        return sa.select(sa.func.max(self._c.seq)).where(*self._in_scope(where))
+
+    @compiled
     def any_ended(self) -> Any:
         """A row if there are any that have ended."""
         return sa.select(sa.literal_column("1")).where(sa.exists().where(self._has_ended()))

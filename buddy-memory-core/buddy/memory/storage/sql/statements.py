@@ -194,6 +194,16 @@ class Statements(ReadStatements):
         return sa.delete(self._table).where(*self._is_key(), self._lives())
 
     @compiled
+    def delete_some(self, where: Where) -> Any:
+        """Delete p_limit rows of a scope that are not behind p_last, and tell of each whether it
+        was alive. Parameters: those of ``where`` besides."""
+        c = self._c
+        chosen = sa.select(c.seq).where(*self._in_scope(where), c.seq <= parameter("p_last"))
+        chosen = chosen.limit(parameter("p_limit"))
+        deleted = sa.delete(self._table).where(self._is_among(c.seq, chosen))
+        return deleted.returning(self.was_alive())
+
+    @compiled
     def delete_all(self, where: Where) -> Any:
         """Parameters: those of ``where``."""
         return sa.delete(self._table).where(*self._in_scope(where))

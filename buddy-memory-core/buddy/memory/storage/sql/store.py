@@ -13,10 +13,13 @@ from typing import Any
 from buddy.memory.errors import ConflictError
 from buddy.memory.storage.record import Corrupt, Key, Kind, Record, Scope
 from buddy.memory.storage.sql.connector import EMPTY, Query, execute
-from buddy.memory.storage.sql.read_statements import where_of
+from buddy.memory.storage.sql.read_statements import Where, where_of
 from buddy.memory.storage.sql.reads import ReadingStore
 from buddy.memory.storage.sql.writes import WritingStore
 from buddy.memory.storage.users import encode_user
+
+LAST_SEQ = 2**63 - 1
+"""The place behind all others."""
 
 
 class SqlStore(ReadingStore, WritingStore):
@@ -61,6 +64,8 @@ class SqlStore(ReadingStore, WritingStore):
         await self._check_layout(kind)
         where, values = where_of(scope)
         statements = self._statements[kind]
+        if self._dialect.deleted_rows is not None and where is not Where.EVERYBODY:
+            return await self._delete_in_steps(kind, where, values, self._dialect.deleted_rows)
         ended = statements.delete_ended(where).query(values)
         every = statements.delete_all(where).query(values)
 
@@ -69,6 +74,24 @@ class SqlStore(ReadingStore, WritingStore):
             return execute(cursor, every).affected
 
         return await self._unless_missing(self._connector.run, work, 0)
+
+    async def _delete_in_steps(
+        self, kind: Kind, where: Where, values: dict[str, Any], size: int
+    ) -> int:
+        """Delete the rows of a scope, ``size`` in a transaction, so that other writers get a turn;
+        return how many lived. What is written after the first step stays."""
+        statement = self._statements[kind].delete_some(where)
+        values = {**values, "p_last": LAST_SEQ, "p_limit": size}
+        living = 0
+        while True:
+            query = statement.query(values)
+            deleted = await self._unless_missing(self._connector.write, query, EMPTY)
+            living += sum(bool(alive) for (alive,) in deleted.rows)
+            if len(deleted.rows) < size:
+                return living
+            if values["p_last"] == LAST_SEQ:
+                newest = self._statements[kind].last(where).query(values)
+                values["p_last"] = (await self._query(newest)).rows[0][0] or 0
 
     # --- the rest
 
