@@ -191,6 +191,10 @@ def _next(rows: Any) -> Any:
     return anext(rows, None) if hasattr(rows, "__anext__") else next(rows, None)
 
 
+OF_EACH_STORE = {"store", "erased_at", "versions", "sha256"}
+"""What differs between the receipts of two stores that did the same."""
+
+
 def _shown(value: Any) -> Any:
     """Return a result in a form that tells 1 from 1.0 and True, and 0.0 from -0.0."""
     if isinstance(value, list):
@@ -201,7 +205,7 @@ def _shown(value: Any) -> Any:
         return {key: _shown(item) for key, item in value.items()}
     if isinstance(value, (MemoryRow, MemoryRowV1, SummaryRow)):
         return {name: _shown(item) for name, item in vars(value).items()}
-    if isinstance(value, Receipt):  # Each store describes itself, at its own time.
+    if isinstance(value, Receipt):
         shown = value.to_dict()
-        return _shown({key: shown[key] for key in shown.keys() - {"store", "erased_at"}})
+        return _shown({key: shown[key] for key in shown.keys() - OF_EACH_STORE})
     return value if isinstance(value, type) else repr(value)

@@ -56,7 +56,11 @@ tell([row.memory, [span.name for span in exporter.get_finished_spans()]])
 def test_installed_plugins_work_together(examples: Environment, tmp_path: Path) -> None:
     """Installed by pip and named by nobody, the three examples serve sync and async at once; a
     provider of telemetry that is set later is used, too."""
-    variables = {"BUDDY_MEMORY_ENCRYPTION_KEYS": KEYS, "BUDDY_MEMORY_AUDIT_FILE": "audit.jsonl"}
+    variables = {
+        "BUDDY_MEMORY_ENCRYPTION_KEYS": KEYS,
+        "BUDDY_MEMORY_AUDIT_FILE": "audit.jsonl",
+        "BUDDY_MEMORY_AUDIT_READS": "1",
+    }
     memory, spans = examples.run(ALL_THREE, cwd=tmp_path, **variables)
     assert memory == {"secret": "tea"}
     assert spans == ["page memory", "close sqlite"]
