@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from buddy.memory.testing import CHECKS
+import pytest
+
+from buddy.memory.testing import CHECKS, BackendUnderTest
+from buddy.memory.testing.check import Check
+from buddy.memory.testing.pytest_suite import Conformance
 
 _RULES = {"R5", "R7", "R9", "R10", "R11", "R12", "R15", "R21"}
 
 CLIENT_CHECKS = [check for check in CHECKS if check.rule in _RULES]
-"""For a second way to the same store; all checks run on the first one."""
 
-CLIENT_IDS = [check.id for check in CLIENT_CHECKS]
+
+class ClientConformance(Conformance):
+    """For a second way to a store on which all checks run by the first one."""
+
+    @pytest.mark.parametrize("check", CLIENT_CHECKS, ids=[check.id for check in CLIENT_CHECKS])
+    def test_rule(self, check: Check, subject: BackendUnderTest) -> None:
+        """One fact of one rule holds."""
+        Conformance.test_rule(self, check, subject)

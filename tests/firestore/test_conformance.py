@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from google.cloud import firestore
 
-from buddy.memory.testing import BackendUnderTest, Check
+from buddy.memory.testing import BackendUnderTest
 from buddy.memory.testing.pytest_suite import Conformance
 from buddy.memory.v2.db.firestore import AsyncFirestoreMemoryDb, FirestoreMemoryDb
-from tests.client_checks import CLIENT_CHECKS, CLIENT_IDS
+from tests.client_checks import ClientConformance
 
 
 def subject_of(cls: Any, name: str, database: str = "(default)") -> BackendUnderTest:
@@ -56,18 +56,13 @@ class TestAsync(OnServer):
         return subject_of(AsyncFirestoreMemoryDb, collection)
 
 
-class TestNamedDatabase(OnServer):
-    @pytest.mark.parametrize("check", CLIENT_CHECKS, ids=CLIENT_IDS)
-    def test_rule(self, check: Check, subject: BackendUnderTest) -> None:
-        """One fact of one rule holds."""
-        Conformance.test_rule(self, check, subject)
-
+class TestNamedDatabase(ClientConformance, OnServer):
     @pytest.fixture
     def subject(self, emulator: str, collection: str) -> BackendUnderTest:
         return subject_of(FirestoreMemoryDb, collection, "second")
 
 
-class TestCallersClient(Conformance):
+class TestCallersClient(ClientConformance):
     complete = True
     lacks = frozenset(
         {
@@ -79,11 +74,6 @@ class TestCallersClient(Conformance):
             "order_without_clocks",
         }
     )
-
-    @pytest.mark.parametrize("check", CLIENT_CHECKS, ids=CLIENT_IDS)
-    def test_rule(self, check: Check, subject: BackendUnderTest) -> None:
-        """One fact of one rule holds."""
-        Conformance.test_rule(self, check, subject)
 
     @pytest.fixture
     def subject(self, emulator: str, collection: str) -> Any:

@@ -10,10 +10,10 @@ from pymongo import MongoClient
 from pymongo.database import Database
 
 from buddy.memory.db.mongodb import MongoMemoryDb as MongoMemoryDbV1
-from buddy.memory.testing import BackendUnderTest, Check
+from buddy.memory.testing import BackendUnderTest
 from buddy.memory.testing.pytest_suite import Conformance
 from buddy.memory.v2.db.mongodb import AsyncMongoMemoryDb, MongoMemoryDb
-from tests.client_checks import CLIENT_CHECKS, CLIENT_IDS
+from tests.client_checks import ClientConformance
 
 SECRET = "hunter2-is-secret"  # noqa: S105
 # Not waited for: the driver would wait half a second at each of many calls.
@@ -47,15 +47,10 @@ class OnServer(Conformance):
         )
 
 
-class TestV1(OnServer):
+class TestV1(ClientConformance, OnServer):
     """What version 1 does otherwise is core's; the server is slow."""
 
     cls = MongoMemoryDbV1
-
-    @pytest.mark.parametrize("check", CLIENT_CHECKS, ids=CLIENT_IDS)
-    def test_rule(self, check: Check, subject: BackendUnderTest) -> None:
-        """One fact of one rule holds."""
-        Conformance.test_rule(self, check, subject)
 
 
 class TestV2(OnServer):
@@ -66,7 +61,7 @@ class TestAsync(OnServer):
     cls = AsyncMongoMemoryDb
 
 
-class TestCallersClient(Conformance):
+class TestCallersClient(ClientConformance):
     complete = True
     lacks = frozenset(
         {
@@ -78,11 +73,6 @@ class TestCallersClient(Conformance):
             "order_without_clocks",
         }
     )
-
-    @pytest.mark.parametrize("check", CLIENT_CHECKS, ids=CLIENT_IDS)
-    def test_rule(self, check: Check, subject: BackendUnderTest) -> None:
-        """One fact of one rule holds."""
-        Conformance.test_rule(self, check, subject)
 
     @pytest.fixture
     def subject(self, server_url: str, database: Database) -> Iterator[BackendUnderTest]:

@@ -14,6 +14,7 @@ from buddy.memory.db.postgres import PgMemoryDb
 from buddy.memory.testing import BackendUnderTest
 from buddy.memory.testing.pytest_suite import Conformance
 from buddy.memory.v2.db.postgres import AsyncPostgresMemoryDb, PostgresMemoryDb
+from tests.client_checks import ClientConformance
 from tests.servers.postgres import free_port
 
 SECRET = "hunter2-is-secret"  # noqa: S105
@@ -49,7 +50,9 @@ class OnServer(Conformance):
         )
 
 
-class TestV1(OnServer):
+class TestV1(ClientConformance, OnServer):
+    """What version 1 does otherwise is core's."""
+
     cls = PgMemoryDb
 
 

@@ -31,6 +31,7 @@ from buddy_memory_mariadb.store import PACKET
 from buddy_memory_mariadb.url import parse
 from buddy_memory_mariadb.v1 import MariaDbMemoryDb as MariaDbMemoryDbV1
 from buddy_memory_mariadb.v2 import AsyncMariaDbMemoryDb, MariaDbMemoryDb
+from tests.client_checks import ClientConformance
 from tests.servers.mariadb import PASSWORD, MariaDbServer
 from tests.servers.postgres import free_port
 
@@ -92,7 +93,7 @@ class OnServer(Conformance):
         )
 
 
-class TestV1(OnServer):
+class TestV1(ClientConformance, OnServer):
     cls = MariaDbMemoryDbV1
 
 
@@ -100,7 +101,9 @@ class TestV2(OnServer):
     cls = MariaDbMemoryDb
 
 
-class TestAsync(OnServer):
+class TestAsync(ClientConformance, OnServer):
+    """The synchronous class in threads."""
+
     cls = AsyncMariaDbMemoryDb
 
 
