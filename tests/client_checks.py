@@ -10,7 +10,7 @@ from buddy.memory.testing.pytest_suite import Conformance
 
 _RULES = {"R5", "R7", "R9", "R10", "R11", "R12", "R15", "R21"}
 
-CLIENT_CHECKS = [check for check in CHECKS if check.rule in _RULES]
+CLIENT_CHECKS = [check for check in CHECKS if check.rule in _RULES and not check.big]
 
 
 class ClientConformance(Conformance):
@@ -19,4 +19,6 @@ class ClientConformance(Conformance):
     @pytest.mark.parametrize("check", CLIENT_CHECKS, ids=[check.id for check in CLIENT_CHECKS])
     def test_rule(self, check: Check, subject: BackendUnderTest) -> None:
         """One fact of one rule holds."""
-        Conformance.test_rule(self, check, subject)
+        self._run(check, subject)
+
+    test_rule_on_many_rows = None

@@ -51,6 +51,8 @@ class TestSync(OnServer):
 
 
 class TestAsync(OnServer):
+    test_rule_on_many_rows = None
+
     @pytest.fixture
     def subject(self, emulator: str, collection: str) -> BackendUnderTest:
         return subject_of(AsyncFirestoreMemoryDb, collection)

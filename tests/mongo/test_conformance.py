@@ -59,6 +59,7 @@ class TestV2(OnServer):
 
 class TestAsync(OnServer):
     cls = AsyncMongoMemoryDb
+    test_rule_on_many_rows = None
 
 
 class TestCallersClient(ClientConformance):

@@ -62,6 +62,7 @@ class TestV2(OnServer):
 
 class TestAsync(OnServer):
     cls = AsyncPostgresMemoryDb
+    test_rule_on_many_rows = None
 
 
 class TestCallersEngine(Conformance):
@@ -69,6 +70,7 @@ class TestCallersEngine(Conformance):
 
     complete = True
     lacks = frozenset({"unreachable", "corrupt", "named", "neighbour", "forks"})
+    test_rule_on_many_rows = None
 
     @pytest.fixture
     def subject(self, postgres_url: str, schema: str) -> Iterator[BackendUnderTest]:

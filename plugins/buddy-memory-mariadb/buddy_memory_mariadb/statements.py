@@ -12,6 +12,10 @@ from buddy.memory.storage.sql.statements import Shape, Statements
 _MICROSECOND: Any = sa.text("INTERVAL 1 MICROSECOND")
 
 
+def _as_bytes(text: Any) -> Any:
+    return sa.cast(text, sa.BINARY)
+
+
 class MariaDbStatements(Statements):
     """All statements of one table."""
 
@@ -26,6 +30,15 @@ class MariaDbStatements(Statements):
     def _returned(self, shape: Shape) -> list[Any]:
         id, user_id, *rest = super()._returned(shape)
         return [self._dialect.as_read(id), self._dialect.as_read(user_id), *rest]
+
+    def _with_keys(self, keys: sa.CTE, damaged: bool) -> Any:
+        # By the unique index, one row for each key, which MariaDB does not see in the id alone: it
+        # would read all rows of the user for each.
+        c, digest = self._c, sa.func.unhex(sa.func.sha2(keys.c.id, sa.literal_column("256")))
+        named = [c.id_digest == digest, c.user_id == _as_bytes(keys.c.user_id)]
+        named.append(c.id == _as_bytes(keys.c.id))
+        found = sa.select(*self._row(damaged)).prefix_with("STRAIGHT_JOIN")
+        return found.select_from(keys.join(self._table, sa.and_(*named, self._lives())))
 
     @compiled
     def locked_version(self) -> Any:

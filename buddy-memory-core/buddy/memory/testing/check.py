@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
 from buddy.memory.errors import UnsupportedError
@@ -19,7 +19,10 @@ class NotVerified(Exception):
 
 @dataclass(frozen=True)
 class Check:
-    """One fact about a backend. ``rule`` is a key of RULES, ``fact`` a sentence."""
+    """One fact about a backend. ``rule`` is a key of RULES, ``fact`` a sentence.
+
+    ``big`` ones write thousands of rows: once for each backend is enough.
+    """
 
     rule: str
     name: str
@@ -27,6 +30,7 @@ class Check:
     needs: tuple[str, ...]
     body: Callable[[Trial], None]
     only: str = ""
+    big: bool = False
 
     @property
     def id(self) -> str:
@@ -56,12 +60,13 @@ _checks: list[Check] = []
 
 
 def check(
-    rule: str, *needs: str, only: Literal["", "sync", "async"] = ""
+    rule: str, *needs: str, only: Literal["", "sync", "async"] = "", big: bool = False
 ) -> Callable[[Callable[[Trial], None]], Callable[[Trial], None]]:
     """Declare a check of the whole database. ``needs`` names the fields that it uses."""
 
     def declare(body: Callable[[Trial], None]) -> Callable[[Trial], None]:
-        _checks.append(_make(rule, body.__name__, body, body, needs, only))
+        made = _make(rule, body.__name__, body, body, needs, only)
+        _checks.append(replace(made, big=big))
         return body
 
     return declare

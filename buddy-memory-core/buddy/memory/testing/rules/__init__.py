@@ -24,6 +24,7 @@ MODULES = (
     "freshness",
     "search",
     "bursts",
+    "many_rows",
 )
 
 
