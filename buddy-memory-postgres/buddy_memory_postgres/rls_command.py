@@ -34,7 +34,7 @@ FROM pg_class c, pg_roles r WHERE c.oid = to_regclass(%s) AND r.rolname = curren
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def rls_command(ctx: click.Context, url: str, only_script: bool, as_json: bool) -> None:
-    """Row-level security by user on PostgreSQL: print its policies, and check them.
+    """Print PostgreSQL's policies by user, and check them.
 
     URL is that of the application. Its role should neither own the tables nor be a superuser, and
     its databases are opened with ?row_security=1. An owner of the tables runs the statements.

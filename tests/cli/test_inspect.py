@@ -249,3 +249,22 @@ def test_unreadable_rows_are_named(run: Run, db: MemoryDb, url: str, tear: None)
     ran = run("ls", url, "--json")
     assert [row["id"] for row in ran.json] == ["m4", "m3", "m1", "m0"]
     assert "warning: skipped the unreadable row 'm2'" in ran.err
+
+
+def test_ls_where(run: Run, url: str) -> None:
+    """A filter chooses among the memories that are listed and counted; summaries have none."""
+    with open_memory_db(url) as db:
+        db.upsert_memories(
+            MemoryRow({"memory": f"number {n}", "n": n}, f"w{n}", "walt") for n in range(40)
+        )
+    where = ("--where", '{"n": {"$lt": 30}}')
+    assert [
+        row["id"] for row in run("ls", url, "--user", "walt", *where, "-n", "2", "--json").json
+    ] == [
+        "w29",
+        "w28",
+    ]
+    assert "20 of 30 memories" in run("ls", url, "--prefix", "wal", *where).out
+    assert run("ls", url, "--where", "{").code == exit_codes.USAGE
+    assert run("ls", url, "--where", '{"n": {"$no": 1}}').code == exit_codes.USAGE
+    assert run("ls", url, "--summaries", *where).code == exit_codes.USAGE

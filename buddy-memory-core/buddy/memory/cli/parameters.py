@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -39,6 +40,21 @@ limit_option = click.option(
 summaries_option = click.option(
     "--summaries", is_flag=True, help="Session summaries instead of memories."
 )
+
+
+def _parsed_where(ctx: click.Context, param: click.Parameter, text: str | None) -> Any:
+    if text is None:
+        return None
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise click.BadParameter(f"it is not JSON: {error}") from None
+
+
+where_option = click.option(
+    "--where", metavar="JSON", callback=_parsed_where,
+    help="Conditions on the payload, as in the API.",
+)  # fmt: skip
 
 
 def whose_options(command: Callable[..., Any]) -> Callable[..., Any]:

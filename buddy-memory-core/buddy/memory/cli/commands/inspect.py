@@ -18,6 +18,7 @@ from buddy.memory.cli.parameters import (
     opened,
     summaries_option,
     url_argument,
+    where_option,
     whose_options,
 )
 from buddy.memory.cli.row_output import as_dict, note_of, show_note, show_rows
@@ -78,6 +79,7 @@ def _counts(db: MemoryDb, user: str | Nobody) -> tuple[int, int]:
 @url_argument
 @whose_options
 @click.option("--prefix", metavar="TEXT", help="Only users whose id begins so.")
+@where_option
 @limit_option
 @all_option
 @click.option("--oldest", is_flag=True, help="Oldest first instead of newest first.")
@@ -87,6 +89,7 @@ def ls_command(
     url: str,
     user: str | Nobody | None,
     prefix: str | None,
+    where: Any,
     limit: int,
     everything: bool,
     oldest: bool,
@@ -98,7 +101,11 @@ def ls_command(
 
     if user is not None and prefix is not None:
         raise click.UsageError("--prefix selects users, as --user and --nobody do: give one.")
+    if summaries and where is not None:
+        raise click.UsageError("--where is about the payloads of memories.")
     scope: Any = {"user_id": user, "user_prefix": prefix}
+    if where is not None:
+        scope["where"] = where
     with opened(url) as db:
         total = db.count_summaries(**scope) if summaries else db.count_memories(**scope)
         note = "" if as_json or total else note_of(db)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import click
@@ -15,6 +14,7 @@ from buddy.memory.cli.parameters import (
     limit_option,
     named_embedder,
     url_argument,
+    where_option,
     whose_options,
 )
 from buddy.memory.cli.row_output import as_dict, note_of, show_note, text_of
@@ -27,7 +27,7 @@ from buddy.memory.storage.users import Nobody
 @click.argument("words", nargs=-1, required=True)
 @whose_options
 @click.option("--method", type=click.Choice(METHODS), default="keyword", show_default=True)
-@click.option("--where", metavar="JSON", help="Conditions on the payload, as in the API.")
+@where_option
 @limit_option
 @click.option("--embedder", metavar="MODULE:NAME", help="An Embedder, for the other methods.")
 @json_option
@@ -38,7 +38,7 @@ def search_command(
     words: tuple[str, ...],
     user: str | Nobody | None,
     method: str,
-    where: str | None,
+    where: Any,
     limit: int,
     embedder: str | None,
     as_json: bool,
@@ -54,7 +54,7 @@ def search_command(
     model = None if embedder is None else named_embedder(embedder)
     with open_memory_db(url) if model is None else open_memory_db(url, embedder=model) as db:
         found = db.search_memories(
-            " ".join(words), user_id=user, where=_where(where), limit=limit, method=method
+            " ".join(words), user_id=user, where=where, limit=limit, method=method
         )
         note = "" if as_json or found else note_of(db)
     if as_json:
@@ -89,12 +89,3 @@ def _as_dict(result: SearchResult[Any]) -> dict[str, Any]:
         "cosine": result.cosine,
         "matched": list(result.matched),
     }
-
-
-def _where(text: str | None) -> Any:
-    if text is None:
-        return None
-    try:
-        return json.loads(text)
-    except ValueError as error:
-        raise click.BadParameter(f"it is not JSON: {error}", param_hint="--where") from None
