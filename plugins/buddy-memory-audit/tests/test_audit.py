@@ -24,6 +24,7 @@ from click.testing import CliRunner
 from buddy.memory import NOBODY, open_async_memory_db, open_memory_db, plugins
 from buddy.memory.errors import ConflictError
 from buddy.memory.storage.inmemory import InMemoryStore
+from buddy.memory.testing import BackendUnderTest, run_checks
 from buddy.memory.v2.db.schema import MemoryRow, SummaryRow
 from buddy.memory.v2.db.store_backed import AsyncStoreBackedMemoryDb, StoreBackedMemoryDb
 from buddy_memory_audit import AuditLog, acting_as, verify
@@ -399,3 +400,16 @@ def test_the_command_verifies(file: Path, monkeypatch: pytest.MonkeyPatch) -> No
     file.write_bytes(a)
     assert code("--last", last) == 1
     assert "is gone" in output[-1]
+
+
+def test_every_rule_holds_under_the_log(file: Path) -> None:
+    """A database that is audited, its reads included, keeps every rule; its log is intact."""
+    with registered(AuditLog(file, reads=True, key=b"k")):
+
+        def subject() -> BackendUnderTest:
+            store = InMemoryStore()
+            return BackendUnderTest(open=lambda: StoreBackedMemoryDb(store), waits=False)
+
+        outcomes = run_checks(subject)
+    assert [o for o in outcomes if o.status == "failed"] == []
+    assert verify(file, key=b"k").intact

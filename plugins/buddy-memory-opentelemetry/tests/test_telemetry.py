@@ -18,6 +18,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 from buddy.memory import open_async_memory_db, open_memory_db, plugins
 from buddy.memory.errors import ConflictError
 from buddy.memory.storage.inmemory import InMemoryStore
+from buddy.memory.testing import BackendUnderTest, run_checks
 from buddy.memory.v2.db.schema import MemoryRow
 from buddy.memory.v2.db.store_backed import StoreBackedMemoryDb
 from buddy_memory_opentelemetry import Telemetry
@@ -196,3 +197,15 @@ def test_systems_have_their_conventional_names(seen: Seen, backend: str, system:
     (span,) = seen.spans()
     assert span.attributes is not None
     assert span.attributes["db.system.name"] == system
+
+
+def test_every_rule_holds_under_telemetry(seen: Seen) -> None:
+    """A database that is traced keeps every rule."""
+
+    def subject() -> BackendUnderTest:
+        store = InMemoryStore()
+        return BackendUnderTest(open=lambda: StoreBackedMemoryDb(store), waits=False)
+
+    outcomes = run_checks(subject)
+    assert [o for o in outcomes if o.status == "failed"] == []
+    assert seen.spans()
