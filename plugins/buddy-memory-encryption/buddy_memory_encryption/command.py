@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
+from pathlib import Path
 
 import click
 
 from buddy.memory import open_memory_db
 from buddy.memory.cli.formatting import many
 from buddy.memory.errors import ConfigError
-from buddy_memory_encryption.keys import new_key
+from buddy_memory_encryption.keys import Keys, new_key
 from buddy_memory_encryption.plugin import Encryption
 from buddy_memory_encryption.rotation import encryption, rotate
+from buddy_memory_encryption.user_keys import UserKeys
 
 
 @click.command("rekey")
@@ -40,6 +43,18 @@ def keys_command() -> None:
 def new_key_command() -> None:
     """Print a random key."""
     click.echo(new_key())
+
+
+@keys_command.command("new-user-keys")
+@click.argument("file")
+def new_user_keys_command(file: str) -> None:
+    """Make the file of the users' keys, once."""
+    if Path(file).exists():
+        raise click.ClickException(f"{file} is there already")
+    UserKeys(file, Keys.parse(f"unused:{new_key()}"), create=True)
+    click.echo(
+        f"export BUDDY_MEMORY_ENCRYPTION_USER_KEYS={shlex.quote(str(Path(file).absolute()))}"
+    )
 
 
 @keys_command.command("destroy")

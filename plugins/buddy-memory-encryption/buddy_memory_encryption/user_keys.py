@@ -10,7 +10,7 @@ import os
 import sqlite3
 import stat
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from threading import RLock
 from uuid import uuid4
@@ -30,8 +30,15 @@ class UserKeys:
     Each use reads the file, so that a key that another process has destroyed is used by nobody.
     """
 
-    def __init__(self, file: str | os.PathLike[str], keys: Keys) -> None:
+    def __init__(self, file: str | os.PathLike[str], keys: Keys, *, create: bool = False) -> None:
+        """Take the file, which has to be there: a disk that is not mounted must not look like users
+        without keys, who would get new ones. ``create`` makes a missing one, once. Raises
+        ValueError without the file."""
         self._file, self._keys = Path(file), keys
+        if create:
+            _create(self._file)
+        elif not self._file.exists():
+            raise ValueError(f"the file with the users' keys, {file}, is not there")
         self._lock = RLock()
         self._connection: sqlite3.Connection | None = None
         self._opened: tuple[int, int, int] | None = None
@@ -114,14 +121,19 @@ class UserKeys:
         return os.getpid(), found.st_dev, found.st_ino
 
     def _connect(self) -> sqlite3.Connection:
-        os.close(os.open(self._file, os.O_RDWR | os.O_CREAT, stat.S_IRUSR | stat.S_IWUSR))
-        connection = sqlite3.connect(self._file, _WAIT_SECONDS, check_same_thread=False)
+        place = f"{self._file.absolute().as_uri()}?mode=rw"  # A missing file is not made.
+        connection = sqlite3.connect(place, _WAIT_SECONDS, check_same_thread=False, uri=True)
         # What is deleted is overwritten with zeros, in the file and in its journal.
         for pragma in ("secure_delete = ON", "journal_mode = TRUNCATE", "synchronous = FULL"):
             connection.execute(f"PRAGMA {pragma}").fetchall()
-        with connection:
-            connection.execute(_TABLE)
         return connection
+
+
+def _create(file: Path) -> None:
+    """Make the file, its owner's alone, unless it is there."""
+    os.close(os.open(file, os.O_RDWR | os.O_CREAT, stat.S_IRUSR | stat.S_IWUSR))
+    with closing(sqlite3.connect(file, _WAIT_SECONDS)) as connection, connection:
+        connection.execute(_TABLE)
 
 
 def _name(user: str | None) -> str:

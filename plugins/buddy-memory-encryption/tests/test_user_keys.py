@@ -17,7 +17,7 @@ import pytest
 from click.testing import CliRunner
 
 from buddy.memory import NOBODY, MemoryRow, SummaryRow, open_memory_db, plugins
-from buddy.memory.errors import CorruptMemoryError
+from buddy.memory.errors import CorruptMemoryError, InvalidMemoryError
 from buddy.memory.storage.inmemory import InMemoryStore
 from buddy.memory.testing import CHECKS, BackendUnderTest, run_checks
 from buddy.memory.transfer import copy
@@ -41,7 +41,7 @@ def file(tmp_path: Path) -> Path:
 
 @contextmanager
 def encrypting(keys: Keys, file: Path | None) -> Generator[Encryption]:
-    plugin = Encryption(keys, user_keys=None if file is None else UserKeys(file, keys))
+    plugin = Encryption(keys, user_keys=None if file is None else UserKeys(file, keys, create=True))
     plugins.register(plugin)
     try:
         yield plugin
@@ -130,7 +130,7 @@ def test_rows_are_copied_from_keys_to_keys(url: str, file: Path, tmp_path: Path)
 
 def test_the_file_is_private_and_holds_no_plain_key(file: Path) -> None:
     """The key file is its owner's alone; a destroyed key leaves no bytes behind."""
-    keys = UserKeys(file, NEW)
+    keys = UserKeys(file, NEW, create=True)
     id, _ = keys.newest("ann")
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     with closing(sqlite3.connect(file)) as connection:
@@ -144,7 +144,7 @@ def test_the_file_is_private_and_holds_no_plain_key(file: Path) -> None:
 
 def test_a_key_of_another_user_is_refused(file: Path) -> None:
     """A sealed key that was moved to another user opens nothing."""
-    keys = UserKeys(file, NEW)
+    keys = UserKeys(file, NEW, create=True)
     id, _ = keys.newest("ann")
     with closing(sqlite3.connect(file)) as connection, connection:
         connection.execute("UPDATE user_keys SET user = '[\"bob\"]'")
@@ -156,7 +156,7 @@ def test_threads_and_processes_agree_on_a_key(file: Path) -> None:
     """Eight threads and four processes that are first at once get one key for a user."""
     code = (
         "import sys; from buddy_memory_encryption import Keys, UserKeys\n"
-        "print(UserKeys(sys.argv[1], Keys({'k1': bytes(32)})).newest('ann')[0])"
+        "print(UserKeys(sys.argv[1], Keys({'k1': bytes(32)}), create=True).newest('ann')[0])"
     )
     path = os.pathsep.join([str(FOLDER), *sys.path])
     running = [
@@ -168,7 +168,7 @@ def test_threads_and_processes_agree_on_a_key(file: Path) -> None:
         )
         for _ in range(4)
     ]
-    keys = UserKeys(file, OLD)
+    keys = UserKeys(file, OLD, create=True)
     with ThreadPoolExecutor(8) as pool:
         ids = set(pool.map(lambda _: keys.newest("ann")[0], range(64)))
     ids |= {process.communicate(timeout=60)[0].strip() for process in running}
@@ -184,3 +184,46 @@ def test_the_command_destroys_a_key(url: str, file: Path, caplog: pytest.LogCapt
             assert done.exit_code == code, done.output
         assert [row.id for row in db.read_memories()] == ["2"]
         assert CliRunner().invoke(keys_command, ["destroy", "--yes"]).exit_code == 2
+
+
+def test_a_file_that_goes_away(url: str, file: Path) -> None:
+    """While the file is missing, writes are refused and rows are unreadable, and no new key is
+    made; when it is back, everything is."""
+    with pytest.raises(ValueError, match="is not there"):
+        UserKeys(file, NEW)
+    with encrypting(NEW, file), open_memory_db(url) as db:
+        db.upsert_memory(MemoryRow({"n": 1}, "1", "ann"))
+        file.rename(file.with_suffix(".away"))
+        for user in ("ann", "bob"):
+            with pytest.raises(InvalidMemoryError, match="OperationalError"):
+                db.upsert_memory(MemoryRow({}, "2", user))
+        with pytest.raises(CorruptMemoryError, match="OperationalError"):
+            db.read_memory("1", user_id="ann")
+        assert not file.exists()
+        file.with_suffix(".away").rename(file)
+        assert [row.memory for row in db.read_memories("ann")] == [{"n": 1}]
+
+
+def test_a_fork_uses_its_own_connection(url: str, file: Path) -> None:
+    """A child writes with the keys of the file, and the parent reads that."""
+    with encrypting(NEW, file), open_memory_db(url) as db:
+        db.upsert_memory(MemoryRow({"n": 1}, "1", "ann"))
+        child = os.fork()
+        if child == 0:  # pragma: no cover
+            try:
+                db.upsert_memory(MemoryRow({"n": 2}, "2", "ann"))
+                db.upsert_memory(MemoryRow({"n": 3}, "3", "bob"))
+            finally:
+                os._exit(0)
+        os.waitpid(child, 0)
+        assert sorted(row.memory["n"] for row in db.read_memories()) == [1, 2, 3]
+
+
+def test_the_file_is_made_once(file: Path) -> None:
+    """The command makes the file, and never over one that is there."""
+    done = CliRunner().invoke(keys_command, ["new-user-keys", str(file)])
+    assert (done.exit_code, "USER_KEYS=" in done.output) == (0, True)
+    UserKeys(file, NEW).newest("ann")
+    before = file.read_bytes()
+    assert CliRunner().invoke(keys_command, ["new-user-keys", str(file)]).exit_code == 1
+    assert file.read_bytes() == before

@@ -86,4 +86,7 @@ def payload_of(text: str) -> dict[str, Any]:
 
 def where_of(text: str) -> Any:
     """Return the filter that was written, or None for nothing. Raises ConfigError."""
-    return payload_of(text) if text.strip() else None
+    try:
+        return json.loads(text) if text.strip() else None
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"The filter is no JSON: {error}.") from error

@@ -102,7 +102,7 @@ def test_stored_text_never_becomes_markup(url: str, serve: Serve, tab: Page) -> 
     ):
         tab.goto(served.address + path)
         assert tab.locator("main script, main img").count() == 0
-    assert "This is no JSON" in tab.inner_text(".error")
+    assert "The filter is no JSON" in tab.inner_text(".error")
     tab.goto(f"{served.address}/row?user={name}&kind=memory&id={name}")
     assert tab.inner_text(".text") == MARKUP
     assert json.loads(tab.input_value("textarea")) == {"memory": MARKUP}
