@@ -13,6 +13,7 @@ from google.cloud import firestore
 from buddy.memory.errors import UnavailableError
 from buddy.memory.storage.client_cache import PerProcess
 from buddy.memory.storage.sync_runner import run
+from buddy.memory.storage.threads import is_at_exit
 from buddy_memory_firestore.client import MAX_AT_ONCE, Connection
 from buddy_memory_firestore.errors import NAME
 
@@ -55,7 +56,13 @@ class SyncConnection(Connection):
             return [await calls[0]()]
         pool = ThreadPoolExecutor(min(len(calls), MAX_AT_ONCE))
         try:
-            return list(pool.map(lambda call: run(call()), calls))
+            try:
+                answers = pool.map(lambda call: run(call()), calls)
+            except RuntimeError as error:
+                if not is_at_exit(error):
+                    raise
+                return [await call() for call in calls]
+            return list(answers)
         except Exception:
             raise
         except BaseException:  # As in _send; the threads end by themselves at the timeout.

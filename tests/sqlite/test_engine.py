@@ -228,3 +228,28 @@ def test_a_table_name_that_an_engine_would_cut() -> None:
     assert Tables(Short(), "a" * 10).both[1].name != Tables(Short(), "a" * 9 + "b").both[1].name
     with pytest.raises(ConfigError, match="longer than 10 bytes"):
         Tables(Short(), "a" * 11)
+
+
+def test_an_engine_that_begins_by_a_listener(tmp_path: Path) -> None:
+    """An engine with SQLAlchemy's documented listeners, which begin transactions themselves, makes
+    tables, writes, reads and drops as any other one."""
+    engine = sa.create_engine(f"sqlite:///{tmp_path}/a.db")
+
+    @sa.event.listens_for(engine, "connect")
+    def connect(connection: Any, record: Any) -> None:
+        connection.isolation_level = None
+
+    @sa.event.listens_for(engine, "begin")
+    def begin(connection: sa.Connection) -> None:
+        connection.exec_driver_sql("BEGIN")
+
+    with SqliteMemoryDb("notes", db_engine=engine) as db:
+        db.create()
+        db.upsert_memory(MemoryRow({}, "a", "ann"))
+        db.upsert_memories([MemoryRow({}, id, "ann") for id in "bc"])
+        assert db.upsert_memory(MemoryRow({}, "a", "ann"), if_version=1).version == 2
+        assert [row.id for row in db.read_memories("ann")] == ["c", "b", "a"]
+        assert db.delete_user("ann")["memories"] == 3
+        db.drop_table()
+        assert not db.table_exists()
+    engine.dispose()

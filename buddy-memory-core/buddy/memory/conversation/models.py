@@ -82,8 +82,9 @@ async def call_blocking(function: Callable[[list[Message]], Any], messages: list
 
 async def call_awaiting(function: Callable[[list[Message]], Any], messages: list[Message]) -> Any:
     """Call from asynchronous code; a synchronous function runs in a thread, so the loop goes on."""
-    import asyncio
     from inspect import isasyncgenfunction, iscoroutinefunction
+
+    from buddy.memory.storage.threads import in_thread
 
     def whole(messages: list[Message]) -> Any:
         answer = function(messages)
@@ -94,7 +95,7 @@ async def call_awaiting(function: Callable[[list[Message]], Any], messages: list
     if any(iscoroutinefunction(f) or isasyncgenfunction(f) for f in called):
         answer = function(copies)
     else:
-        answer = await asyncio.to_thread(whole, copies)
+        answer = await in_thread(lambda: whole(copies))
     waited = _waiting(answer)
     return answer if waited is None else await waited
 

@@ -9,6 +9,7 @@ from itertools import islice
 from typing import TypeVar
 
 from buddy.memory.errors import MemoryDbError
+from buddy.memory.storage.threads import is_at_exit
 
 T = TypeVar("T")
 
@@ -47,6 +48,13 @@ def ahead(coming: Iterator[list[T]]) -> Generator[list[T], None, None]:
 
         batch = fetch()
         while batch:
-            following = pool.submit(context.run, fetch)
-            yield batch
-            batch = following.result()
+            try:
+                following = pool.submit(context.run, fetch)
+            except RuntimeError as error:
+                if not is_at_exit(error):
+                    raise
+                yield batch
+                batch = fetch()
+            else:
+                yield batch
+                batch = following.result()

@@ -142,7 +142,9 @@ class SyncConnector(Connector):
 
     async def define(self, work: Callable[[sa.Connection], T]) -> T:
         with self.engine.connect() as connection:
-            if _autocommit(connection.connection) is not False:
+            connection.begin()  # An engine may have a listener that begins the transaction here.
+            has_begun = getattr(connection.connection.dbapi_connection, "in_transaction", False)
+            if not has_begun and _autocommit(connection.connection) is not False:
                 connection.exec_driver_sql(self._begin)
             try:
                 result = work(connection)

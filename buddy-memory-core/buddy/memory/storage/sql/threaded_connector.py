@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
 from buddy.memory.storage.sql.connector import Connector, Query, Result, Work
 from buddy.memory.storage.sync_runner import run
+from buddy.memory.storage.threads import in_thread
 
 T = TypeVar("T")
 
@@ -46,4 +47,4 @@ class ThreadedConnector(Connector):
 
 
 async def _in_thread(work: Coroutine[Any, Any, T]) -> T:
-    return await asyncio.to_thread(run, work)
+    return await in_thread(partial(run, work))

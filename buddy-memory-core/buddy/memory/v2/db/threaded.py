@@ -6,18 +6,19 @@ The event loop is never blocked; cancelling an await does not undo a write under
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from typing import Any
 
 from buddy.memory.storage.iteration import PAGE_SIZE
+from buddy.memory.storage.threads import in_thread
 from buddy.memory.v2.db.base import AsyncMemoryDb, MemoryDb
 
 
 def _in_thread(name: str) -> Callable[..., Any]:
     async def method(self: ThreadedMemoryDb, *args: Any, **kwargs: Any) -> Any:
-        return await asyncio.to_thread(getattr(self.sync_db, name), *args, **kwargs)
+        return await in_thread(partial(getattr(self.sync_db, name), *args, **kwargs))
 
     method.__name__ = method.__qualname__ = name
     method.__doc__ = f"As MemoryDb.{name}."
@@ -39,7 +40,7 @@ async def _each(rows: Any, page_size: int) -> AsyncIterator[Any]:
     """Yield the rows, one hop into a thread per page."""
     from itertools import islice
 
-    while batch := await asyncio.to_thread(lambda: list(islice(rows, page_size))):
+    while batch := await in_thread(lambda: list(islice(rows, page_size))):
         for row in batch:
             yield row
 
