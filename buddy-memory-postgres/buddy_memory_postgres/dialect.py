@@ -14,8 +14,9 @@ from buddy.memory.storage.sql import Fault, Query, SqlDialect
 from buddy_memory_postgres import encoding, schema
 from buddy_memory_postgres.errors import MAX_BYTES, translate
 
-# With some room: what PostgreSQL holds (4713 BC to 294276) is more than what Python does.
-_FIRST, _LAST = sa.text("'0001-01-03 UTC'"), sa.text("'9999-12-29 UTC'")
+_UTC: Any = sa.literal_column("'UTC'")
+_ISO: Any = sa.literal_column("""'YYYY-MM-DD"T"HH24:MI:SS.US'""")
+_FIRST: Any = sa.literal_column("'0001-01-01 00:00:00+00'")
 
 
 class PostgresDialect(SqlDialect):
@@ -60,13 +61,16 @@ class PostgresDialect(SqlDialect):
         return schema.keys(table_name)
 
     def as_read(self, column: sa.Column[Any]) -> Any:
-        # As text, whatever the connection's driver would make of jsonb.
+        # As text, whatever the connection's driver would make of jsonb; and of times, whatever the
+        # session's DateStyle and TimeZone are.
+        if isinstance(column.type, sa.DateTime):
+            # NULL before Christ, whose years would be written as those after.
+            text = sa.func.to_char(sa.func.timezone(_UTC, column), _ISO)
+            return sa.case((column >= _FIRST, text))
         is_payload = isinstance(column.type, postgresql.JSONB)
         return sa.cast(column, sa.Text()) if is_payload else column
 
     def as_read_damaged(self, column: sa.Column[Any]) -> Any:
-        if isinstance(column.type, sa.DateTime):
-            return sa.case((column.between(_FIRST, _LAST), column))  # NULL outside
         return self.as_read(column)
 
     def translate(self, error: Exception) -> MemoryDbError | Fault | None:
@@ -84,6 +88,6 @@ class PostgresDialect(SqlDialect):
         return time
 
     def load_time(self, value: Any) -> datetime:
-        if not isinstance(value, datetime):
+        if not isinstance(value, str):
             raise TypeError(f"a time was expected, not {value!r}")
-        return value.astimezone(timezone.utc)
+        return datetime.fromisoformat(value).replace(tzinfo=timezone.utc)

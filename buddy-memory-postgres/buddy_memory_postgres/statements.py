@@ -16,9 +16,6 @@ from buddy.memory.storage.sql.statements import NEW_ROW, NewRow, Shape, Statemen
 
 V = TypeVar("V")
 
-_FIRST: Any = sa.literal_column("timestamp '0001-01-01'")
-_LAST: Any = sa.literal_column("timestamp '9999-12-31 23:59:59.999999'")
-
 COLUMNS = [name.removeprefix("p_") for name in NEW_ROW if name != "p_stamp"]
 ENDS = "expires_at"
 
@@ -32,9 +29,7 @@ class PostgresStatements(Statements):
         return column == sa.func.any(sa.func.array(values.scalar_subquery()))
 
     def _as_returned(self, time: Any) -> Any:
-        # NULL where the session's time zone leads out of Python's calendar, as "infinity" does.
-        zone = sa.func.current_setting(sa.literal_column("'TimeZone'"))
-        return sa.case((sa.func.timezone(zone, time).between(_FIRST, _LAST), time))
+        return self._dialect.as_read(time)
 
     def stamp(self) -> Any:
         # The transaction that wrote this state of the row, which edits by hand change, too; the

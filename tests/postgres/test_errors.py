@@ -6,7 +6,9 @@ import pickle
 import socket
 import traceback
 from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
 from typing import Any
+from urllib.parse import quote
 
 import psycopg
 import pytest
@@ -321,3 +323,37 @@ def test_a_busy_pool_is_unavailable(db: PostgresMemoryDb, postgres_url: str) -> 
         with PostgresMemoryDb("notes", db_engine=engine) as db, pytest.raises(UnavailableError):
             db.upsert_summary(SummaryRow({}, "a"))
     engine.dispose()
+
+
+SESSIONS = (
+    "DateStyle=German",
+    "DateStyle=SQL,DMY",
+    "DateStyle=Postgres,MDY",
+    "TimeZone=Pacific/Kiritimati",
+    "TimeZone=America/New_York",
+    "IntervalStyle=iso_8601",
+    "bytea_output=escape",
+    "standard_conforming_strings=off",
+)
+
+
+@pytest.mark.parametrize("setting", SESSIONS)
+def test_settings_of_a_session(postgres_url: str, schema: str, setting: str) -> None:
+    """Times from the first to the last day are written and read the same whatever the settings of
+    the session are, with rows that are new, updated and have an end."""
+    first = datetime(1, 1, 1, tzinfo=timezone.utc)
+    last = datetime(9999, 12, 30, 23, 59, 59, 999_999, tzinfo=timezone.utc)
+    url = f"{postgres_url}?options={quote(f'-c {setting}')}"
+    with PostgresMemoryDb("notes", schema, url) as db:
+        old = MemoryRow({"é\\": "\\n"}, "a", "ann", created_at=first, last_updated=first)
+        assert db.upsert_memory(old).created_at == first
+        new = MemoryRow({}, "b", "ann", created_at=last, last_updated=last)
+        (stored,) = db.upsert_memories([new], ttl=3600)
+        assert (stored.created_at, stored.last_updated) == (last, last)
+        updated = db.upsert_memory(MemoryRow({}, "a", "ann"), if_version=1, ttl=60)
+        assert (updated.created_at, updated.version) == (first, 2)
+        assert db.read_memories("ann", sort="asc") == [updated, stored]
+        assert db.touch_memories(["a"], user_id="ann", ttl=90) == 1
+        assert updated.expires_at is not None
+        assert stored.expires_at is not None
+        assert abs(stored.expires_at - updated.expires_at) > timedelta(minutes=58)

@@ -84,7 +84,8 @@ class ReadStatements(StatementsBase):
     @compiled
     def state(self) -> Any:
         """Version and time of the row with p_id and p_user_id, and whether it has ended."""
-        state = (self._c.version, self._c.updated_at, self._has_ended())
+        updated_at = self._dialect.as_read(self._c.updated_at)
+        state = (self._c.version, updated_at, self._has_ended())
         return sa.select(*state).where(*self._is_key())
 
     @compiled
@@ -169,7 +170,8 @@ class ReadStatements(StatementsBase):
     @compiled
     def ended(self) -> Any:
         """Number of the rows that have ended, and the first end among them."""
-        count, end = sa.func.count(sa.literal_column("*")), sa.func.min(self._c.expires_at)
+        end: Any = sa.func.min(self._c.expires_at)
+        count, end = sa.func.count(sa.literal_column("*")), self._dialect.as_read(end)
         return sa.select(count, end).select_from(self._table).where(self._has_ended())
 
     @compiled
