@@ -234,16 +234,18 @@ def test_a_bulk_write_that_fails_says_what_is_stored(
 def test_endless_contention_ends_at_the_timeout(
     db: FirestoreMemoryDb, server: FirestoreServer
 ) -> None:
-    """A row that others keep writing is UnavailableError when the timeout is over."""
+    """A row that others keep writing is UnavailableError when the timeout is over, which may be
+    in the middle of the last attempt."""
     server.fault(
         method="Commit",
         times=-1,
         code="FAILED_PRECONDITION",
         text="the stored version (1) does not match the required base version (0)",
     )
-    with pytest.raises(UnavailableError, match="others keep writing"):
+    over = "others keep writing|Deadline Exceeded"
+    with pytest.raises(UnavailableError, match=over):
         db.upsert_memory(ROW)
-    with pytest.raises(UnavailableError, match="others keep writing"):
+    with pytest.raises(UnavailableError, match=over):
         db.delete_memory("first", user_id="ann", if_version=1)
 
 
