@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.applications import Starlette
@@ -49,8 +48,9 @@ def make_app(
         lstrip_blocks=True,
     )
     environment.filters.update(plain=plain, one_line=one_line, time=time)
-    always = {"store": " ".join(_settings(db)), "write": write, "embedder": embedder}
-    renderer = Renderer(environment, always)
+    # No secret is in the settings; they name the database in the head of each page.
+    settings = " ".join(value for value in db.to_dict().values() if isinstance(value, str))
+    renderer = Renderer(environment, {"store": settings, "write": write, "embedder": embedder})
     pages = Pages(db, url, renderer)
     routes = [
         Route("/", pages.users),
@@ -66,7 +66,6 @@ def make_app(
             Route("/row/save", changes.save, methods=["POST"]),
             Route("/row/delete", changes.delete, methods=["POST"]),
             Route("/forget", changes.forget, methods=["POST"]),
-            Route("/receipt/{number:int}", changes.receipt),
         ]
 
     async def failed(request: Request, error: Exception) -> Response:
@@ -86,8 +85,3 @@ def make_app(
         exception_handlers={MemoryDbError: failed, HTTPException: failed},
         lifespan=lifespan,
     )
-
-
-def _settings(db: Any) -> list[str]:
-    """Return how the head of each page names the database; no secret is in it."""
-    return [str(value) for value in db.to_dict().values() if isinstance(value, str) and value]

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import OrderedDict
-from itertools import count
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -18,17 +16,12 @@ from buddy_memory_ui.forms import Owner, payload_of, read_form, version_of
 from buddy_memory_ui.pages import KINDS, Shown
 from buddy_memory_ui.rendering import Renderer, told
 
-RECEIPTS = 100
-"""How many receipts can still be downloaded."""
-
 
 class Changes:
     """Answers forms. A row is changed only where it has the version that was seen."""
 
     def __init__(self, db: AsyncMemoryDb, renderer: Renderer) -> None:
         self._db, self._renderer = db, renderer
-        self._receipts: OrderedDict[int, str] = OrderedDict()
-        self._numbers = count(1)
 
     async def save(self, request: Request) -> Response:
         """Store an edited payload; a conflict shows both."""
@@ -60,26 +53,11 @@ class Changes:
         form = await read_form(request)
         owner = Owner.of(form)
         if form.get("again") != (owner.name if owner.name is not None else "nobody"):
-            raise HTTPException(
-                400, "The name that was written is another one: nobody is forgotten."
-            )
+            raise HTTPException(400, "Another name was written: nobody is forgotten.")
         receipt = await self._db.forget_user(owner.argument)
-        number = next(self._numbers)
-        self._receipts[number] = json.dumps(receipt.to_dict(), indent=2)
-        if len(self._receipts) > RECEIPTS:
-            self._receipts.popitem(last=False)
         facts = receipt.to_dict()
-        return self._renderer.page(
-            "forgotten.html", owner=owner, receipt=receipt, facts=facts, number=number
-        )
-
-    async def receipt(self, request: Request) -> Response:
-        """Download a receipt of this run."""
-        text = self._receipts.get(request.path_params["number"])
-        if text is None:
-            raise HTTPException(404, "There is no such receipt (any more).")
-        headers = {"Content-Disposition": 'attachment; filename="receipt.json"'}
-        return Response(text, media_type="application/json", headers=headers)
+        file = json.dumps(facts, indent=2)
+        return self._renderer.page("forgotten.html", receipt=receipt, facts=facts, file=file)
 
     async def _write(
         self, kind: str, owner: Owner, id: str, payload: dict[str, Any], version: int

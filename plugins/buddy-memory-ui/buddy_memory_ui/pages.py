@@ -79,14 +79,9 @@ class Pages:
         found = await self._db.search_memories(
             query or None, user_id=owner.argument, where=where_of(where), method=method, limit=PAGE
         )
-        return self._renderer.page(
-            "search.html",
-            owner=owner,
-            results=[(result, Shown("memory", result.row)) for result in found],
-            query=query,
-            where=where,
-            method=method,
-        )
+        results = [(result, Shown("memory", result.row)) for result in found]
+        values = {"results": results, "query": query, "where": where, "method": method}
+        return self._renderer.page("search.html", owner=owner, **values)
 
     async def row(self, request: Request) -> Response:
         """One row in full."""

@@ -9,22 +9,15 @@ from jinja2 import Environment
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse
 
+from buddy.memory import errors
 from buddy.memory.config import redact
-from buddy.memory.errors import (
-    AccessError,
-    ConflictError,
-    CorruptMemoryError,
-    MemoryDbError,
-    SchemaError,
-    UnavailableError,
-)
 
-STATUS: Mapping[type[MemoryDbError], int] = {
-    UnavailableError: 503,
-    AccessError: 403,
-    ConflictError: 409,
-    SchemaError: 500,
-    CorruptMemoryError: 500,
+STATUS: Mapping[type[errors.MemoryDbError], int] = {
+    errors.UnavailableError: 503,
+    errors.AccessError: 403,
+    errors.ConflictError: 409,
+    errors.SchemaError: 500,
+    errors.CorruptMemoryError: 500,
 }
 """Of the answer to an error; any other one is 400: what was asked for."""
 
