@@ -76,13 +76,13 @@ class MariaDbServer:
         if made.returncode:
             raise RuntimeError((made.stdout + made.stderr).decode())
 
-    def start(self) -> None:
-        """Start the server and wait until it answers."""
+    def start(self, *more: str) -> None:
+        """Start the server, with more options, and wait until it answers."""
         options = [f"--port={self.port}", "--bind-address=127.0.0.1", "--skip-name-resolve"]
         options += [f"--socket={self.folder / 'socket'}", f"--pid-file={self.folder / 'pid'}"]
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
-                [*self._program, *options], env=self._environment, stdout=log, stderr=log
+                [*self._program, *options, *more], env=self._environment, stdout=log, stderr=log
             )
         deadline = monotonic() + START_SECONDS
         while not self._answers():

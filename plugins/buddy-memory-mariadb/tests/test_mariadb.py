@@ -144,6 +144,25 @@ def test_what_does_not_fit(url: str, table: str) -> None:
         assert db.list_users() == [longest]
 
 
+def test_a_server_that_takes_less(url: str, table: str, server: MariaDbServer) -> None:
+    """A server's own limit is the limit that the error names; bulk writes keep within it."""
+    server.halt()
+    server.start(f"--max-allowed-packet={2**21}")
+    try:
+        with MariaDbMemoryDb(table, url) as db:
+            with pytest.raises(TooLargeError) as raised:
+                db.upsert_memory(MemoryRow({"a": "x" * 3_000_000}))
+            assert raised.value.limit == 2**21 - 1
+            rows = [MemoryRow({"a": "x" * 400_000}, str(n), "ann") for n in range(10)]
+            assert [row.id for row in db.upsert_memories(rows)] == [row.id for row in rows]
+            with pytest.raises(TooLargeError):
+                db.upsert_memories([MemoryRow({}, "new"), MemoryRow({"a": "x" * 3_000_000})])
+            assert db.count_memories() == 10
+    finally:
+        server.halt()
+        server.start()
+
+
 def test_users_are_compared_byte_by_byte(url: str, table: str) -> None:
     """Users that differ in case, accent or a blank are others, and come in code-point order."""
     users = ["", "\x01", " ", "A", "a", "a ", "b", "e", "\u00e9", "\uffff", "🦉"]
