@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from buddy.memory import payload
@@ -71,9 +71,16 @@ class ReadingRules:
         return (await self.page(kind, scope, newest_first, limit, None))[0]
 
     async def page(
-        self, kind: Kind, scope: Scope, newest_first: bool, limit: int | None, after: Any
+        self,
+        kind: Kind,
+        scope: Scope,
+        newest_first: bool,
+        limit: int | None,
+        after: Any,
+        skipped: Callable[[int], object] = lambda rows: None,
     ) -> tuple[list[Record], Any]:
-        """Return up to ``limit`` readable records, and where the next start (None: nowhere)."""
+        """Return up to ``limit`` readable records, and where the next start (None: nowhere).
+        ``skipped`` is told how many unreadable ones were passed."""
         store, missing, size = self.store, limit, limit
         records: list[Record] = []
         while True:
@@ -81,6 +88,7 @@ class ReadingRules:
             used = _up_to(page, missing)
             good = readable_rows(used)
             records += good
+            skipped(len(used) - len(good))
             if missing is None or size is None:
                 return records, None
             if len(page) < size and len(used) == len(page):

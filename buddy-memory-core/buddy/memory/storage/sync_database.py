@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -95,11 +95,14 @@ class StoreBackedContract(StoreBackedDatabase, MemoryContract[RowT]):
         """As ``restore_memories``."""
         return run(self._operations.restore(Kind.SUMMARY, summaries))
 
-    def iter_records(self, kind: Kind, scope: Scope) -> Iterator[Record]:
-        """Yield what ``iter_memories`` or ``iter_summaries`` would, oldest first, as records."""
+    def iter_records(
+        self, kind: Kind, scope: Scope, skipped: Callable[[int], object] = lambda rows: None
+    ) -> Iterator[Record]:
+        """Yield what ``iter_memories`` or ``iter_summaries`` would, oldest first, as records.
+        ``skipped`` is told how many unreadable ones were passed."""
         after: Any = None
         while True:
-            records, after = run(self._rules.page(kind, scope, False, PAGE_SIZE, after))
+            records, after = run(self._rules.page(kind, scope, False, PAGE_SIZE, after, skipped))
             yield from records
             if after is None:
                 return

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
-from buddy.memory.storage.record import Kind
+from buddy.memory.storage.record import Kind, Record
 from buddy.memory.transfer.errors import SourceError
 from buddy.memory.transfer.legacy_source import LegacySource, check_exists
 from buddy.memory.transfer.loader import Source, load
@@ -30,13 +31,15 @@ def copy(
         check_exists(source)
     if there[Kind.SUMMARY]:
         destination.count_summaries()  # Raises where summaries have no place.
-    result = load(
-        Source(lambda: records(source), ahead=True, total=sum(there.values())),
-        destination,
-        **options,
-    )
-    # Rows may have come meanwhile: there are never fewer than none.
-    result.unreadable = max(0, sum(there.values()) - result.rows)
+    skipped: list[int] = []
+
+    def read() -> Iterator[Record]:
+        skipped.clear()
+        return records(source, skipped=skipped.append)
+
+    total = sum(there.values())
+    result = load(Source(read, ahead=True, total=total), destination, **options)
+    result.unreadable = sum(skipped)
     return result
 
 

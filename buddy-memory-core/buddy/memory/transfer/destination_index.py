@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from enum import Enum
 
 from buddy.memory.storage.record import Record
-from buddy.memory.transfer.checksums import Checksums, Print, fingerprint, key
+from buddy.memory.transfer.checksums import Print, fingerprint, key
+from buddy.memory.transfer.expected import Expected
 
 
 class State(Enum):
@@ -22,12 +23,12 @@ class DestinationIndex:
 
     def __init__(self, rows: Iterable[Record]) -> None:
         self._rows: dict[bytes, bytes] = {}
-        self.checksums = Checksums()
+        self.expected = Expected()
         for row in rows:
             print = fingerprint(row)
             numbers = print.times.to_bytes(8, "big") + print.vector.to_bytes(8, "big")
             self._rows[key(row)] = print.content + numbers
-            self.checksums.add(row.user_id, print)
+            self.expected.add(row, print)
 
     def __len__(self) -> int:
         return len(self._rows)

@@ -76,12 +76,16 @@ def export_file(
     raises.
     """
     _check_target(db, name)
-    result, expected = Exported(), sum(counts(db, user_id).values())
-    if not expected:
+    result = Exported()
+    if not any(counts(db, user_id).values()):
         check_exists(db)
+
+    def skipped(rows: int) -> None:
+        result.unreadable += rows
+
     with files.writing(name, lambda target: force or _is_export(target)) as file:
         file.write(jsonl_format.header(clock.utc_now()).encode() + b"\n")
-        for row in records(db, user_id):
+        for row in records(db, user_id, skipped):
             file.write(jsonl_format.row(row).encode() + b"\n")
             if row.kind is Kind.MEMORY:
                 result.memories += 1
@@ -90,7 +94,5 @@ def export_file(
             if result.rows % EVERY == 0:
                 progress(result)
         file.write(jsonl_format.end(result.memories, result.summaries).encode() + b"\n")
-    # Rows may have come meanwhile: there are never fewer than none.
-    result.unreadable = max(0, expected - result.rows)
     progress(result)
     return result

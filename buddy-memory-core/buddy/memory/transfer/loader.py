@@ -15,11 +15,11 @@ from typing import Any, NamedTuple
 from buddy.memory.errors import InvalidMemoryError
 from buddy.memory.storage.record import Kind, Record
 from buddy.memory.transfer.batches import ahead, batches
-from buddy.memory.transfer.checksums import Checksums, Print, fingerprint
+from buddy.memory.transfer.checksums import Print, fingerprint
 from buddy.memory.transfer.destination_index import DestinationIndex, State
 from buddy.memory.transfer.errors import DestinationError
 from buddy.memory.transfer.result import SHOWN, Loaded
-from buddy.memory.transfer.rows import counts, read_record, records, storable, write
+from buddy.memory.transfer.rows import counts, keeps_ends_and_vectors, read_record, records, write
 from buddy.memory.v2.db.base import MemoryDb
 
 
@@ -41,19 +41,23 @@ def load(
     merge: bool = False,
     overwrite: bool = False,
     dry_run: bool = False,
+    drop_expiry: bool = False,
     progress: Callable[[Loaded], object] = lambda so_far: None,
 ) -> Loaded:
     """Bring the rows of ``source`` into ``db``; return what became of them.
 
     A destination that holds rows which do not come from the source is refused with a
     DestinationError, before anything is written, unless ``merge``. A row that is there with other
-    content is left alone, unless ``overwrite``, which implies ``merge``. ``progress`` is called
-    after each batch and when a phase begins.
+    content is left alone, unless ``overwrite``, which implies ``merge``. So is a destination that
+    keeps no ends, where rows of the source have one, unless ``drop_expiry``; of a pipe, the rows
+    before the first such one are stored. ``progress`` is called after each batch and when a phase
+    begins. Rows that end before the destination is read back are counted in ``ended``.
 
     Raises what the source and the database raise; what was written until then is kept, and the
     next call continues.
     """
-    loading = _Loading(source, db, overwrite, dry_run, progress)
+    loading = _Loading(source, db, overwrite, dry_run, drop_expiry, progress)
+    loading.check_ends()
     if len(loading.destination) and not (merge or overwrite):
         loading.check_destination()
     loading.begin("writing", source.total)
@@ -86,16 +90,37 @@ class _Loading:
         db: MemoryDb,
         overwrite: bool,
         dry_run: bool,
+        drop_expiry: bool,
         progress: Callable[[Loaded], object],
     ) -> None:
         self.source, self.db, self.overwrite, self.dry_run = source, db, overwrite, dry_run
+        self.drop_expiry = drop_expiry
         self.progress, self.result = progress, Loaded()
         self.destination = DestinationIndex(self._there())
-        self.expected: Checksums = self.destination.checksums
+        self.expected = self.destination.expected
 
     def source_rows(self) -> Iterator[Record]:
         """Yield the rows of the source, as the destination can hold them."""
-        return (storable(self.db, row) for row in self.source.read())
+        if keeps_ends_and_vectors(self.db):
+            yield from self.source.read()
+            return
+        self.result.without_end = 0
+        for row in self.source.read():
+            if row.expires_at is not None:
+                if not self.drop_expiry:
+                    raise DestinationError(
+                        "The destination keeps no ends, and rows of the source have one: the "
+                        f"{row.kind.value} {row.id!r}, for example. It was not written. Use "
+                        "--drop-expiry (drop_expiry=True) to store such rows for ever."
+                    )
+                self.result.without_end += 1
+            yield row._replace(expires_at=None, vector=None)
+
+    def check_ends(self) -> None:
+        """Raise DestinationError, before anything is written, when it would lose ends of rows."""
+        if self.source.again and not (self.drop_expiry or keeps_ends_and_vectors(self.db)):
+            for _ in self.source_rows():
+                pass
 
     def _there(self) -> Iterable[Record]:
         rows = sum(counts(self.db).values())
@@ -159,14 +184,13 @@ class _Loading:
             del there[row.key]
             self.result.new += 1
             self.result.restarted_versions += stored.version != row.version
-            self.expected.add(row.user_id, print)
+            self.expected.add(row, print)
         for row, print in there.values():
             self._compare(row, print)
         for (row, _), stored in self._stored(differing, over=True):
             self.result.overwritten += 1
-            self.expected.add(row.user_id, self.destination.print_of(row), -1)
             stored = stored._replace(expires_at=row.expires_at, vector=row.vector)
-            self.expected.add(row.user_id, fingerprint(stored))
+            self.expected.replace(stored, self.destination.print_of(row))
 
     def _compare(self, row: Record, print: Print) -> None:
         """Count a row that somebody else stored since the destination was read, as it stands."""
@@ -174,7 +198,7 @@ class _Loading:
         if found is None:
             return  # Refused, or deleted again: verifying tells.
         stored = fingerprint(found)
-        self.expected.add(row.user_id, stored)
+        self.expected.add(found, stored)
         if stored.content == print.content:
             self.result.same += 1
             self.result.retimed += stored.times != print.times
@@ -205,11 +229,9 @@ class _Loading:
 
     def verify(self) -> None:
         """Read the destination back and compare it with what must be there."""
-        actual = Checksums()
-        for row in self._read_back("verifying", sum(counts(self.db).values())):
-            actual.add(row.user_id, fingerprint(row))
-        self.result.users = actual.users
-        self.result.mismatches = self.expected.differences(actual)
+        rows = self._read_back("verifying", sum(counts(self.db).values()))
+        found = self.expected.compare(rows)
+        self.result.users, self.result.mismatches, self.result.ended = found
         self.result.verified = True
 
 

@@ -37,6 +37,10 @@ class Loaded:
     """Left out: the source has the row, and it cannot be decoded."""
     unreadable_rows: list[dict[str, str]] = field(default_factory=list[dict[str, str]])
     """Some of these, of older software; those of a current store were logged."""
+    ended: int = 0
+    """Not there any more when the destination was read back, because their end came meanwhile."""
+    without_end: int = 0
+    """Have an end that the destination cannot keep; only with ``drop_expiry``."""
     restarted_versions: int = 0
     """Written with version 1, because the destination cannot take versions over."""
     phase: str = "writing"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from buddy.memory.errors import UnsupportedError
 from buddy.memory.rows import MemoryRow, SummaryRow
@@ -24,23 +24,31 @@ def counts(db: MemoryDb, user_id: str | Nobody | None = None) -> dict[Kind, int]
 
 
 def records(
-    db: MemoryDb, user_id: str | Nobody | None = None, kinds: Sequence[Kind] = tuple(Kind)
+    db: MemoryDb,
+    user_id: str | Nobody | None = None,
+    skipped: Callable[[int], object] = lambda rows: None,
 ) -> Iterator[Record]:
-    """Yield every readable row (of that user), memories first, each kind in order of writing."""
+    """Yield every readable row (of that user), memories first, each kind in order of writing.
+    ``skipped`` is told how many unreadable ones were passed."""
     if isinstance(db, StoreBackedContract):
-        for kind in kinds:
-            yield from db.iter_records(kind, check_scope(user_id))
+        for kind in Kind:
+            yield from db.iter_records(kind, check_scope(user_id), skipped)
         return
-    if Kind.MEMORY in kinds:
-        for memory in db.iter_memories(user_id, "asc"):
-            yield record(memory)
-    if Kind.SUMMARY in kinds:
-        try:
-            summaries = db.iter_summaries(user_id, "asc")
-        except UnsupportedError:
-            return
-        for summary in summaries:
-            yield record(summary)
+    # Such a database tells by its counts alone. Rows may come meanwhile, and none of them ends.
+    missing = sum(counts(db, user_id).values())
+    for row in _rows(db, user_id):
+        missing -= 1
+        yield record(row)
+    skipped(max(0, missing))
+
+
+def _rows(db: MemoryDb, user_id: str | Nobody | None) -> Iterator[MemoryRow | SummaryRow]:
+    yield from db.iter_memories(user_id, "asc")
+    try:
+        summaries = db.iter_summaries(user_id, "asc")
+    except UnsupportedError:
+        return
+    yield from summaries
 
 
 def record(row: MemoryRow | SummaryRow) -> Record:
@@ -59,11 +67,9 @@ def record(row: MemoryRow | SummaryRow) -> Record:
     )
 
 
-def storable(db: MemoryDb, item: Record) -> Record:
-    """Return what ``db`` can hold of a record: without a Store no end and no vector."""
-    if isinstance(db, StoreBackedContract) or (item.expires_at is None and item.vector is None):
-        return item
-    return item._replace(expires_at=None, vector=None)
+def keeps_ends_and_vectors(db: MemoryDb) -> bool:
+    """Tell whether ``db`` takes the ends and vectors of records."""
+    return isinstance(db, StoreBackedContract)
 
 
 def write(db: MemoryDb, batch: Sequence[Record], *, over: bool = False) -> list[Record]:

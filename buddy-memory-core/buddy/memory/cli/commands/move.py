@@ -35,6 +35,9 @@ overwrite_option = click.option(
 dry_run_option = click.option(
     "--dry-run", is_flag=True, help="Read everything, write nothing, say what would happen."
 )
+drop_expiry_option = click.option(
+    "--drop-expiry", is_flag=True, help="Where DESTINATION keeps no ends, store rows for ever."
+)
 
 
 @click.command("export")
@@ -84,6 +87,7 @@ def export_command(
 @click.argument("file", type=click.Path(allow_dash=True))
 @merge_option
 @overwrite_option
+@drop_expiry_option
 @dry_run_option
 @json_option
 @click.pass_context
@@ -111,6 +115,7 @@ def import_command(
 )
 @merge_option
 @overwrite_option
+@drop_expiry_option
 @dry_run_option
 @json_option
 @click.pass_context
@@ -217,6 +222,11 @@ def _exceptions(result: Loaded) -> list[str]:
         lines.append(f"left out {many(result.unreadable, 'row')} that cannot be read")
         lines[-1] += ":" if named else " (named above)"
         lines += _named(named)
+    if result.ended:
+        lines.append(f"note: {many(result.ended, 'row')} came to an end meanwhile")
+    if result.without_end:
+        rows = many(result.without_end, "row")
+        lines.append(f"note: {rows} had an end and will not end there: it keeps none")
     if result.restarted_versions:
         rows = many(result.restarted_versions, "row")
         lines.append(f"note: versions start again at 1 for {rows}; this backend counts its own")

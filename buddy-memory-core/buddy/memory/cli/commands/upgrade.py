@@ -86,12 +86,13 @@ def _show(before: LegacySource, wrong: str) -> None:
 
 
 def _result(db: MemoryDb) -> dict[str, int]:
-    from buddy.memory.transfer.rows import counts, records
+    from buddy.memory.transfer.rows import records
 
-    readable = sum(1 for _ in records(db))
+    unreadable: list[int] = []
+    readable = sum(1 for _ in records(db, skipped=unreadable.append))
     after = _legacy(db)
     return {
         "readable": readable,
-        "unreadable": max(0, sum(counts(db).values()) - readable),
+        "unreadable": sum(unreadable),
         "left": after.rows + len(after.unreadable),
     }
