@@ -46,7 +46,7 @@ def test_every_rule_holds_behind_a_transform() -> None:
                 store = InMemoryStore()
                 return BackendUnderTest(open=lambda: cls(store), waits=False)
 
-            outcomes = run_checks(subject, CHECKS)
+            outcomes = run_checks(subject, [check for check in CHECKS if not check.big])
             assert [o for o in outcomes if o.status == "failed"] == []
 
 

@@ -106,6 +106,7 @@ class MariaDbServer:
             password=PASSWORD,
             database="memories",
             autocommit=True,
+            ssl_disabled=True,  # Or it reads all certificates of the machine for each session.
         )
 
     def halt(self) -> None:

@@ -76,7 +76,7 @@ class MongoServer:
 
 
 def serve() -> int:
-    """Run SecantusDB 0.7.0b3 with its updates put right."""
+    """Run SecantusDB 0.7.0b3 with its updates put right, and with more of its indexes used."""
     from secantus import cli, commands, storage
 
     # It looks for the document first; when one appears before it then upserts, it updates that one
@@ -90,17 +90,22 @@ def serve() -> int:
 
         return in_turn
 
-    # It changes what it found by {_id: …, $and: […]}, for which it reads the whole collection.
+    # It takes no index for a filter with an operator at its top, as $expr, and not always the best
+    # one. The rows that it is led to are compared with the whole filter whatever led there.
     look_up = storage.Storage._try_index_id_keys
 
-    def by_id_first(self: Any, db: str, coll: str, filter: Any, **options: Any) -> Any:
-        if list(filter) == ["_id", "$and"]:
-            filter = {"_id": filter["_id"]}
-        return look_up(self, db, coll, filter, **options)
+    def look_up_by_key(self: Any, db: str, coll: str, filter: Any, **options: Any) -> Any:
+        fields = {field: value for field, value in filter.items() if field[:1] != "$"}
+        equal = {field for field, value in fields.items() if not isinstance(value, dict)}
+        for key in ({"_id"}, {"user_id", "id"}, {"user_id", "session_id"}):
+            if key <= equal:
+                fields = {field: fields[field] for field in key}
+                break
+        return look_up(self, db, coll, fields or filter, **options)
 
     commands._find_and_modify_impl = one_at_a_time(commands._find_and_modify_impl)
     commands._HANDLERS["update"] = one_at_a_time(commands._HANDLERS["update"])
-    storage.Storage._try_index_id_keys = by_id_first
+    storage.Storage._try_index_id_keys = look_up_by_key
     return int(cli.main())
 
 

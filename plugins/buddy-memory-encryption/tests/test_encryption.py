@@ -136,7 +136,8 @@ def test_every_rule_holds_behind_encryption() -> None:
                 store = InMemoryStore()
                 return BackendUnderTest(open=lambda: cls(store), waits=False)
 
-            outcomes = run_checks(subject, CHECKS)
+            once = cls is StoreBackedMemoryDb
+            outcomes = run_checks(subject, [check for check in CHECKS if once or not check.big])
             assert [o for o in outcomes if o.status == "failed"] == []
 
 
