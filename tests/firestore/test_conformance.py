@@ -25,7 +25,7 @@ def subject_of(cls: Any, name: str, database: str = "(default)") -> BackendUnder
             patch.setenv("FIRESTORE_EMULATOR_HOST", "127.0.0.1:1")
             kind = firestore.AsyncClient if cls is AsyncFirestoreMemoryDb else firestore.Client
             client = kind(project="test-project")
-        return cls("notes", client=client, timeout=0.2)
+        return cls("notes", client=client, timeout=0.05)
 
     return BackendUnderTest(
         open=lambda: cls(name, db_name=database),
