@@ -2,6 +2,7 @@
 
     ./run bench [BACKEND…] [--sizes 1000,100000] [--quick]
     ./run bench scopes [BACKEND…] [--rows N]     users, prefixes and ids in a large store
+    ./run bench expiry [BACKEND…] [--rows N]     rows that have ended, and their removal
 
 Starts the real servers, measures one backend after the other, each in a process of its own, and
 writes results.json, RESULTS.md and the plots beside this file. Backends that are not named keep
@@ -20,7 +21,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from benchmarks import scopes
+from benchmarks import expiry, scopes
 from benchmarks.backends import BACKENDS
 
 HERE = Path(__file__).parent
@@ -63,8 +64,9 @@ def main() -> None:
     parser.add_argument("--sizes", help="numbers of rows; default: what the server bears")
     parser.add_argument("--quick", action="store_true", help="a trial, in a minute or two")
     parser.add_argument("--draw", action="store_true", help="only write tables and plots anew")
-    if sys.argv[1:2] == ["scopes"]:
-        scopes.main(sys.argv[2:])
+    apart = {"scopes": scopes.main, "expiry": expiry.main}
+    if sys.argv[1:2] and sys.argv[1] in apart:
+        apart[sys.argv[1]](sys.argv[2:])
         return
     arguments = parser.parse_args()
     unknown = set(arguments.backend) - set(BACKENDS)

@@ -1,108 +1,42 @@
 """Play real conversations into a store, session by session, then read it in a new process.
 
-    python examples/demo.py [--db URL] [--all] [FILE…]
+    python examples/demo.py [--db URL] [--all] [--ask QUESTION] [FILE…]
 
 A file holds one conversation of two people over many sessions, as JSON: ``speaker_a``,
 ``speaker_b``, and for n = 1, 2, … ``session_n`` (a list of turns with ``speaker`` and ``text``)
-and ``session_n_date_time``. This is the format of the LoCoMo dialogues; examples/conversation.json
-is a short one. No model is needed: what people say is kept word for word, and each session is
-summarised by extraction. Every turn of a person becomes a memory of that person, with the time of
-its session.
+and ``session_n_date_time``; and ``questions``, a list of texts. This is the format of the LoCoMo
+dialogues; examples/conversation.json is a short one. No model is needed: what people say is kept
+word for word, and each session is summarised by extraction. Every turn of a person becomes a memory
+of that person, with the time of its session. In the end the store is asked questions: a search
+finds what answers them.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, NamedTuple
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
+from buddy.memory import open_memory_db
 from buddy.memory.config import redact_url
 from buddy.memory.errors import MemoryDbError
-from buddy.memory.v2.memory import Memory, UserMemory
+from buddy.memory.v2.memory import Memory
+from conversations import Conversation, load
 
 HERE = Path(__file__).parent
 DEFAULT_DB = "sqlite:///demo.db"
 SHOWN = 8
+FOUND = 3
 
 # Redirected output has no width; 100 columns fit most pagers.
 console = Console(width=None if sys.stdout.isatty() else 100)
-
-
-class Session(NamedTuple):
-    """One sitting of two people: its id, when it was, and who said what."""
-
-    id: str
-    when: str
-    turns: list[tuple[str, str]]
-
-    @property
-    def time(self) -> datetime | None:
-        """When it was, or None where that is not written as in "9:10 am on 3 March, 2025"."""
-        try:
-            read = datetime.strptime(self.when, "%I:%M %p on %d %B, %Y")
-        except ValueError:
-            return None
-        return read.replace(tzinfo=timezone.utc)
-
-    def memories(self, messages: list[dict[str, str]]) -> list[UserMemory]:
-        """Make a memory of each message, word for word, with the time of the session."""
-        time = self.time
-        return [UserMemory(m["content"], created_at=time, last_updated=time) for m in messages]
-
-
-class Conversation(NamedTuple):
-    """All sessions of two people. ``name`` keeps equally named people of two files apart."""
-
-    name: str
-    speakers: tuple[str, str]
-    sessions: list[Session]
-
-    def user(self, speaker: str) -> str:
-        return f"{self.name}/{speaker}"
-
-    @property
-    def pair(self) -> str:
-        """The owner of what belongs to both: the summaries of their sessions."""
-        return f"{self.name}/{' & '.join(self.speakers)}"
-
-
-def load(file: Path) -> Conversation:
-    """Read a conversation; exit with a sentence when the file holds none."""
-    try:
-        data = json.loads(file.read_text(encoding="utf-8"))
-        speakers = (str(data["speaker_a"]), str(data["speaker_b"]))
-        # A date can stand without its session, and other keys beside them.
-        numbers = sorted(int(m[1]) for key in data if (m := re.fullmatch(r"session_(\d+)", key)))
-        sessions = [
-            Session(
-                f"{file.stem}/session {n}",
-                str(data.get(f"session_{n}_date_time", "")),
-                [(str(turn["speaker"]), said(turn)) for turn in data[f"session_{n}"]],
-            )
-            for n in numbers
-        ]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        sys.exit(f"{file} is no conversation: {type(error).__name__}: {error}")
-    if not sessions:
-        sys.exit(f"{file} is no conversation: it has no session_1")
-    return Conversation(file.stem, speakers, sessions)
-
-
-def said(turn: dict[str, Any]) -> str:
-    """Return the text of a turn, and what is on the picture that came with it."""
-    caption = turn.get("blip_caption")
-    return f"{turn['text']} [shows {caption}]" if caption else str(turn["text"])
 
 
 def play(conversations: list[Conversation], db: str) -> None:
@@ -168,6 +102,34 @@ def summaries_table(memory: Memory, conversation: Conversation) -> Table:
     return table
 
 
+def ask(conversations: list[Conversation], db: str, asked: list[str]) -> None:
+    """Print what a search finds for each question among what either of two people said."""
+    with open_memory_db(db) as store:
+        for conversation in conversations:
+            for question in asked or conversation.questions:
+                found = [
+                    (result, speaker)
+                    for speaker in conversation.speakers
+                    for result in store.search_memories(
+                        question, user_id=conversation.user(speaker), limit=FOUND
+                    )
+                ]
+                # Scores are of one user's words; here they only say what to show first.
+                found.sort(key=lambda each: each[0].score or 0, reverse=True)
+                table = Table(title=f"“{question}”", title_justify="left", expand=True)
+                table.add_column("score", justify="right", width=5)
+                table.add_column("said by", no_wrap=True)
+                table.add_column("when", style="dim", no_wrap=True)
+                table.add_column("what was said", ratio=2)
+                table.add_column("words that matched", style="cyan", ratio=1)
+                for result, speaker in found[:FOUND]:
+                    row, text = result.row, _plain(str(result.row.memory["memory"]))
+                    words = _plain(", ".join(result.matched))
+                    said_at = f"{row.created_at:%Y-%m-%d}" if row.created_at else ""
+                    table.add_row(f"{result.score:.2f}", speaker, said_at, text, words)
+                console.print(table)
+
+
 def _plain(text: str) -> Text:
     """Return stored text for the terminal: data, not markup and not control codes."""
     return Text("".join(c if c.isprintable() else " " for c in text))
@@ -180,6 +142,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--db", default=DEFAULT_DB, help=f"config string (default {DEFAULT_DB})")
     parser.add_argument("--all", action="store_true", help="print every memory, not the newest 8")
     parser.add_argument("--show", action="store_true", help="only read, write nothing")
+    parser.add_argument(
+        "--ask", action="append", metavar="QUESTION", help="only ask the store this"
+    )
     parser.add_argument("files", nargs="*", type=Path, default=[HERE / "conversation.json"])
     return parser.parse_args()
 
@@ -193,6 +158,7 @@ def what_next(db: str) -> None:
         f"The data are in {place}; the same command adds nothing to them.", soft_wrap=True
     )
     for command, what in (
+        ("./run demo --ask 'When does Clara return?'", "another question"),
         ("./run demo --show --all", "read it again, in one more process"),
         ("./run demo FILE", "a conversation of your own; --help shows its form"),
         ("./run demo --db 'postgresql://…?table_name=demo'", "the same on another backend"),
@@ -211,8 +177,11 @@ def main() -> None:
     given = arguments()
     conversations = [load(file) for file in given.files]
     try:
-        if given.show:
-            show(conversations, given.db, given.all)
+        if given.show or given.ask:
+            if given.show:
+                show(conversations, given.db, given.all)
+            console.rule("asking: what was said weeks apart is found by a search")
+            ask(conversations, given.db, given.ask or [])
             return
         console.rule("writing: one process plays the conversations into the store")
         play(conversations, given.db)

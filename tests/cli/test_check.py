@@ -13,7 +13,7 @@ import psycopg
 import pytest
 from redis import Redis
 
-from buddy.memory import open_memory_db
+from buddy.memory import Embedder, MemoryRow, open_memory_db
 from buddy.memory.cli import exit_codes, installation
 from buddy.memory.storage.sync_database import StoreBackedContract
 from buddy.memory.v2.db.base import MemoryDb
@@ -237,3 +237,31 @@ def test_what_settings_mean(url: str, info: dict[str, str], wanted: str) -> None
         assert isinstance(db, StoreBackedContract)
         found = db.durability_warnings(info)
     assert [wanted in risk for risk in found] == ([True] if wanted else [])
+
+
+def test_vectors(run: Run, url: str) -> None:
+    """Newest memories without a vector, and with one of another model, are a warning."""
+
+    def vectors() -> tuple[str, str]:
+        (found,) = [item for item in run("check", url, "--json").json if item["check"] == "vectors"]
+        return found["state"], found["detail"]
+
+    def opened(model: str | None) -> MemoryDb:
+        embedder = model and Embedder(lambda texts: [[1.0, len(text)] for text in texts], model)
+        return open_memory_db(url, **({"embedder": embedder} if embedder else {}))
+
+    with opened(None) as db:
+        db.upsert_memory(MemoryRow({"memory": "without"}, "0", "ann"))
+    assert vectors() == ("ok", "none are stored: searches are by words")
+    with opened("a") as db:
+        db.upsert_memories([MemoryRow({"memory": f"{n}"}, f"a{n}", "ann") for n in range(3)])
+        db.upsert_memory(MemoryRow({"n": 1}, "no text", "ann"))
+    state, detail = vectors()
+    assert (state, detail.partition(":")[0]) == (
+        "warning", "of the newest 4 memories, 1 have no vector",
+    )  # fmt: skip
+    with opened("b") as db:
+        db.upsert_memory(MemoryRow({"memory": "x"}, "b", "ann"))
+        assert "1 have vectors of another model, 1 have none" in vectors()[1]
+        db.delete_memories(["0", "b"], user_id="ann")
+    assert vectors() == ("ok", "of the newest 3 memories, all have vectors of one model")

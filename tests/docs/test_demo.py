@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 from buddy.memory import open_memory_db
 from tests.docs.test_pages import ROOT
+
+FOUND = {
+    "my trailer. And please": "allergic",
+    "learn the cello": "cello",
+    "Clara returns": "recipe",
+}
+"""A part of what answers each question, and a word that matched."""
 
 
 def demo(folder: Path, *arguments: str) -> str:
@@ -24,6 +32,8 @@ def test_the_demo(tmp_path: Path) -> None:
         assert str(tmp_path / "demo.db") in told
         assert "./run demo --show --all" in told
         assert "2025-05-12 08:05" in told
+        for said, matched in FOUND.items():
+            assert re.search(rf"{said}.*{matched}", told)
     with open_memory_db(f"sqlite:///{tmp_path}/demo.db") as db:
         users = db.list_users()
         for user in users:
@@ -34,9 +44,17 @@ def test_the_demo(tmp_path: Path) -> None:
         assert (db.count_memories(), db.count_summaries()) == (len(_turns()), 3)
 
 
+def test_another_question(tmp_path: Path) -> None:
+    """--ask asks the store that is there, and nothing else is shown."""
+    demo(tmp_path)
+    told = demo(tmp_path, "--ask", "When will Clara be back?")
+    assert "Clara returns in June" in told
+    assert "session summaries" not in told
+
+
 def _turns() -> list[str]:
     import json
 
     data = json.loads((ROOT / "examples" / "conversation.json").read_text())
-    sessions = [value for value in data.values() if isinstance(value, list)]
+    sessions = [value for name, value in data.items() if re.fullmatch(r"session_\d+", name)]
     return [turn["text"] for session in sessions for turn in session]

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from buddy.memory import NOBODY
-from buddy.memory.cli.commands.check import examine
+from buddy.memory.cli.doctor import examine
 from buddy.memory.v2.db.base import AsyncMemoryDb
 from buddy_memory_ui.forms import Owner, where_of
 from buddy_memory_ui.plot import per_day

@@ -96,13 +96,20 @@ class StoreBackedContract(StoreBackedDatabase, MemoryContract[RowT]):
         return run(self._operations.restore(Kind.SUMMARY, summaries))
 
     def iter_records(
-        self, kind: Kind, scope: Scope, skipped: Callable[[int], object] = lambda rows: None
+        self,
+        kind: Kind,
+        scope: Scope,
+        skipped: Callable[[int], object] = lambda rows: None,
+        *,
+        newest_first: bool = False,
     ) -> Iterator[Record]:
-        """Yield what ``iter_memories`` or ``iter_summaries`` would, oldest first, as records.
-        ``skipped`` is told how many unreadable ones were passed."""
+        """Yield what ``iter_memories`` or ``iter_summaries`` would, as records. ``skipped`` is
+        told how many unreadable ones were passed."""
         after: Any = None
         while True:
-            records, after = run(self._rules.page(kind, scope, False, PAGE_SIZE, after, skipped))
+            records, after = run(
+                self._rules.page(kind, scope, newest_first, PAGE_SIZE, after, skipped)
+            )
             yield from records
             if after is None:
                 return
