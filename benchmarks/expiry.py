@@ -114,7 +114,7 @@ def main(given: list[str]) -> None:
         lines += measured(name, arguments.rows or SIZES.get(name, DEFAULT_ROWS))
     text = "\n".join(lines)
     print(text)
-    if not arguments.rows:
+    if not (arguments.rows or arguments.backend):
         head = "# What ended rows cost\n\nWritten by `./run bench expiry`: medians of 15 rounds. "
         head += "Targets: pages ≤ 1.3×; on SQL, a sweep of ≥ 50,000 rows/s in steps of ≤ 50 ms.\n\n"
         (HERE / "EXPIRY.md").write_text(f"{head}{text}\n")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from bson import ObjectId
 from pymongo import ASCENDING, IndexModel
 
 from buddy.memory.errors import SchemaError
@@ -116,7 +117,14 @@ class Layout:
             "id": {"$type": "string"},
             "memory": {"$exists": True},
             "_version": {"$exists": True},
-            "created_at": {"$not": {"$type": "date"}},
+        }
+
+    def misfits(self) -> dict[str, Any]:
+        """Return the filter for documents with a memory that are neither ours nor brought up."""
+        return {
+            MARK[Kind.MEMORY]: {"$exists": False},
+            "memory": {"$exists": True},
+            "$nor": [self.legacy()],
         }
 
     # --- errors
@@ -161,6 +169,7 @@ class Layout:
 def _is_legacy(document: Document) -> bool:
     return (
         MARK[Kind.MEMORY] not in document
+        and isinstance(document.get("_id"), ObjectId)
         and isinstance(document.get("id"), str)
         and "memory" in document
         and "_version" in document

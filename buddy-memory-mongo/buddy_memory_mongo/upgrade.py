@@ -24,14 +24,30 @@ _BATCH = 500
 async def legacy_records(
     database: Database, schema: Schema
 ) -> AsyncIterator[list[Record | Corrupt]]:
-    """Yield pages of the memories of older software, in the order of their writing."""
+    """Yield pages of the memories of older software, in the order of their writing; then what has
+    a memory and is none of theirs, so that nobody takes it for moved."""
     await schema.refuse_earlier(Kind.MEMORY)
-    query, after = schema.layouts[Kind.MEMORY].legacy(), dict[str, Any]()
+    layout, after = schema.layouts[Kind.MEMORY], dict[str, Any]()
+    query = layout.legacy()
     while found := await database.find(
         Kind.MEMORY, {"$and": [query, after]}, sort=[("_id", 1)], limit=_BATCH, primary=True
     ):
         yield [_read(document) for document in found]
         after = {"_id": {"$gt": found[-1]["_id"]}}
+    fields = ["id", "user_id", "_version"]
+    yield [_misfit(found) for found in await database.find(Kind.MEMORY, layout.misfits(), fields)]
+
+
+def _misfit(document: dict[str, Any]) -> Corrupt:
+    id, user_id = document.get("id"), document.get("user_id")
+    reason = "it has no _version: other software wrote it"
+    if not isinstance(id, str):
+        reason = f"its id is no text: {id!r:.40}"
+    elif "_version" in document:
+        reason = "its _id is no ObjectId"
+    shown = id if isinstance(id, str) else repr(id)
+    user = user_id if isinstance(user_id, str) else None
+    return Corrupt(user, shown, document["_id"], reason)
 
 
 def _read(document: dict[str, Any]) -> Record | Corrupt:

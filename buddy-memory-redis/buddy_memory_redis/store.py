@@ -44,6 +44,8 @@ from buddy_memory_redis.transport import Command, Transport
 class RedisStore(Store):
     """Rows in shards: everything of one user is in one, and one script does each operation."""
 
+    sweep_step = 500  # A script lets nobody else work.
+
     def __init__(self, transport: Transport, prefix: str, shards: int | None) -> None:
         self._transport, self._prefix = transport, prefix
         self._has_ends = False  # As far as this object has seen.

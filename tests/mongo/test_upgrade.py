@@ -17,8 +17,10 @@ from pymongo.errors import AutoReconnect
 
 from buddy.memory.errors import SchemaError, UnavailableError
 from buddy.memory.testing.assertions import at_once
+from buddy.memory.transfer import copy
 from buddy.memory.v2.db.mongodb import MongoMemoryDb
 from buddy.memory.v2.db.schema import MemoryRow
+from buddy.memory.v2.db.sqlite import SqliteMemoryDb
 
 FOLDER = Path(__file__).parent.parent / "fixtures" / "legacy"
 LINES = (FOLDER / "mongodb_v2.extjson").read_text().splitlines()
@@ -164,3 +166,26 @@ def test_an_empty_collection_of_older_software_is_brought_up(url: str, database:
                 call()
         db.upgrade()
         db.upsert_memories([MemoryRow({}, "a", user) for user in ("ann", "bob")])
+
+
+def test_what_is_no_memory_of_older_software_is_named(
+    url: str, database: Database, tmp_path: Path
+) -> None:
+    """A plain date is read; a number as id, no version, and an id twice are named and counted."""
+    time = datetime(2025, 1, 31, tzinfo=timezone.utc)
+    good = {"id": "date", "user_id": "ann", "memory": {"a": 1}, "created_at": time, "_version": 1}
+    documents: list[dict[str, Any]] = [
+        good,
+        {**good, "id": 7},
+        {name: value for name, value in {**good, "id": "unversioned"}.items() if name[0] != "_"},
+        {**good, "id": "named", "_id": "by a text"},
+        {**good, "memory": {"a": 2}},
+    ]
+    database["memory"].insert_many(documents)
+    with MongoMemoryDb("memory", url) as db, SqliteMemoryDb(db_file=tmp_path / "new.db") as new:
+        result = copy(db, new, from_legacy=True)
+        assert [(row.id, row.created_at, row.memory) for row in new.read_memories()] == [
+            ("date", time, {"a": 1})
+        ]
+    assert {row["id"] for row in result.unreadable_rows} == {"7", "unversioned", "named", "date"}
+    assert (result.new, result.unreadable, result.complete) == (1, 4, False)

@@ -28,7 +28,7 @@ class HookedStore(Store):
         self, store: Store, backend: str, manager: pluggy.PluginManager, *, awaited: bool = False
     ) -> None:
         self.inner = store
-        self.position_type = store.position_type
+        self.position_type, self.sweep_step = store.position_type, store.sweep_step
         self._backend = backend
         self._awaited = awaited
         hook = manager.hook

@@ -39,10 +39,6 @@ Embed = Callable[[list[Write]], Awaitable[list[Write]]]
 """Gives writes the vectors of their texts."""
 
 
-SWEEP_STEP = 1_000
-"""Rows that one step of a sweep removes: few enough to hold no lock for long."""
-
-
 class RefCount:
     """How many objects use one store; the last one to close closes it."""
 
@@ -155,8 +151,9 @@ class Rules(ReadingRules):
             return 0
         return await store.touch(kind, user_id, distinct, end.ttl)
 
-    async def sweep(self, step: int = SWEEP_STEP) -> AsyncIterator[int]:
-        """Remove what has expired, ``step`` rows at a time; yield how many each step removed."""
+    async def sweep(self) -> AsyncIterator[int]:
+        """Remove what has expired, some rows at a time; yield how many each step removed."""
+        step = self.store.sweep_step
         for kind in Kind:
             while removed := await self.store.sweep(kind, step):
                 yield removed

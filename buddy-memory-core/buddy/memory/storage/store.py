@@ -45,6 +45,9 @@ class Store(ABC):
     sums_stamps: bool = False
     """Whether ``mark`` is ``count:sum``, of the user's records and their stamps."""
 
+    sweep_step: int = 1_000
+    """Rows that one step of a sweep removes: few enough to hold no lock for long."""
+
     position_type: type[int] | type[str] = int
     """What positions are; texts are ASCII letters and digits. Cursors with others are refused."""
 

@@ -54,6 +54,6 @@ def _copy_legacy(source: MemoryDb, destination: MemoryDb, options: dict[str, Any
     result = load(Source(legacy.read), destination, **options)
     result.unreadable = len(legacy.unreadable)
     result.unreadable_rows = [
-        {"id": id, "reason": reason} for id, reason in list(legacy.unreadable.items())[:SHOWN]
+        {"id": id, "reason": reason} for id, reason in legacy.unreadable[:SHOWN]
     ]
     return result

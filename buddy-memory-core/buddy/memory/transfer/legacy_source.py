@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from buddy.memory.errors import CorruptMemoryError
 from buddy.memory.storage.record import Record
 from buddy.memory.storage.sync_database import StoreBackedContract
+from buddy.memory.transfer.checksums import key
 from buddy.memory.transfer.errors import SourceError
 from buddy.memory.transfer.rows import record
 from buddy.memory.v2.db.base import MemoryDb
@@ -15,26 +16,34 @@ from buddy.memory.v2.db.base import MemoryDb
 class LegacySource:
     """A store of older software as a source of rows.
 
-    After ``read`` was at its end, ``rows`` counts what it yielded, and ``unreadable`` says what is
-    wrong with the other rows, by id (in Redis: by key).
+    After ``read`` was at its end, ``rows`` counts what it yielded, and ``unreadable`` has the id (in
+    Redis: the key) of each other row, and what is wrong with it. Where a user has an id twice, which
+    older software allowed, all but the first are among these.
     """
 
     def __init__(self, db: MemoryDb) -> None:
         self._db = db
         self.rows = 0
-        self.unreadable: dict[str, str] = {}
+        self.unreadable: list[tuple[str, str]] = []
 
     def read(self) -> Iterator[Record]:
         """Yield the readable rows, oldest first. A plugin without a Store has none."""
-        self.rows, self.unreadable = 0, {}
+        self.rows, self.unreadable = 0, []
         if not isinstance(self._db, StoreBackedContract):
             return
+        seen: set[bytes] = set()
         for row in self._db.iter_legacy_memories():
             if isinstance(row, CorruptMemoryError):
-                self.unreadable[row.id] = row.reason
-            else:
-                self.rows += 1
-                yield record(row)
+                self.unreadable.append((row.id, row.reason))
+                continue
+            found = record(row)
+            name = key(found)
+            if name in seen:
+                self.unreadable.append((found.id, f"there is an earlier one of {found.user_id!r}"))
+                continue
+            seen.add(name)
+            self.rows += 1
+            yield found
 
     def any(self) -> bool:
         """Tell whether there is a readable row."""

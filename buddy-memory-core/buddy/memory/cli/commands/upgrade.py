@@ -81,7 +81,7 @@ def _show(before: LegacySource, wrong: str) -> None:
         say(f"{many(before.rows, 'memory', 'memories')} of older software can be read.")
     if before.unreadable:
         say(f"{many(len(before.unreadable), 'row')} cannot be read, and will stay as they stand:")
-        for id, reason in list(before.unreadable.items())[:10]:
+        for id, reason in before.unreadable[:10]:
             say(f"  {one_line(id, 100)}: {one_line(reason)}")
 
 
