@@ -21,7 +21,7 @@ from typing import Any
 from buddy.memory import open_memory_db
 from buddy.memory.testing import CHECKS
 from buddy.memory.testing.temporary_stores import Scratch, faces
-from tests.engines import firestore, mariadb, postgres, redis
+from tests.engines import firestore, postgres, redis
 from tests.engines.engine import Engine, Start
 from tests.engines.load import Outcome, run_load
 
@@ -32,7 +32,6 @@ RESULTS = Path(__file__).parents[2] / "benchmarks" / "ENGINES.md"
 ENGINES: dict[str, list[Start]] = {
     "postgres": [postgres.primary_and_standby],
     "redis": [redis.sentinels, redis.cluster],
-    "mariadb": [mariadb.galera] if mariadb.available() else [],
     "firestore": [firestore.google] if firestore.available() else [],
 }
 MAY_LOSE = (redis.sentinels, redis.cluster)

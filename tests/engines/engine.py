@@ -16,6 +16,7 @@ class Engine:
     title: str
     version: str
     url: str
+    """Its URL, or the class of its backend."""
     hurt: Callable[[], None] | None = None
     done: str = ""
     """What ``hurt`` does, in a few words."""

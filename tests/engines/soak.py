@@ -48,6 +48,8 @@ RESTARTS: dict[str, Callable[[Any], None]] = {
 }
 """How a server is restarted that keeps its data; the others go on."""
 
+SHORT = 0.1
+"""Seconds after which some rows end."""
 MOST_GROWTH = 1.15
 SPARE_MIB, SPARE = 24, 12
 """Growth that is none: MiB, and descriptors or threads."""
@@ -140,7 +142,7 @@ class Worker:
     async def _end(self) -> None:
         self._next += 1
         row = MemoryRow({"memory": "ends"}, f"ends-{self._next}", self.user)
-        await self.db.upsert_memory(row, ttl=0.1)
+        await self.db.upsert_memory(row, ttl=SHORT)
 
     async def _delete(self) -> None:
         if len(self.ledger.rows) < 30:
@@ -187,25 +189,29 @@ async def soak(backend: Backend, url: str, seconds: float, tasks: int) -> bool:
         before = Usage.now()
         await asyncio.gather(*running)
         after, forks = Usage.now(), await disturbing
+        await asyncio.sleep(SHORT)
         await db.sweep()
         lost = sum([await differences(db, worker) for worker in workers])
         missing = forks * 10 - await db.count_memories("children")
     calls = sum(worker.ledger.calls for worker in workers)
     errors = sum((worker.ledger.errors for worker in workers), Counter[str]())
     sound = lost == 0 and missing <= 0 and not after.has_grown(before)
+    pairs = zip(Usage._fields, before, after, strict=True)
+    grown = [f"{name} {then:.0f} → {now:.0f}" for name, then, now in pairs]
     say(
         f"{backend.name}: {calls:,} calls of {tasks} tasks, {forks} forks; lost or changed: "
-        f"{lost}, of the children: {max(0, missing)}; errors: {dict(errors)}; MiB {before.mib:.0f} → "
-        f"{after.mib:.0f}, descriptors {before.descriptors} → {after.descriptors}, threads "
-        f"{before.threads} → {after.threads}: {'sound' if sound else 'NOT SOUND'}"
+        f"{lost}, of the children: {max(0, missing)}; errors: {dict(errors)}; {', '.join(grown)}: "
+        f"{'sound' if sound else 'NOT SOUND'}"
     )
     return sound
 
 
 async def differences(db: Any, worker: Worker) -> int:
     """Return how many rows of a user are not what its ledger says."""
-    stored = {row.id: row.memory.get("value") async for row in db.iter_memories(worker.user)}
+    rows = [row async for row in db.iter_memories(worker.user)]
+    stored = {row.id: row.memory["value"] for row in rows if "value" in row.memory}
     known = worker.ledger.rows
+    stored |= {row.id: None for row in rows if row.expires_at is not None}  # It has ended.
     lost = sum(stored.get(id) != value for id, value in known.items())
     return lost + len(stored.keys() - known.keys() - worker.ledger.unsure)
 

@@ -163,6 +163,19 @@ class SweepsTooMuch(InMemoryStore):
         return len(doomed[:limit])
 
 
+@on_store("R14-a-ttl-counts-from-the-write-on-memory")
+class GivesEndsToTheFirstHundred(InMemoryStore):
+    async def put_many(self, writes: Sequence[Write]) -> list[Record]:
+        late = [write._replace(ttl=None) for write in writes[100:]]
+        return await super().put_many([*writes[:100], *late])
+
+
+@on_store("R14-a-sweep-leaves-nothing-that-has-ended-summary")
+class SweepsMemoriesOnly(InMemoryStore):
+    async def sweep(self, kind: Kind, limit: int) -> int:
+        return 0 if kind is Kind.SUMMARY else await super().sweep(kind, limit)
+
+
 @on_store("R14-deletions-do-not-count-it-memory")
 class LeavesEndedRows(InMemoryStore):
     """A deletion of everything leaves what has ended."""

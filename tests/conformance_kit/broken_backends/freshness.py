@@ -36,6 +36,15 @@ class MarksTheStore(InMemoryStore):
         return str(sum(row.stamp or 0 for row in self._within(kind, EVERYBODY)))
 
 
+@on_store("R18-a-mark-is-of-one-user-memory")
+class MarksLongUsersAlike(InMemoryStore):
+    async def mark(self, kind: Kind, user_id: Any) -> str | None:
+        within = self._within(kind, EVERYBODY)
+        return str(
+            sum(row.stamp or 0 for row in within if f"{row.user_id}"[:255] == f"{user_id}"[:255])
+        )
+
+
 @on_store("R18-a-mark-is-equal-when-rows-are-equal-memory")
 class DrawsAMarkForEachCall(InMemoryStore):
     numbers = count()

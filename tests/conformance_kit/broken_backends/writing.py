@@ -10,6 +10,7 @@ from typing import Any
 from buddy.memory.errors import InvalidMemoryError, MemoryDbError, TooLargeError
 from buddy.memory.payload import to_json
 from buddy.memory.storage import clock
+from buddy.memory.storage.clock import EPOCH
 from buddy.memory.storage.inmemory import InMemoryStore
 from buddy.memory.storage.record import Key, Kind, Record, Scope, Write, merge
 from buddy.memory.v2.db.schema import MemoryRow
@@ -168,6 +169,31 @@ class TakesAnythingForARow(StoreBackedMemoryDb):
         if not hasattr(memory, "user_id"):
             memory = MemoryRow({"repr": repr(memory)})
         return super().upsert_memory(memory, **options)
+
+
+@on_store("R6-a-restored-row-is-stored-or-left-alone-memory")
+class RestoresTheLastFirst(InMemoryStore):
+    async def restore(self, writes: Any) -> list[Key]:
+        return (await super().restore(writes[::-1]))[::-1]
+
+
+@on_store("R6-a-restored-row-is-stored-or-left-alone-memory")
+class RestoresVersionsOf32Bits(InMemoryStore):
+    async def restore(self, writes: Any) -> list[Key]:
+        cut = [
+            w._replace(record=w.record._replace(version=w.record.version % 2**31)) for w in writes
+        ]
+        return await super().restore(cut)
+
+
+@on_store("R6-a-restored-row-is-stored-or-left-alone-memory")
+class RestoresNothingBefore1970(InMemoryStore):
+    async def restore(self, writes: Any) -> list[Key]:
+        late = [
+            w._replace(record=w.record._replace(created_at=max(w.record.created_at, EPOCH)))
+            for w in writes
+        ]
+        return await super().restore(late)
 
 
 @on_store("R6-a-restored-row-is-stored-or-left-alone-memory")

@@ -16,9 +16,9 @@ from buddy.memory.v2.db.base import MemoryDb
 class LegacySource:
     """A store of older software as a source of rows.
 
-    After ``read`` was at its end, ``rows`` counts what it yielded, and ``unreadable`` has the id (in
-    Redis: the key) of each other row, and what is wrong with it. Where a user has an id twice, which
-    older software allowed, all but the first are among these.
+    After ``read`` was at its end, ``rows`` counts what it yielded, and ``unreadable`` has the id
+    (in Redis: the key) of each other row, and what is wrong with it. Where a user has an id twice,
+    which older software allowed, all but the first are among these.
     """
 
     def __init__(self, db: MemoryDb) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from buddy.memory.errors import ConfigError, ConflictError, InvalidMemoryError
 from buddy.memory.storage.expiry import KEEP, NEVER
-from buddy.memory.storage.record import Kind
+from buddy.memory.storage.record import Kind, Record, Write
 from buddy.memory.testing.assertions import raises
 from buddy.memory.testing.backend_under_test import Rows, Trial
 from buddy.memory.testing.check import check, check_rows
@@ -111,15 +111,14 @@ def bulk_writes_over_them_are_first_writes(rows: Rows) -> None:
 @check_rows("R14")
 def a_ttl_counts_from_the_write_on(rows: Rows) -> None:
     """Rows show the end that a ttl gives them, single and in bulk, new and written again."""
+    ids = [f"{n}" for n in range(203)]
     for version in (1, 2):
         one = rows.add("one", ttl=LONG)
-        many = rows.upsert_many(
-            [rows.new("two"), rows.new("three")], ttl=timedelta(seconds=2 * LONG)
-        )
+        many = rows.upsert_many(map(rows.new, ids), ttl=timedelta(seconds=2 * LONG))
         assert is_about(one.expires_at, LONG)
         assert all(is_about(row.expires_at, 2 * LONG) for row in many)
         assert rows.get("one", user_id="ann") == one
-        assert rows.get_many(["two", "three"], user_id="ann") == many
+        assert rows.get_many(ids, user_id="ann") == many
         assert one.version == version
 
 
@@ -221,6 +220,26 @@ def a_sweep_removes_what_has_ended(trial: Trial) -> None:
     assert trial.db.sweep() == 0
     for kind in Kind:
         assert Rows(trial, kind).ids() == ["later", "stays"]
+
+
+@check_rows("R14")
+def a_sweep_leaves_nothing_that_has_ended(rows: Rows) -> None:
+    """What has ended is not stored any more after a sweep, of either kind and of all users."""
+    store, now = rows.trial.store, datetime.now(timezone.utc)
+    made, ended = now - timedelta(days=2), now - timedelta(days=1)
+    users = ("ann", "", None, *(f"user {n}" for n in range(9)))
+    store.restore(
+        [
+            Write(Record(rows.kind, user, id, {}, made, made, 1, ended), now)
+            for user in users
+            for id in "abc"
+        ]
+    )
+    rows.add("stays")
+    rows.trial.db.sweep()
+    left = store.ended(rows.kind)
+    assert left is None or left.rows == 0
+    assert rows.ids() == ["stays"]
 
 
 @check_rows("R14")

@@ -76,7 +76,7 @@ def a_mark_is_equal_when_rows_are_equal(rows: Rows) -> None:
 @check_rows("R18")
 def a_mark_is_of_one_user(rows: Rows) -> None:
     """What other users write and delete does not move a mark; each user has one."""
-    users = ("ann", "", NOBODY, "ann2")
+    users = ("ann", "", NOBODY, "ann2", "Ann", "ann ", "x" * 300 + "1", "x" * 300 + "2")
     for user in users:
         mark = mark_of(rows, user)
         others = [other for other in users if other is not user]

@@ -161,12 +161,14 @@ def a_restored_row_is_stored_or_left_alone(rows: Rows) -> None:
     may be repeated."""
     store, kind, now = rows.trial.store, rows.kind, datetime.now(timezone.utc)
     made = datetime(2020, 1, 2, 3, 4, 5, 678901, timezone.utc)
+    old = datetime(1960, 1, 2, 3, 4, 5, 678901, timezone.utc)
     there = rows.add("3", {"is": "there"})
     records = [
         Record(kind, user, f"{n}", {"n": n}, made, made + timedelta(n), n + 1, None, b"v")
         for n in range(6)
         for user in ("ann", "", None)
     ]
+    records.append(Record(kind, "ann", "old", {}, old, old + timedelta(1), 2**40, None, b"v"))
     writes = [Write(record, now) for record in records]
     new = [record.key for record in records if record.key != Key("ann", "3")]
     assert store.restore(writes) == new
@@ -180,6 +182,9 @@ def a_restored_row_is_stored_or_left_alone(rows: Rows) -> None:
     (first, *rest) = store.page(kind, EVERYBODY, newest_first=False, after=None, limit=None)
     assert first.key == Key("ann", "3")
     assert {row.key: row for row in rest} == dict(zip(new, found, strict=True))
+    for user in ("ann", "", None):
+        of_user = [row.id for row in rest if row.user_id == user]
+        assert of_user == [key.id for key in new if key.user_id == user]
     if kind is Kind.SUMMARY:
         return  # Once is enough for many rows.
     many = [Write(Record(kind, "bob", f"{n}", {}, made, made, 7), now) for n in range(1203)]
