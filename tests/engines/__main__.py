@@ -11,6 +11,8 @@ driver came out. An asynchronous replica may lose what was acknowledged last: th
 from __future__ import annotations
 
 import argparse
+import os
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -27,7 +29,8 @@ from tests.engines.load import Outcome, run_load
 
 COLUMNS = ("engine", "version", "kit", "what happened", "acknowledged", "lost", "twice", "pause",
            "errors", "foreign")  # fmt: skip
-RESULTS = Path(__file__).parents[2] / "benchmarks" / "ENGINES.md"
+ROOT = Path(__file__).parents[2]
+RESULTS = ROOT / "benchmarks" / "ENGINES.md"
 
 ENGINES: dict[str, list[Start]] = {
     "postgres": [postgres.primary_and_standby],
@@ -39,6 +42,7 @@ MAY_LOSE = (redis.sentinels, redis.cluster)
 
 HEAD = """# Engines of several nodes
 
+<!-- --8<-- [start:page] -->
 Written by `./run engines`. On each engine the conformance kit runs, and then, for {seconds:g}
 seconds, two writers and a reader; after a third of them a node is killed. A ledger of its own keeps
 what the writers were told. *Lost* are acknowledged writes that are not there in the end; *twice*
@@ -59,6 +63,16 @@ def kit(engine: Engine) -> str:
         say(f"  {outcome.check.id}: {outcome.reason}")
     passed = sum(outcome.status == "passed" for outcome in outcomes)
     return f"{len(failed)} failed, {passed} passed"
+
+
+def more_tests(engine: Engine) -> bool:
+    """Run the tests that an engine names besides; return whether they passed."""
+    if engine.tests is None:
+        return True
+    arguments, variables = engine.tests
+    command = [sys.executable, "-m", "pytest", "-q", "-n", "2", *arguments]
+    ran = subprocess.run(command, cwd=ROOT, env={**os.environ, **variables}, check=False)
+    return ran.returncode == 0
 
 
 def load(engine: Engine, seconds: float) -> Outcome | None:
@@ -85,8 +99,9 @@ def lines(names: list[str], seconds: float, *, quick: bool) -> Iterator[tuple[st
         with start() as engine:
             say(f"{engine.title}: running")
             checked = "" if quick else kit(engine)
+            passed = quick or more_tests(engine)
             outcome = load(engine, seconds)
-        sound = checked.startswith("0 ") or quick
+        sound = passed and (checked.startswith("0 ") or quick)
         if outcome is not None:
             kept = outcome.sound if start not in MAY_LOSE else not outcome.foreign
             sound = sound and kept
@@ -111,7 +126,8 @@ def main() -> None:
         all_sound = all_sound and sound
     print("\n".join(table))
     if not (given.name or given.quick):
-        RESULTS.write_text(HEAD.format(seconds=seconds) + "\n".join(table) + "\n")
+        text = HEAD.format(seconds=seconds) + "\n".join(table)
+        RESULTS.write_text(f"{text}\n<!-- --8<-- [end:page] -->\n")
     sys.exit(not all_sound)
 
 

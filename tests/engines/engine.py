@@ -21,6 +21,8 @@ class Engine:
     done: str = ""
     """What ``hurt`` does, in a few words."""
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    tests: tuple[list[str], dict[str, str]] | None = None
+    """Arguments of pytest, and variables by which these tests find the engine."""
 
 
 Start = Callable[[], AbstractContextManager[Engine]]

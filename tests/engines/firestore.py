@@ -14,6 +14,7 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 from tests.engines.engine import Engine
+from tests.servers.backends import GOOGLE
 from tests.servers.postgres import free_port
 
 JAR = Path(
@@ -48,7 +49,7 @@ def emulator() -> Iterator[str]:
             os.environ["FIRESTORE_EMULATOR_HOST"] = f"127.0.0.1:{port}"
             yield f"127.0.0.1:{port}"
         finally:
-            os.environ.pop("FIRESTORE_EMULATOR_HOST", None)
+            del os.environ["FIRESTORE_EMULATOR_HOST"]
             process.terminate()
             process.wait()
 
@@ -69,11 +70,12 @@ def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
 @contextmanager
 def google() -> Iterator[Engine]:
     """The emulator, which loses everything when it ends: it is not killed."""
-    with emulator():
+    with emulator() as address:
         yield Engine(
             "Firestore, Google's emulator",
             _version(),
             "firestore://test-project?collection_name=engines",
+            tests=(["tests/model_based", "-k", "firestore"], {GOOGLE: address}),
         )
 
 

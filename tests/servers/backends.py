@@ -14,6 +14,22 @@ from tests.servers.mongo import MongoServer
 from tests.servers.postgres import PostgresServer
 from tests.servers.redis import DURABLE, RedisCluster, RedisServer, valkey
 
+GOOGLE = "BUDDY_TEST_FIRESTORE_EMULATOR"
+"""Names the address of an emulator that runs already, for the tests that any emulator passes."""
+
+
+class _Emulator(NamedTuple):
+    address: str
+
+    def stop(self) -> None:
+        """Leave it running: others started it."""
+
+
+def _firestore() -> Any:
+    address = os.environ.get(GOOGLE)
+    return FirestoreServer() if address is None else _Emulator(address)
+
+
 _SERVERS: dict[str, Callable[[], Any]] = {
     "memory": lambda: None,
     "sqlite": lambda: None,
@@ -21,7 +37,7 @@ _SERVERS: dict[str, Callable[[], Any]] = {
     "mongo": MongoServer,
     "redis": lambda: RedisServer(valkey(), *DURABLE),
     "redis cluster": lambda: RedisCluster(valkey()),
-    "firestore": FirestoreServer,
+    "firestore": _firestore,
 }
 NAMES = tuple(_SERVERS)
 _numbers = count()
