@@ -7,12 +7,13 @@ from typing import Any
 
 import pymysql
 import sqlalchemy as sa
+from sqlalchemy import event
 
 from buddy.memory.errors import TooLargeError
 from buddy.memory.storage.sql.engine_cache import acquire
 
 
-class Connection(pymysql.Connection):  # type: ignore[type-arg]
+class Connection(pymysql.Connection):
     """A connection that refuses what the server would not take.
 
     The server ends the connection in the middle of a packet over its ``max_allowed_packet``. Often
@@ -24,7 +25,8 @@ class Connection(pymysql.Connection):  # type: ignore[type-arg]
         super().connect(sock)
         with self.cursor() as cursor:
             cursor.execute("SELECT @@max_allowed_packet")
-            (self.max_allowed_packet,) = cursor.fetchone()
+            row: Any = cursor.fetchone()
+            self.max_allowed_packet = int(row[0])
 
     def query(self, sql: Any, unbuffered: bool = False) -> int:
         """Send a statement. Raises TooLargeError for one that the server does not take."""
@@ -59,7 +61,7 @@ def _make(url: sa.URL) -> sa.Engine:
         # A connection that a restart of the server has ended is noticed before it is used.
         pool_pre_ping=True,
     )
-    sa.event.listen(engine, "do_connect", _connect)
+    event.listen(engine, "do_connect", _connect)
     # SQLAlchemy would learn it from the first connection; we compile before there is one.
     engine.dialect.insert_returning = True
     return engine
