@@ -1,18 +1,19 @@
 """How much of what was asked for a search finds, and how long it takes.
 
-    python -m benchmarks.recall FOLDER [ROWS…]
+    python -m benchmarks.recall FOLDER [ROWS…] [--embedder benchmarks.minilm:embedder]
 
 FOLDER holds conversations in the form of LoCoMo (Maharana et al., 2024): JSON with ``session_1``,
 ``session_2``, … of turns (``speaker``, ``text``, ``dia_id``, ``blip_caption``), and ``qa`` of
 questions with the ids of the turns that answer them. They are not part of this project. Each
 conversation is a user, each turn a row; questions of category 5 have no answer and are left out.
+With an embedder, searches by meaning are measured, too.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
-import sys
 import tempfile
 import time
 from collections import Counter
@@ -21,9 +22,15 @@ from statistics import median, quantiles
 from typing import Any
 
 from buddy.memory import MemoryRow, open_memory_db
+from buddy.memory.cli.parameters import named_embedder
 
 CUTS = (5, 10, 20)
-METHODS = {"keyword": {}, "keyword, neighbours 2": {"neighbours": 2}}
+METHODS: dict[str, dict[str, Any]] = {"keyword": {}, "keyword, neighbours 2": {"neighbours": 2}}
+BY_MEANING: dict[str, dict[str, Any]] = {
+    "semantic": {"method": "semantic"},
+    "hybrid": {"method": "hybrid"},
+    "hybrid, neighbours 2": {"method": "hybrid", "neighbours": 2},
+}
 
 
 def turns(conversation: dict[str, Any]) -> list[tuple[str, str]]:
@@ -47,14 +54,16 @@ def questions(conversation: dict[str, Any], ids: set[str]) -> list[tuple[str, li
     return found
 
 
-def recall(db: Any, conversations: list[dict[str, Any]]) -> None:
+def recall(
+    db: Any, conversations: list[dict[str, Any]], methods: dict[str, dict[str, Any]]
+) -> None:
     """Print the table of recall by method."""
     asked = 0
     for number, conversation in enumerate(conversations):
         rows = [MemoryRow({"memory": t}, id, f"user {number}") for id, t in turns(conversation)]
         db.upsert_memories(rows)
     print("| Method | recall@5 | @10 | @20 | MRR |\n|---|---|---|---|---|")
-    for name, options in METHODS.items():
+    for name, options in methods.items():
         sums: Counter[Any] = Counter()
         asked = 0
         for number, conversation in enumerate(conversations):
@@ -104,15 +113,18 @@ def _milliseconds(db: Any, question: str) -> float:
 
 
 def main() -> None:
-    folder, *sizes = sys.argv[1:]
-    files = sorted(Path(folder).glob("*.json"))
-    conversations = [json.loads(file.read_text()) for file in files]
-    with open_memory_db("memory://") as db:
-        recall(db, conversations)
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("sizes", nargs="*", type=int, default=[1000, 10_000])
+    parser.add_argument("--embedder", type=named_embedder)
+    given = parser.parse_args()
+    conversations = [json.loads(file.read_text()) for file in sorted(given.folder.glob("*.json"))]
+    with open_memory_db("memory://", embedder=given.embedder) as db:
+        recall(db, conversations, METHODS | (BY_MEANING if given.embedder else {}))
     texts = [text for one in conversations for _, text in turns(one)]
     asked = [one["question"] for conversation in conversations for one in conversation["qa"]]
     with tempfile.TemporaryDirectory() as place:
-        times(f"sqlite:///{place}/m.db", texts, asked, [int(n) for n in sizes] or [1000, 10_000])
+        times(f"sqlite:///{place}/m.db", texts, asked, given.sizes)
 
 
 if __name__ == "__main__":
