@@ -3,6 +3,7 @@
     ./run bench [BACKEND…] [--sizes 1000,100000] [--quick]
     ./run bench scopes [BACKEND…] [--rows N]     users, prefixes and ids in a large store
     ./run bench expiry [BACKEND…] [--rows N]     rows that have ended, and their removal
+    ./run bench search FOLDER [BACKEND…]         what searches find, and how long they take
 
 Starts the real servers, measures one backend after the other, each in a process of its own, and
 writes results.json, RESULTS.md and the plots beside this file. Backends that are not named keep
@@ -21,7 +22,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from benchmarks import expiry, scopes
+from benchmarks import expiry, scopes, search
 from benchmarks.backends import BACKENDS
 
 HERE = Path(__file__).parent
@@ -64,7 +65,7 @@ def main() -> None:
     parser.add_argument("--sizes", help="numbers of rows; default: what the server bears")
     parser.add_argument("--quick", action="store_true", help="a trial, in a minute or two")
     parser.add_argument("--draw", action="store_true", help="only write tables and plots anew")
-    apart = {"scopes": scopes.main, "expiry": expiry.main}
+    apart = {"scopes": scopes.main, "expiry": expiry.main, "search": search.main}
     if sys.argv[1:2] and sys.argv[1] in apart:
         apart[sys.argv[1]](sys.argv[2:])
         return

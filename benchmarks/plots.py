@@ -35,7 +35,35 @@ def draw(folder: Path, results: dict[str, Any]) -> None:
     """Write both figures, as SVG."""
     if not results:
         return
-    folder.mkdir(exist_ok=True)
+    _style()
+    _write(folder, {"ratios": ratios(results), "growth": growth(results)})
+
+
+def draw_search(folder: Path, found: dict[str, Any]) -> None:
+    """Write the figure of searches: recall by method, and milliseconds by rows."""
+    _style()
+    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 3.4))
+    methods = list(found["recall"])
+    for cut, colour in (("@20", "#cfe1f2"), ("@10", "#6aa8d8"), ("@5", "#1f6fb4")):
+        values = [found["recall"][method][cut] for method in methods]
+        left.barh(methods, values, color=colour, label=f"first {cut[1:]}")
+    left.invert_yaxis()
+    left.set_xlim(0, 1)
+    left.set_title("share of the evidence that is found", loc="left", fontweight="bold")
+    left.legend(frameon=False, fontsize=8, loc="lower right")
+    for name, sizes in found["times"].items():
+        rows = [int(size) for size in sizes]
+        right.plot(rows, [times["p50"] for times in sizes.values()], marker="o", label=name)
+    right.set_xscale("log")
+    right.set_yscale("log")
+    right.set_xlabel("rows of the user")
+    right.set_title("milliseconds of a keyword search, p50", loc="left", fontweight="bold")
+    right.legend(frameon=False, fontsize=8)
+    figure.tight_layout()
+    _write(folder, {"search": figure})
+
+
+def _style() -> None:
     mpl.rcParams.update(
         {
             "svg.hashsalt": "buddy-memory",
@@ -45,7 +73,11 @@ def draw(folder: Path, results: dict[str, Any]) -> None:
             "axes.spines.right": False,
         }
     )
-    for name, figure in (("ratios", ratios(results)), ("growth", growth(results))):
+
+
+def _write(folder: Path, figures: dict[str, Any]) -> None:
+    folder.mkdir(exist_ok=True)
+    for name, figure in figures.items():
         if figure is not None:
             figure.savefig(folder / f"{name}.svg", metadata={"Date": None}, bbox_inches="tight")
             plt.close(figure)

@@ -8,9 +8,9 @@ import pytest
 
 from buddy.memory import open_memory_db
 from buddy.memory.cli import exit_codes
-from tests.cli import legacy
 from tests.cli.conftest import Run
-from tests.cli.legacy import Planted
+from tests.transfer import legacy
+from tests.transfer.legacy import Planted
 
 SOURCES = {
     "sqlite v1": "postgres",
