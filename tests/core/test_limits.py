@@ -91,6 +91,39 @@ def test_times_of_other_libraries_become_plain() -> None:
             db.upsert_memory(MemoryRow({}, "b", "ann", created_at=Never(2026, 1, 1)))
 
 
+class Liar(str):
+    def __str__(self) -> str:
+        return "a lie"
+
+    __repr__ = __str__
+
+
+class LyingList(list[str]):
+    def __iter__(self) -> Any:
+        return iter(["a lie"])
+
+
+class LyingInt(int):
+    def __int__(self) -> int:
+        return 99
+
+    __index__ = __int__
+
+    def __str__(self) -> str:
+        return "99"
+
+
+def test_subclasses_are_stored_as_what_they_are() -> None:
+    """What the methods of a str, an int or a list say of it is not stored in its place."""
+    payload = {Liar("key"): Liar("true"), "list": LyingList(["x"]), "int": LyingInt(5)}
+    with open_memory_db("sqlite") as db:
+        row = db.upsert_memory(MemoryRow(payload, Liar("a"), Liar("ann")))
+        assert row.memory == {"key": "true", "list": ["x"], "int": 5}
+        assert {type(value) for value in row.memory.values()} == {str, list, int}
+        assert (row.id, row.user_id, type(row.id)) == ("a", "ann", str)
+        assert db.read_memory("a", user_id="ann") == row
+
+
 def test_prompts_hold_no_lone_surrogate() -> None:
     """A text that no encoder takes stands in a prompt as an escape."""
     asked: list[Any] = []

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import isfinite
 from typing import Any
 
@@ -31,8 +31,15 @@ from buddy.memory.errors import InvalidMemoryError
 MAX_DEPTH = 64
 """Levels of nesting: what every backend can hold, with room for its own wrapping."""
 
-# Subclasses of these are stored as their base.
-_BASES: tuple[Any, ...] = (str, int, float, list, tuple)
+# Subclasses of these are stored as what they are, whatever their own methods say of them: a str
+# whose __str__ answers something else would be stored as that.
+_BASES: tuple[tuple[type[Any], Callable[[Any], Any]], ...] = (
+    (str, str.__str__),
+    (int, int.__int__),
+    (float, float.__float__),
+    (list, list.copy),
+    (tuple, tuple.__iter__),
+)
 _INT_MIN, _INT_MAX = -(2**63), 2**63 - 1
 _TOO_DEEP = f"nested deeper than {MAX_DEPTH} levels"
 
@@ -130,9 +137,10 @@ def _encode_rarer(value: Any, depth: int) -> Any:
 
     if isinstance(value, Enum):
         return _encode(value.value, depth)
-    for base in _BASES:
+    for base, plain in _BASES:
         if isinstance(value, base):
-            return _encode(base(value), depth)
+            found = plain(value)
+            return _encode(tuple(found) if base is tuple else found, depth)
     if isinstance(value, date):  # datetime is a date
         return value.isoformat()
     if isinstance(value, UUID) or (isinstance(value, Decimal) and value.is_finite()):
