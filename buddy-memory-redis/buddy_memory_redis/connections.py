@@ -10,6 +10,7 @@ from typing import Any
 import redis.asyncio
 from redis.exceptions import MaxConnectionsError, RedisError, ResponseError
 
+from buddy_memory_redis.bounded import bounded
 from buddy_memory_redis.transport import value_of
 
 IN_FLIGHT = 32
@@ -90,6 +91,8 @@ class Connections:
 
     def __init__(self, pool: Any, timeout: float | None, *, is_async: bool, own: bool) -> None:
         self._pool, self._timeout, self._is_async = pool, timeout, is_async
+        if own and not is_async:
+            pool.connection_class = bounded(pool.connection_class)
         # The pool of Sentinels learns from what comes back that there is another primary.
         self._keeps = own and type(pool) in _PLAIN_POOLS
         self._idle: list[Any] = []
