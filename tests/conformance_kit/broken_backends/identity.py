@@ -207,3 +207,13 @@ class ReturnsOneObjectForOneId(StoreBackedMemoryDb):
 class TakesAStringForIds(StoreBackedMemoryDb):
     def delete_memories(self, ids: Any, *, user_id: Any = None) -> int:
         return super().delete_memories([ids] if isinstance(ids, str) else ids, user_id=user_id)
+
+
+@on_store("R1-bulk-calls-keep-users-apart-memory")
+class DeletesOneIdOfEverybody(InMemoryStore):
+    async def delete_many(self, kind: Kind, keys: Sequence[Key]) -> int:
+        found = await super().delete_many(kind, keys)
+        if len(keys) == 1:
+            for key in [key for key in self._of(kind) if key.id == keys[0].id]:
+                del self._of(kind)[key]
+        return found

@@ -7,9 +7,11 @@ from base64 import urlsafe_b64encode
 from typing import Any
 
 from buddy.memory.errors import ConfigError
+from buddy.memory.storage.inmemory import InMemoryStore
 from buddy.memory.storage.memory_methods import Page
+from buddy.memory.storage.record import Corrupt, Kind, Record, Scope
 from buddy.memory.v2.db.store_backed import StoreBackedMemoryDb
-from tests.conformance_kit.broken_backends.declare import on_db
+from tests.conformance_kit.broken_backends.declare import on_db, on_store
 
 
 @on_db("R3-cursors-lead-through-a-listing-memory")
@@ -65,3 +67,12 @@ class TellsTheLastRow(StoreBackedMemoryDb):
 class TakesPagesOfNothing(StoreBackedMemoryDb):
     def page_memories(self, user_id: Any = None, *, limit: Any = 100, **options: Any) -> Any:
         return super().page_memories(user_id, limit=limit or 100, **options)
+
+
+@on_store("R3-cursors-lead-through-a-listing-memory")
+class RepeatsRowsOfNobody(InMemoryStore):
+    async def page(self, kind: Kind, scope: Scope, **options: Any) -> list[Record | Corrupt]:
+        after = options.pop("after")
+        if scope == Scope.of_user(None) and after is not None:
+            after -= 1
+        return await super().page(kind, scope, after=after, **options)

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from buddy.memory.storage.inmemory import InMemoryStore
-from buddy.memory.storage.record import Key, Kind, Record, Scope, Write
+from buddy.memory.storage.record import Corrupt, Key, Kind, Record, Scope, Write
 from tests.conformance_kit.broken_backends.declare import on_store, rewritten
 
 
@@ -79,3 +79,9 @@ class DeletesUsersByPattern(InMemoryStore):
         for key in keys:
             del records[key]
         return len(keys)
+
+
+@on_store("R1-similar-ids-are-two-memory")
+class TrimsIdsOfUsers(InMemoryStore):
+    async def get(self, kind: Kind, user_id: str | None, id: str) -> Record | Corrupt | None:
+        return await super().get(kind, user_id, id) or await super().get(kind, user_id, id.strip())

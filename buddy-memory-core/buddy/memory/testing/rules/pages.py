@@ -34,7 +34,8 @@ def pages(rows: Rows, limit: int, **listing: Any) -> Iterator[Any]:
 def cursors_lead_through_a_listing(rows: Rows) -> None:
     """Pages of any size, put together, are the listing; the last one, and only it, has no next."""
     fill(rows, 7)
-    rows.upsert_many([rows.new("of bob", user_id="bob"), rows.new("of nobody", user_id=None)])
+    rows.add("of bob", user_id="bob")
+    rows.upsert_many([rows.new(f"of nobody {n}", user_id=None) for n in range(3)])
     for scope in ({"user_id": "ann"}, {"user_prefix": "a"}, {"user_id": NOBODY}, {}):
         for sort in ("asc", "desc", None):
             listing = {"sort": sort, **scope}
