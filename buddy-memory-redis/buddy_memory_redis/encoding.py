@@ -11,7 +11,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any, NamedTuple
 
 from buddy.memory import payload
-from buddy.memory.errors import TooLargeError
+from buddy.memory.errors import CorruptMemoryError, TooLargeError
 from buddy.memory.storage.record import Corrupt, Kind, Record, Write, new_stamp
 from buddy.memory.storage.users import decode_user, encode_user
 
@@ -120,9 +120,15 @@ def inserted(put: Put, position: int, expires_at: datetime | None) -> Record:
 
 
 def written(put: Put, head: bytes) -> Record:
-    """Return the record that a write left, from the head that the script returned."""
-    record = put.write.record
-    return _record(record.kind, record.user_id, record.id, record.payload, record.vector, head)
+    """Return the record that a write left, from the head that the script returned.
+
+    Raises CorruptMemoryError where it keeps a time that the row had and that is none.
+    """
+    kind, user_id, id, content = put.write.record[:4]
+    try:
+        return _record(kind, user_id, id, content, put.write.record.vector, head)
+    except (ValueError, OverflowError) as error:
+        raise CorruptMemoryError(id, f"its times: {error}") from None
 
 
 def load(

@@ -17,7 +17,7 @@ import redis
 import redis.asyncio
 
 from buddy.memory import open_async_memory_db, open_memory_db
-from buddy.memory.errors import ConfigError
+from buddy.memory.errors import ConfigError, CorruptMemoryError
 from buddy.memory.v2.db.redis import AsyncRedisMemoryDb, RedisMemoryDb
 from buddy.memory.v2.db.schema import MemoryRow
 from buddy_memory_redis.url import Address
@@ -161,6 +161,23 @@ def test_a_damaged_row_seen_by_a_client_that_decodes(
         assert db.upsert_memory(MemoryRow({"n": 2}, "1", "ann")).version == 1
         assert [row.id for row in db.read_memories("ann", sort="asc")] == ["0", "1"]
         assert len(caplog.records) == 2
+        db.drop_table()
+
+
+@pytest.mark.parametrize("times", [b"3 4", b"1e400 inf", b"99999999999999.0 1.0"])
+def test_a_row_whose_times_are_none(valkey: servers.RedisServer, prefix: str, times: bytes) -> None:
+    """A write names the row whose time it kept, single and in bulk, and leaves the others alone."""
+    with valkey.client() as client, RedisMemoryDb(prefix, client=client) as db:
+        db.upsert_memory(MemoryRow({"n": 0}, "1", "ann"))
+        key = f"buddy-memory/{{{prefix}/0}}/memory/rows"
+        client.hset(key, "ann\x001", b"1 1 " + times + b" 5 - -\n{}")
+        with pytest.raises(CorruptMemoryError, match="'1'"):
+            db.upsert_memory(MemoryRow({"n": 1}, "1", "ann"))
+        with pytest.raises(CorruptMemoryError, match="'1'"):
+            db.upsert_memories([MemoryRow({}, "2", "ann"), MemoryRow({"n": 1}, "1", "ann")])
+        assert db.delete_memory("1", user_id="ann") is True
+        db.upsert_memory(MemoryRow({"n": 2}, "1", "ann"))
+        assert {row.id for row in db.read_memories("ann")} <= {"1", "2"}
         db.drop_table()
 
 
