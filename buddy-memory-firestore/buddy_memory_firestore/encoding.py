@@ -38,6 +38,7 @@ HEAD = [
 """The fields that an update needs to know: all but what it replaces."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_MAX_INTEGER = 2**63 - 1
 _LIGHT = 8 * 1024
 """Bytes on the wire up to which no limit can be reached, so that weighing is spared."""
 
@@ -164,7 +165,7 @@ def read_head(kind: Kind, document: Any) -> Seen:
         {},
         _time(fields, "created_at"),
         _time(fields, "updated_at"),
-        _field(fields, "version", "integer_value"),
+        _version(fields),
         _time(fields, "expires_at") if "expires_at" in fields else None,
         None,
         _stamp(fields, user_id),
@@ -179,6 +180,13 @@ def _field(fields: Any, name: str, wanted: str) -> Any:
     if fields[name].WhichOneof("value_type") != wanted:
         raise ValueError(f"{name} is no {wanted.partition('_')[0]}")
     return getattr(fields[name], wanted)
+
+
+def _version(fields: Any) -> int:
+    version = int(_field(fields, "version", "integer_value"))
+    if not 0 < version < _MAX_INTEGER:  # The next one has to be one, too.
+        raise ValueError(f"the version {version} is none")
+    return version
 
 
 def _time(fields: Any, name: str) -> datetime:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import timedelta
+from math import isfinite
 from operator import methodcaller
 from typing import Any
 
@@ -193,14 +194,15 @@ class MongoStore(Store):
         await self._checked(kind, len(found))
         return [user for text in found if (user := decode_user(text)) is not None]
 
-    async def mark(self, kind: Kind, user_id: str | None) -> str:
+    async def mark(self, kind: Kind, user_id: str | None) -> str | None:
         mine = {**encoding.of_scope(Scope.of_user(user_id)), **encoding.mark(kind), **ALIVE}
         sums = {"_id": None, "rows": {"$sum": 1}, "stamps": {"$sum": "$stamp"}}
         pipeline = [{"$match": mine}, {"$group": sums}]
         found = await self.database.aggregate(kind, pipeline)
         rows, stamps = (found[0]["rows"], found[0]["stamps"]) if found else (0, 0)
         await self._checked(kind, rows)
-        return f"{rows}:{int(stamps)}"
+        # Where somebody made a stamp no number, no sum tells of a change.
+        return f"{rows}:{int(stamps)}" if isfinite(stamps) else None
 
     async def generation(self, kind: Kind) -> str:
         return await self.schema.generation(kind)

@@ -194,6 +194,8 @@ def test_sizes_agree_with_the_servers() -> None:
         {"memory": {"at": THEN}},
         {"created_at": "yesterday"},
         {"version": "2"},
+        {"version": 0},
+        {"version": 2**63 - 1},
         {"user_id": 5},
         {"id": 5},
         {"id": "c"},

@@ -60,3 +60,15 @@ def test_a_bulk_write_names_the_damaged_row(
         with pytest.raises(CorruptMemoryError, match="'bad'") as caught:
             db.upsert_memories(rows(7))
         assert len(caught.value.stored) == 20
+
+
+@pytest.mark.parametrize("stamp", [float("nan"), float("inf"), "text", None])
+def test_a_stamp_that_is_no_number(server_url: str, database: Database, stamp: Any) -> None:
+    """A search finds what it did, and its user has no mark where no sum tells of a change."""
+    with MongoMemoryDb("notes", server_url, database.name) as db:
+        db.upsert_memories([MemoryRow({"memory": "green tea"}, id, "ann") for id in "ab"])
+        assert len(db.search_memories("tea", user_id="ann")) == 2
+        database["notes"].update_one({"id": "a"}, {"$set": {"stamp": stamp}})
+        found = [result.row.id for result in db.search_memories("tea", user_id="ann")]
+        assert "b" in found
+        assert isinstance(db.change_mark("ann"), (str, type(None)))
