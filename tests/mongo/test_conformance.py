@@ -36,7 +36,7 @@ class OnServer(Conformance):
     def subject(self, url: str, database: Database) -> BackendUnderTest:
         cls = self.cls
         return BackendUnderTest(
-            open=lambda: cls("notes", url),
+            open=lambda: cls("notes", url, timeout=60),  # The server takes a millisecond for a row.
             neighbour=lambda: cls("notes2", url),
             named=lambda name: cls(name, url),
             unreachable=lambda: cls("notes", NOBODY_LISTENS),
