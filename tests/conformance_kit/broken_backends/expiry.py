@@ -206,3 +206,58 @@ class TakesAnyTtl(InMemoryStore):
     async def ping(self) -> None:
         write = Write(Record(Kind.MEMORY, "ann", "a", {}, clock.EPOCH, clock.EPOCH), clock.EPOCH)
         await self.put(write)
+
+
+@on_store("R14-keep-comes-before-the-end-of-a-store-memory")
+class KeepsWithADefault(InMemoryStore):
+    """KEEP is COALESCE(the stored end, the default): a row without an end gets one."""
+
+    async def put(self, write: Write) -> Record:
+        stored = self._living(write.record.kind, *write.record.key)
+        if stored is not None and stored.expires_at is None:
+            write = write._replace(keep=False)
+        return await super().put(write)
+
+
+@on_store("R14-a-touch-moves-the-end-alone-memory")
+class TouchesNothingOfNobody(InMemoryStore):
+    """A touch compares with NULL."""
+
+    async def touch(
+        self, kind: Kind, user_id: str | None, ids: Sequence[str], ttl: timedelta | None
+    ) -> int:
+        return await super().touch(kind, user_id, () if user_id is None else ids, ttl)
+
+
+@on_store("R14-deletions-do-not-count-it-memory")
+class DeletesAtTheVersionOfWhatEnded(InMemoryStore):
+    """A conditional deletion compares with the version of a row that has ended."""
+
+    async def delete(
+        self, kind: Kind, user_id: str | None, id: str, if_version: int | None
+    ) -> bool:
+        ended = self._of(kind).get(Key(user_id, id))
+        if ended is not None and ended.version == if_version:
+            if_version = None
+        return await super().delete(kind, user_id, id, if_version)
+
+
+@on_store("R14-an-ended-row-is-in-nobodys-way-memory")
+class RestoresNothingOverWhatEnded(InMemoryStore):
+    """Restores as ON CONFLICT DO NOTHING does: a row that has ended is in the way."""
+
+    async def restore(self, writes: Sequence[Write]) -> list[Key]:
+        there = set(self._of(writes[0].record.kind))
+        return await super().restore([each for each in writes if each.record.key not in there])
+
+
+@on_store("R14-an-ended-row-is-in-nobodys-way-summary")
+class FindsTwoAndThenLeavesEndedOut(InMemoryStore):
+    """Takes two rows of an id, and of these the living ones."""
+
+    async def find(self, kind: Kind, ids: Sequence[str]) -> list[Record | Corrupt]:
+        found: list[Record | Corrupt] = []
+        for id in ids:
+            first = [key for key in self._of(kind) if key.id == id][:2]
+            found += filter(None, [self._living(kind, *key) for key in first])
+        return found

@@ -45,6 +45,22 @@ class ListsNoUsersOnFailure(StoreBackedMemoryDb):
             return []
 
 
+class TouchesNothingOnFailure(StoreBackedMemoryDb):
+    def touch_memories(self, ids: Any, **options: Any) -> int:
+        try:
+            return super().touch_memories(ids, **options)
+        except MemoryDbError:
+            return 0
+
+
+class FindsNothingOnFailure(StoreBackedMemoryDb):
+    def search_memories(self, query: Any, **options: Any) -> Any:
+        try:
+            return super().search_memories(query, **options)
+        except MemoryDbError:
+            return []
+
+
 class ReadsNoIdsWithoutAsking(StoreBackedMemoryDb):
     def read_memories_by_id(self, ids: Any, *, user_id: Any = None) -> Any:
         return super().read_memories_by_id(ids, user_id=user_id) if ids else []
@@ -65,6 +81,8 @@ for broken in (
     SwallowsErrors,
     FailsSilentlyToWrite,
     ListsNoUsersOnFailure,
+    TouchesNothingOnFailure,
+    FindsNothingOnFailure,
     ReadsNoIdsWithoutAsking,
 ):
     unreachable("R7-failure-is-never-emptiness", broken)

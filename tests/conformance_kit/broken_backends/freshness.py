@@ -123,3 +123,9 @@ class KeepsTheOldVector(InMemoryStore):
         found = self._of(write.record.kind).get(write.record.key)
         vector = write.record.vector or (found and found.vector)
         return await super().put(rewritten(write, vector=vector))
+
+
+@on_store("R18-stamps-are-in-the-order-of-writing-memory")
+class TellsStampsById(InMemoryStore):
+    async def stamps(self, kind: Kind, user_id: str | None) -> list[tuple[str, int | None]]:
+        return sorted(await super().stamps(kind, user_id))

@@ -57,3 +57,17 @@ class DeletesAThousandSummaries(InMemoryStore):
             return await super().delete_all(kind, scope)
         rows = await self.page(kind, scope, newest_first=False, after=None, limit=1000)
         return sum([await self.delete(kind, *row.key, None) for row in rows])
+
+
+@on_store("R5-any-number-of-users-is-listed")
+class ListsAThousandUsersAtMost(InMemoryStore):
+    async def users(self, kind: Kind, *, limit: int | None, **options: Any) -> list[str]:
+        return await super().users(kind, limit=min(limit or 1000, 1000), **options)
+
+
+@on_store("R14-any-number-of-ended-rows-is-swept")
+class SweepsLessThanItWasAsked(InMemoryStore):
+    """One request of the server removes 500 rows at most, and is taken for a whole step."""
+
+    async def sweep(self, kind: Kind, limit: int) -> int:
+        return await super().sweep(kind, min(limit, 500))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from buddy.memory import payload as payloads
@@ -88,3 +89,21 @@ class AsksBeforeItLooks(StoreBackedMemoryDb):
 
 
 unreachable("R8-what-is-no-json-is-refused-before-any-io-memory", AsksBeforeItLooks)
+
+
+@on_store("R8-what-was-written-is-what-is-read-memory")
+class ReadsTextsAsTimes(InMemoryStore):
+    """The driver knows times, and writes them in a form of its own."""
+
+    async def find(self, kind: Kind, ids: Any) -> Any:
+        return [
+            found._replace(payload={k: self._time(v) for k, v in found.payload.items()})
+            for found in await super().find(kind, ids)
+            if isinstance(found, Record)
+        ]
+
+    def _time(self, value: Any) -> Any:
+        try:
+            return datetime.fromisoformat(value.replace("Z", "+00:00")).isoformat()
+        except (AttributeError, ValueError):
+            return value

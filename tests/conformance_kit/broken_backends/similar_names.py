@@ -85,3 +85,15 @@ class DeletesUsersByPattern(InMemoryStore):
 class TrimsIdsOfUsers(InMemoryStore):
     async def get(self, kind: Kind, user_id: str | None, id: str) -> Record | Corrupt | None:
         return await super().get(kind, user_id, id) or await super().get(kind, user_id, id.strip())
+
+
+@on_store("R1-a-user-and-an-id-are-not-joined-memory")
+class JoinsUserAndId(InMemoryStore):
+    """Keeps one row under the user, a hash mark and the id."""
+
+    async def put(self, write: Write) -> Record:
+        user_id, id = write.record.key
+        for other in list(self._of(write.record.kind)):
+            if other != write.record.key and f"{other.user_id}#{other.id}" == f"{user_id}#{id}":
+                del self._of(write.record.kind)[other]
+        return await super().put(write)

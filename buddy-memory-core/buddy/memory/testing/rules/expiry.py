@@ -11,6 +11,7 @@ from typing import Any
 from buddy.memory.errors import ConfigError, ConflictError, InvalidMemoryError
 from buddy.memory.storage.expiry import KEEP, NEVER
 from buddy.memory.storage.record import Kind, Record, Write
+from buddy.memory.storage.users import NOBODY
 from buddy.memory.testing.assertions import raises
 from buddy.memory.testing.backend_under_test import Rows, Trial
 from buddy.memory.testing.check import check, check_rows
@@ -137,6 +138,24 @@ def keep_and_never_are_kept_and_never(rows: Rows) -> None:
 
 
 @check_rows("R14")
+def keep_comes_before_the_end_of_a_store(rows: Rows) -> None:
+    """A row without an end that is written with KEEP gets none from the default of its store."""
+    store, now = rows.trial.store, datetime.now(timezone.utc)
+
+    def keeping(id: str) -> Write:
+        return Write(
+            Record(rows.kind, "ann", id, {}, now, now), now, None, timedelta(hours=1), True
+        )
+
+    rows.upsert_many(map(rows.new, "abc"))
+    store.put(keeping("a"))
+    store.put_many([keeping("b"), keeping("new"), keeping("c")])
+    ends = [row.expires_at for row in rows.get_many(["a", "b", "c"], user_id="ann")]
+    assert ends == [None, None, None]
+    assert is_about(rows.get("new", user_id="ann").expires_at, LONG)
+
+
+@check_rows("R14")
 def what_is_read_changed_and_written_keeps_its_end(rows: Rows) -> None:
     """A row that was read and is written again ends when it did before."""
     rows.add("a", ttl=LONG)
@@ -148,6 +167,26 @@ def what_is_read_changed_and_written_keeps_its_end(rows: Rows) -> None:
     row.expires_at = datetime(2001, 1, 1, tzinfo=timezone.utc)
     raises(InvalidMemoryError, rows.upsert, row)
     assert rows.get("a", user_id="ann").version == 3
+
+
+@check_rows("R14")
+def an_ended_row_is_in_nobodys_way(rows: Rows) -> None:
+    """Ended rows that are still stored keep no row from being restored, nor found by its id."""
+    store, now = rows.trial.store, datetime.now(timezone.utc)
+    made, ended = now - timedelta(days=2), now - timedelta(days=1)
+
+    def restored(user: str, id: str, end: datetime | None) -> Write:
+        return Write(Record(rows.kind, user, id, {"end": end is None}, made, made, 7, end), now)
+
+    store.restore([restored(user, "same", ended) for user in ("ann", "bob", "cid")])
+    rows.add("same", user_id="zoe")
+    assert rows.get("same").user_id == rows.get_many(["same"])[0].user_id == "zoe"
+    assert rows.delete("same") is True
+    again = [restored(user, "same", None) for user in ("ann", "bob")]
+    assert list(store.restore(again)) == [write.record.key for write in again]
+    stored = rows.get("same", user_id="ann")
+    assert (stored.version, rows.payload(stored)) == (7, {"end": True})
+    assert store.restore(again) == []
 
 
 @check_rows("R14")
@@ -168,6 +207,9 @@ def a_touch_moves_the_end_alone(rows: Rows) -> None:
     assert rows.touch(["a"], user_id="ann", ttl=NEVER) == 1
     assert rows.get("a", user_id="ann") == before
     assert rows.touch([], user_id="ann", ttl=LONG) == 0
+    rows.add("b", user_id=None)
+    assert rows.touch(["b"], user_id=NOBODY, ttl=LONG) == 1
+    assert is_about(rows.get("b", user_id=NOBODY).expires_at, LONG)
     for ttl in (None, KEEP):
         raises(ConfigError, rows.touch, ["a"], user_id="ann", ttl=ttl)
 
@@ -245,8 +287,10 @@ def a_sweep_leaves_nothing_that_has_ended(rows: Rows) -> None:
 @check_rows("R14")
 def deletions_do_not_count_it(rows: Rows) -> None:
     """Deletions remove rows that have ended and count those that have not."""
-    add_ended(rows, "gone", "gone too")
+    add_ended(rows, "gone", "gone too", "gone as well")
     rows.add("a")
+    conflict = raises(ConflictError, rows.delete, "gone as well", user_id="ann", if_version=1)
+    assert (conflict.expected, conflict.actual) == (1, 0)
     assert rows.delete("gone", user_id="ann") is False
     assert rows.delete("gone", user_id="ann", if_version=0) is False
     assert rows.delete_many(["gone too", "a"], user_id="ann") == 1

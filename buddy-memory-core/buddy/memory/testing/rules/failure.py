@@ -39,14 +39,16 @@ def every_call(trial: Trial, db: Any) -> Iterator[tuple[str, Callable[[], Any]]]
             "delete": partial(rows.delete, "a"),
             "delete_many": partial(rows.delete_many, ["a"]),
             "delete none": partial(rows.delete_many, []),
+            "touch": partial(rows.touch, ["a"], user_id="ann", ttl=60),
         }
         yield from ((f"{kind.value}: {name}", call) for name, call in calls.items())
     yield "memory_exists", lambda: db.memory_exists(trial.memories.new("a"))
-    for name in ("create", "table_exists", "clear", "drop_table", "ping", "upgrade"):
+    for name in ("create", "table_exists", "clear", "drop_table", "ping", "upgrade", "sweep"):
         yield name, getattr(db, name)
     yield "list_users", db.list_users
     yield "list no users", lambda: db.list_users(limit=0)
     yield "change_mark", lambda: db.change_mark("ann")
+    yield "search_memories", lambda: db.search_memories("a", user_id="ann")
     yield "delete_user", lambda: db.delete_user("ann")
     yield "delete_users", lambda: db.delete_users(user_prefix="a")
     yield "forget_user", lambda: db.forget_user("ann")

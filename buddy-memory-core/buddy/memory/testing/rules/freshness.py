@@ -191,3 +191,13 @@ def an_end_and_a_vector_are_kept_with_their_row(rows: Rows) -> None:
             stamps.add(found.stamp)
     assert len(stamps) == 8
     assert rows.get("a").expires_at == end
+
+
+@check_rows("R18")
+def stamps_are_in_the_order_of_writing(rows: Rows) -> None:
+    """Store.stamps tells one user's rows in the order in which they were first written."""
+    rows.add("z", user_id="bob")
+    ids = ["m", "z", "a", "10", "9"]
+    rows.upsert_many(map(rows.new, ids))
+    rows.add("z", {"n": 2})
+    assert [id for id, _ in rows.trial.store.stamps(rows.kind, "ann")] == ids

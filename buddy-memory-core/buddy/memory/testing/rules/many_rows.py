@@ -1,7 +1,10 @@
-"""R4, R6, R15: thousands of rows, around the sizes at which drivers and servers begin anew."""
+"""Thousands of rows, around the sizes at which drivers and servers begin anew."""
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta, timezone
+
+from buddy.memory.storage.record import Kind, Record, Write
 from buddy.memory.storage.users import NOBODY
 from buddy.memory.testing.backend_under_test import Trial
 from buddy.memory.testing.check import check
@@ -45,3 +48,28 @@ def any_number_of_rows_is_deleted(trial: Trial) -> None:
     assert (summaries.count("ann"), summaries.count("annie")) == (0, 1203)
     assert trial.db.clear() is True
     assert (memories.read(), summaries.read()) == ([], [])
+
+
+@check("R5", big=True)
+def any_number_of_users_is_listed(trial: Trial) -> None:
+    """list_users tells all of more than a thousand users, and as many as were asked for."""
+    users = [f"user {n:04}" for n in range(1203)]
+    trial.memories.upsert_many(trial.memories.new("a", user_id=user) for user in users)
+    assert trial.db.list_users() == users
+    assert trial.db.list_users(limit=1100) == users[:1100]
+    assert trial.db.list_users(limit=1100, after=users[99]) == users[100:1200]
+
+
+@check("R14", big=True)
+def any_number_of_ended_rows_is_swept(trial: Trial) -> None:
+    """One sweep removes thousands of ended rows of each kind."""
+    store, now = trial.store, datetime.now(timezone.utc)
+    made, ended = now - timedelta(days=2), now - timedelta(days=1)
+    for kind in Kind:
+        rows = [Record(kind, "ann", f"{n}", {}, made, made, 1, ended) for n in range(1203)]
+        store.restore([Write(row, now) for row in rows])
+    assert 0 <= trial.db.sweep() <= 2406
+    assert trial.db.sweep() == 0
+    for kind in Kind:
+        left = store.ended(kind)
+        assert left is None or left.rows == 0

@@ -30,6 +30,11 @@ SIMILAR = {
 """Pairs of names that are two."""
 
 
+SEPARATORS = ("#", "##", ":", "::", "/", "|", "@", ".", ",", ";", "-", "_", "~", " ", "\t", "\n")
+SEPARATORS += ("\x1c", "\x1e", "\x1f", "\\", "%", "%23", "%2F", "&", "=", "+", "$", "\uffff")
+"""Texts by which a store may join a user and an id to one key."""
+
+
 def _taken(write: Callable[[], Any]) -> bool:
     """Tell whether a name is taken; a backend may refuse a long one, and never cuts it."""
     try:
@@ -96,3 +101,17 @@ def a_deleted_user_is_no_pattern(rows: Rows) -> None:
         assert sum(rows.trial.db.delete_user(user).values()) == 1, name
         left.remove(user)
         assert {row.user_id for row in rows.read()} == left, name
+
+
+@check_rows("R1")
+def a_user_and_an_id_are_not_joined(rows: Rows) -> None:
+    """A user and an id whose texts joined are those of another user and id are another row."""
+    for joint in SEPARATORS:
+        one = rows.add(f"b{joint}c", {"is": "one"}, "a")
+        other = rows.add("c", {"is": "other"}, f"a{joint}b")
+        assert (one.version, other.version) == (1, 1), repr(joint)
+        assert rows.get(one.id, user_id=one.user_id) == one, repr(joint)
+        assert rows.get(other.id, user_id=other.user_id) == other, repr(joint)
+        assert rows.delete(other.id, user_id=other.user_id) is True
+        assert rows.ids("a") == [one.id], repr(joint)
+        assert rows.delete(one.id, user_id=one.user_id) is True
