@@ -117,7 +117,7 @@ class ReadingStore(SqlStoreBase):
         await self._check_layout(kind)
         query = self._statements[kind].stamps().query({"p_user_id": encode_user(user_id)})
         try:
-            return [(row[0], row[1]) for row in (await self._query(query)).rows]
+            return [(_text(id), stamp) for id, stamp in (await self._query(query)).rows]
         except NotText:
             return await super().stamps(kind, user_id)
 

@@ -200,4 +200,5 @@ def stamps_are_in_the_order_of_writing(rows: Rows) -> None:
     ids = ["m", "z", "a", "10", "9"]
     rows.upsert_many(map(rows.new, ids))
     rows.add("z", {"n": 2})
-    assert [id for id, _ in rows.trial.store.stamps(rows.kind, "ann")] == ids
+    told = [id for id, _ in rows.trial.store.stamps(rows.kind, "ann")]
+    assert told == ids
