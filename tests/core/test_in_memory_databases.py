@@ -82,8 +82,8 @@ def test_settings_are_shown() -> None:
     assert InMemoryDb().to_dict() == {"name": "InMemoryDb", "db_url": "memory://", "expire": None}
 
 
-def _threaded(url: str) -> ThreadedMemoryDb:
-    return ThreadedMemoryDb(InMemoryDb(url))
+def _threaded(url: str, **options: Any) -> ThreadedMemoryDb:
+    return ThreadedMemoryDb(InMemoryDb(url, **options))
 
 
 class TestNamed(Conformance):
@@ -98,6 +98,7 @@ class TestNamed(Conformance):
         yield BackendUnderTest(
             open=lambda: cls("memory://notes"),
             neighbour=lambda: cls("memory://notes2"),
+            expiring=lambda: cls("memory://notes", expire=3600),
             order_without_clocks=True,
             order_across_users=True,
             waits=False,

@@ -31,6 +31,7 @@ def subject_of(cls: Any, name: str, database: str = "(default)") -> BackendUnder
         open=lambda: cls(name, db_name=database),
         neighbour=lambda: cls(f"{name}2", db_name=database),
         named=lambda other: cls(other, db_name=database),
+        expiring=lambda: cls(name, db_name=database, expire=3600),
         unreachable=unreachable,
         corrupt=corrupt,
         forks=True,
@@ -82,6 +83,7 @@ class TestCallersClient(ClientConformance):
         client = firestore.Client()
         yield BackendUnderTest(
             open=lambda: FirestoreMemoryDb(collection, client=client),
+            expiring=lambda: FirestoreMemoryDb(collection, client=client, expire=3600),
             forks=True,
             order_across_users=True,
         )

@@ -39,6 +39,7 @@ class OnServer(Conformance):
             open=lambda: cls("notes", url, timeout=60),  # The server takes a millisecond for a row.
             neighbour=lambda: cls("notes2", url),
             named=lambda name: cls(name, url),
+            expiring=lambda: cls("notes", url, expire=3600),
             unreachable=lambda: cls("notes", NOBODY_LISTENS),
             secret=SECRET,
             corrupt=damage(database),
@@ -80,5 +81,8 @@ class TestCallersClient(ClientConformance):
         with MongoClient(server_url, tz_aware=True) as client:
             yield BackendUnderTest(
                 open=lambda: MongoMemoryDb("notes", db_name=database.name, client=client),
+                expiring=lambda: MongoMemoryDb(
+                    "notes", db_name=database.name, client=client, expire=3600
+                ),
                 order_across_users=True,
             )

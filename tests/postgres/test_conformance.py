@@ -41,6 +41,7 @@ class OnServer(Conformance):
             open=lambda: cls("notes", schema, postgres_url),
             neighbour=lambda: cls("notes2", schema, postgres_url),
             named=lambda name: cls(name, schema, postgres_url),
+            expiring=lambda: cls("notes", schema, postgres_url, expire=3600),
             unreachable=lambda: cls("notes", schema, closed),
             secret=SECRET,
             corrupt=corrupt,
@@ -77,6 +78,7 @@ class TestCallersEngine(Conformance):
         engine = sa.create_engine(postgres_url.replace("postgresql://", "postgresql+psycopg://"))
         yield BackendUnderTest(
             open=lambda: PostgresMemoryDb("notes", schema, db_engine=engine),
+            expiring=lambda: PostgresMemoryDb("notes", schema, db_engine=engine, expire=3600),
             order_across_users=True,
         )
         engine.dispose()

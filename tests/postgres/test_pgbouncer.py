@@ -40,6 +40,7 @@ class TestBehindBouncer(Conformance):
             open=lambda: PostgresMemoryDb("notes", schema, bouncer_url),
             neighbour=lambda: PostgresMemoryDb("notes2", schema, bouncer_url),
             named=lambda name: PostgresMemoryDb(name, schema, bouncer_url),
+            expiring=lambda: PostgresMemoryDb("notes", schema, bouncer_url, expire=3600),
             order_across_users=True,
         )
 

@@ -31,6 +31,7 @@ def make_subject(cls: Any, url: str, prefix: str, **more: Any) -> BackendUnderTe
         open=open_store,
         neighbour=lambda: open_store(f"{prefix}:2"),
         named=lambda name: open_store(f"{prefix}{name}"),
+        expiring=lambda: open_store(expire=3600),
         unreachable=lambda: cls.from_url(f"redis://:{SECRET}@127.0.0.1:1"),
         secret=SECRET,
         corrupt=damage,

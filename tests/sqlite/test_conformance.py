@@ -29,6 +29,7 @@ def file_subject(cls: Any, folder: Path) -> BackendUnderTest:
         open=lambda: cls("notes", db_file=file),
         neighbour=lambda: cls("notes2", db_file=file),
         named=lambda name: cls(name, db_file=file),
+        expiring=lambda: cls("notes", db_file=file, expire=3600),
         unreachable=lambda: cls(db_url=f"sqlite:///file:/dev/null/x?uri=true&password={SECRET}"),
         secret=SECRET,
         corrupt=corrupt,
@@ -70,6 +71,7 @@ class TestCallersEngine(Conformance):
         engine = sa.create_engine(f"sqlite:///{tmp_path / 'memory.db'}")
         yield BackendUnderTest(
             open=lambda: SqliteMemoryDb("notes", db_engine=engine),
+            expiring=lambda: SqliteMemoryDb("notes", db_engine=engine, expire=3600),
             order_without_clocks=True,
             order_across_users=True,
         )
@@ -85,6 +87,9 @@ class TestInMemory(Conformance):
         engine = SqliteMemoryDb()._rules.store._connector.engine  # type: ignore[attr-defined]
         cls = SqliteMemoryDb if request.param == "sync" else AsyncSqliteMemoryDb
         yield BackendUnderTest(
-            open=lambda: cls(db_engine=engine), order_without_clocks=True, order_across_users=True
+            open=lambda: cls(db_engine=engine),
+            expiring=lambda: cls(db_engine=engine, expire=3600),
+            order_without_clocks=True,
+            order_across_users=True,
         )
         engine.dispose()

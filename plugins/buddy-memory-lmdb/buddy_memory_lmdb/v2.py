@@ -24,5 +24,7 @@ class AsyncLmdbMemoryDb(OpenedByUrl, ThreadedMemoryDb):
         path: str | os.PathLike[str],
         table_name: str = "memory",
         map_size: int = MAP_SIZE,
+        *,
+        expire: float | None = None,
     ) -> None:
-        super().__init__(LmdbMemoryDb(path, table_name, map_size))
+        super().__init__(LmdbMemoryDb(path, table_name, map_size, expire=expire))

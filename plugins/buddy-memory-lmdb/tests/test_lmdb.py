@@ -58,6 +58,7 @@ class OnLmdb(Conformance):
             open=lambda: cls(folder, "notes"),
             neighbour=lambda: cls(folder, "notes2"),
             named=lambda name: cls(folder, name),
+            expiring=lambda: cls(folder, "notes", expire=3600),
             unreachable=lambda: cls("/dev/null/x"),
             corrupt=corrupt,
             order_without_clocks=True,

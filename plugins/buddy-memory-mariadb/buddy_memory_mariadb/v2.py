@@ -16,5 +16,11 @@ class MariaDbMemoryDb(MariaDbConstructor, StoreBackedMemoryDb):
 class AsyncMariaDbMemoryDb(ThreadedMemoryDb):
     """MariaDbMemoryDb for asyncio. PyMySQL blocks, so each call runs in a thread."""
 
-    def __init__(self, table_name: str = "memory", db_url: str | None = None) -> None:
-        super().__init__(MariaDbMemoryDb(table_name, db_url))
+    def __init__(
+        self,
+        table_name: str = "memory",
+        db_url: str | None = None,
+        *,
+        expire: float | None = None,
+    ) -> None:
+        super().__init__(MariaDbMemoryDb(table_name, db_url, expire=expire))

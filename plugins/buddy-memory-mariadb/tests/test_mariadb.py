@@ -69,7 +69,6 @@ def table(server: MariaDbServer) -> Iterator[str]:
 
 class OnServer(Conformance):
     complete = True
-    lacks = frozenset({"expiring"})
     cls: Any
 
     @pytest.fixture
@@ -84,6 +83,7 @@ class OnServer(Conformance):
             open=lambda: cls(table, url),
             neighbour=lambda: cls(f"{table}2", url),
             named=lambda name: cls(name, url),
+            expiring=lambda: cls(table, url, expire=3600),
             unreachable=lambda: cls(table, closed),
             secret=PASSWORD,
             corrupt=corrupt,

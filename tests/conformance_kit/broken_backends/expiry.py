@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from buddy.memory.storage import clock
 from buddy.memory.storage.inmemory import InMemoryStore
 from buddy.memory.storage.record import Corrupt, Key, Kind, Record, Scope, Write
-from tests.conformance_kit.broken_backends.declare import on_store
+from buddy.memory.testing import BackendUnderTest
+from buddy.memory.v2.db.store_backed import StoreBackedMemoryDb
+from tests.conformance_kit.broken_backends.declare import BROKEN, on_store
 
 
 @on_store("R14-a-row-that-has-ended-is-in-no-read-memory")
@@ -261,3 +264,16 @@ class FindsTwoAndThenLeavesEndedOut(InMemoryStore):
             first = [key for key in self._of(kind) if key.id == id][:2]
             found += filter(None, [self._living(kind, *key) for key in first])
         return found
+
+
+def forgets_expire(_: Path) -> BackendUnderTest:
+    """A constructor takes ``expire``, and does nothing with it."""
+    store = InMemoryStore()
+    return BackendUnderTest(
+        open=lambda: StoreBackedMemoryDb(store),
+        expiring=lambda: StoreBackedMemoryDb(store),
+        waits=False,
+    )
+
+
+BROKEN["ForgetsExpire", "R14-a-store-may-end-its-rows-memory"] = forgets_expire

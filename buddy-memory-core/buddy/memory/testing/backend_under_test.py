@@ -39,6 +39,9 @@ class BackendUnderTest:
     named: Callable[[str], Any] | None = None
     """Opens a store in the same database by its name (table, collection, prefix)."""
 
+    expiring: Callable[[], Any] | None = None
+    """Opens the same store with ``expire=3600``: its rows end an hour after they were written."""
+
     unreachable: Callable[[], Any] | None = None
     """Opens a store whose database does not answer, with ``secret`` as its password."""
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _NEEDS = {
     "corrupt": "a damaged row",
+    "expiring": "a BackendUnderTest that opens a store whose rows end",
     "forks": "data outside of this process",
     "named": "stores that have names",
     "neighbour": "stores that have names",

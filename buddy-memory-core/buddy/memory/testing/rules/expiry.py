@@ -155,6 +155,21 @@ def keep_comes_before_the_end_of_a_store(rows: Rows) -> None:
     assert is_about(rows.get("new", user_id="ann").expires_at, LONG)
 
 
+@check_rows("R14", "expiring")
+def a_store_may_end_its_rows(rows: Rows) -> None:
+    """``expire`` is the end of every row that says nothing else, also of those written again."""
+    assert rows.trial.subject.expiring is not None
+    ending = rows.trial.rows(rows.trial.open(rows.trial.subject.expiring), rows.kind)
+    rows.add("never")
+    assert ending.add("never", ttl=KEEP).expires_at is None
+    assert ending.add("for good", ttl=NEVER).expires_at is None
+    assert is_about(ending.add("a").expires_at, LONG)
+    assert is_about(ending.add("later", ttl=2 * LONG).expires_at, 2 * LONG)
+    many = ending.upsert_many(map(ending.new, ("a", "b", "never")))
+    assert all(is_about(row.expires_at, LONG) for row in many)
+    assert rows.get_many(["a", "b", "never"], user_id="ann") == many
+
+
 @check_rows("R14")
 def what_is_read_changed_and_written_keeps_its_end(rows: Rows) -> None:
     """A row that was read and is written again ends when it did before."""

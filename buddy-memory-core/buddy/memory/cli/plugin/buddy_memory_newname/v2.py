@@ -19,5 +19,11 @@ class AsyncNewnameMemoryDb(ThreadedMemoryDb):
     With an asynchronous driver, derive from AsyncStoreBackedMemoryDb and await in the Store.
     """
 
-    def __init__(self, table_name: str = "memory", db_url: str | None = None) -> None:
-        super().__init__(NewnameMemoryDb(table_name, db_url))
+    def __init__(
+        self,
+        table_name: str = "memory",
+        db_url: str | None = None,
+        *,
+        expire: float | None = None,
+    ) -> None:
+        super().__init__(NewnameMemoryDb(table_name, db_url, expire=expire))

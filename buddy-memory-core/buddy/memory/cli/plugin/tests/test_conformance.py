@@ -36,6 +36,7 @@ class OnNewname(Conformance):
             open=lambda: cls("notes", url),
             neighbour=lambda: cls("notes2", url),
             named=lambda name: cls(name, url),
+            expiring=lambda: cls("notes", url, expire=3600),
             unreachable=lambda: cls("notes", "newname:////dev/null/folder"),
             corrupt=corrupt,
             order_without_clocks=True,
