@@ -30,8 +30,7 @@ SIMILAR = {
 """Pairs of names that are two."""
 
 
-SEPARATORS = ("#", "##", ":", "::", "/", "|", "@", ".", ",", ";", "-", "_", "~", " ", "\t", "\n")
-SEPARATORS += ("\x1c", "\x1e", "\x1f", "\\", "%", "%23", "%2F", "&", "=", "+", "$", "\uffff")
+SEPARATORS = (*"#:/|@.,;-_~ \t\n\x1c\x1e\x1f\\%&=+$\uffff", "##", "::", "%23", "%2F")
 """Texts by which a store may join a user and an id to one key."""
 
 
