@@ -245,7 +245,7 @@ class DeletesAtTheVersionOfWhatEnded(InMemoryStore):
         return await super().delete(kind, user_id, id, if_version)
 
 
-@on_store("R14-an-ended-row-is-in-nobodys-way-memory")
+@on_store("R14-an-ended-row-blocks-no-other-memory")
 class RestoresNothingOverWhatEnded(InMemoryStore):
     """Restores as ON CONFLICT DO NOTHING does: a row that has ended is in the way."""
 
@@ -254,7 +254,7 @@ class RestoresNothingOverWhatEnded(InMemoryStore):
         return await super().restore([each for each in writes if each.record.key not in there])
 
 
-@on_store("R14-an-ended-row-is-in-nobodys-way-summary")
+@on_store("R14-an-ended-row-blocks-no-other-summary")
 class FindsTwoAndThenLeavesEndedOut(InMemoryStore):
     """Takes two rows of an id, and of these the living ones."""
 

@@ -150,3 +150,13 @@ class LeavesOutDamagedRowsById(Damaged):
     async def get_many(self, kind: Kind, keys: Any) -> Any:
         rows = await super().get_many(kind, keys)
         return [row if isinstance(row, Record) else None for row in rows]
+
+
+@damaged("R16-a-damaged-row-can-be-replaced-or-deleted")
+class BeginsAgainOverDamage(Damaged):
+    """A write over a row that cannot be decoded is a first write."""
+
+    async def put(self, write: Write) -> Record:
+        if write.record.id in self.damaged:
+            await self.delete(write.record.kind, *write.record.key, None)
+        return await super().put(write)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 from buddy.memory.storage.inmemory import InMemoryStore
@@ -71,3 +72,13 @@ class SweepsLessThanItWasAsked(InMemoryStore):
 
     async def sweep(self, kind: Kind, limit: int) -> int:
         return await super().sweep(kind, min(limit, 500))
+
+
+@on_store("R14-any-number-of-rows-is-touched")
+class TouchesFiveHundredAtMost(InMemoryStore):
+    """Sends one batch, and leaves out what does not fit."""
+
+    async def touch(
+        self, kind: Kind, user_id: str | None, ids: Sequence[str], ttl: timedelta | None
+    ) -> int:
+        return await super().touch(kind, user_id, ids[:500], ttl)

@@ -143,9 +143,8 @@ def keep_comes_before_the_end_of_a_store(rows: Rows) -> None:
     store, now = rows.trial.store, datetime.now(timezone.utc)
 
     def keeping(id: str) -> Write:
-        return Write(
-            Record(rows.kind, "ann", id, {}, now, now), now, None, timedelta(hours=1), True
-        )
+        row = Record(rows.kind, "ann", id, {}, now, now)
+        return Write(row, now, ttl=timedelta(seconds=LONG), keep=True)
 
     rows.upsert_many(map(rows.new, "abc"))
     store.put(keeping("a"))
@@ -185,7 +184,7 @@ def what_is_read_changed_and_written_keeps_its_end(rows: Rows) -> None:
 
 
 @check_rows("R14")
-def an_ended_row_is_in_nobodys_way(rows: Rows) -> None:
+def an_ended_row_blocks_no_other(rows: Rows) -> None:
     """Ended rows that are still stored keep no row from being restored, nor found by its id."""
     store, now = rows.trial.store, datetime.now(timezone.utc)
     made, ended = now - timedelta(days=2), now - timedelta(days=1)

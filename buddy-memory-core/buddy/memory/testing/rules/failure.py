@@ -126,16 +126,20 @@ def the_limit_counts_readable_rows(trial: Trial) -> None:
 
 @check("R16", "corrupt")
 def a_damaged_row_can_be_replaced_or_deleted(trial: Trial) -> None:
-    """A row that cannot be decoded can be overwritten by its owner, also in bulk, and deleted."""
+    """A row that cannot be decoded can be overwritten by its owner, also in bulk, and deleted; its
+    version, its first time and its place go on."""
     rows = trial.memories
     assert trial.subject.corrupt is not None
-    for id in ("a", "b", "c"):
-        rows.add(id)
+    created = {id: rows.add(id).created_at for id in "abc"}
+    for id in created:
         trial.subject.corrupt(id)
-    assert rows.payload(rows.upsert_many([rows.new("c", {"new": 2})])[0]) == {"new": 2}
-    assert rows.delete_many(["c"]) == 1
-    assert rows.payload(rows.add("a", {"new": 1})) == {"new": 1}
-    assert rows.payload(rows.get("a")) == {"new": 1}
+    rows.add("d")
+    for stored in (rows.upsert_many([rows.new("c", {"new": 2})])[0], rows.add("a", {"new": 2})):
+        assert (stored.version, rows.payload(stored)) == (2, {"new": 2})
+        assert stored == rows.get(stored.id)
+        assert stored.created_at == created[stored.id]
+    assert rows.ids(sort="asc") == ["a", "c", "d"]
+    assert rows.delete_many(["c", "d"]) == 2
     assert rows.delete("b") is True
     assert rows.ids() == ["a"]
 

@@ -61,6 +61,16 @@ def any_number_of_users_is_listed(trial: Trial) -> None:
 
 
 @check("R14", big=True)
+def any_number_of_rows_is_touched(trial: Trial) -> None:
+    """One touch moves the ends of more than a thousand rows, and counts all."""
+    memories, ids = trial.memories, [f"{n}" for n in range(1203)]
+    memories.upsert_many(map(memories.new, ids))
+    assert memories.touch(["none", *ids], user_id="ann", ttl=3600) == 1203
+    ends = [row.expires_at for row in memories.get_many(ids, user_id="ann")]
+    assert None not in ends
+
+
+@check("R14", big=True)
 def any_number_of_ended_rows_is_swept(trial: Trial) -> None:
     """One sweep removes thousands of ended rows of each kind."""
     store, now = trial.store, datetime.now(timezone.utc)
