@@ -67,6 +67,15 @@ def test_an_unset_variable_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
         parse("redis://${NOT_SET}/0")
 
 
+def test_an_empty_variable_names_no_other_database(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty variable is a ConfigError, except as a user, a password or in a query."""
+    monkeypatch.setenv("EMPTY", "")
+    for config in ("sqlite:///${EMPTY}", "redis://h/${EMPTY}", {"url": "sqlite:///${EMPTY}"}):
+        with pytest.raises(ConfigError, match="EMPTY is empty"):
+            parse(config)
+    assert expand("redis://:${EMPTY}@h/0?x=${EMPTY}") == "redis://:@h/0?x="
+
+
 @pytest.mark.parametrize(
     "url",
     [

@@ -82,7 +82,8 @@ def expand(text: str) -> str:
 
     Before the ``@`` of a URL and in its query the value is data and is percent-encoded, so that any
     password works; everywhere else it is inserted as it stands. Raises ConfigError for an unset
-    name.
+    name, and for an empty value outside of user, password and query: ``sqlite:///${FILE}`` would
+    be another database.
     """
     if "${" not in text:  # Nearly always; what follows is compiled when it is first needed.
         return text
@@ -98,6 +99,8 @@ def expand(text: str) -> str:
         except KeyError:
             raise ConfigError(f"the environment variable {found[1]} is not set") from None
         is_data = found.start() < encoded_until or 0 <= query < found.start()
+        if not plain and not is_data:
+            raise ConfigError(f"the environment variable {found[1]} is empty")
         return quote(plain, safe="") if is_data else plain
 
     return _VARIABLE.sub(value, text)
