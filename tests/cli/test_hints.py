@@ -69,6 +69,25 @@ def test_a_source_that_is_not_there(run: Run, tmp_path: Path) -> None:
     assert "none.db" in ran.err.replace("\n", "")
 
 
+@pytest.mark.parametrize(
+    "arguments", [("forget", "ann", "--yes"), ("rm", "a"), ("show", "a"), ("sweep",)], ids=str
+)
+def test_a_store_that_is_not_there(run: Run, tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    """What finds nothing says where there is no store at all."""
+    command, *rest = arguments
+    ran = run(command, f"sqlite:///{tmp_path}/none.db", *rest)
+    assert "note: There is nothing at SqliteMemoryDb" in ran.err
+    assert not (tmp_path / "none.db").exists()
+
+
+def test_an_erasure_in_no_store_as_json(run: Run, db: MemoryDb, url: str, tmp_path: Path) -> None:
+    """A receipt of a store that is not there comes with the note also where a program asks."""
+    ran = run("forget", f"sqlite:///{tmp_path}/none.db", "ann", "--yes", "--json")
+    assert "note: There is nothing at" in ran.err
+    ran = run("forget", url, "nobody has this name", "--yes", "--json")
+    assert "note:" not in ran.err
+
+
 def test_a_memory_without_text(run: Run, db: MemoryDb, url: str) -> None:
     """Nothing is stored for an empty text."""
     for text in ("", " \t"):

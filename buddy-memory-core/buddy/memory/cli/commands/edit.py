@@ -11,6 +11,7 @@ from buddy.memory.cli import exit_codes
 from buddy.memory.cli.formatting import many, plain
 from buddy.memory.cli.output import emit, say, tell
 from buddy.memory.cli.parameters import json_option, opened, url_argument, whose_options
+from buddy.memory.cli.row_output import IN_MEMORY, as_dict, is_in_memory, note_of, show_note
 from buddy.memory.storage.users import Nobody
 
 
@@ -27,7 +28,6 @@ def add_command(
     url: str, text: str, user: str | None, topics: tuple[str, ...], id: str | None, as_json: bool
 ) -> None:
     """Store one memory. TEXT "-" is read from standard input."""
-    from buddy.memory.cli.row_output import IN_MEMORY, as_dict, is_in_memory, show_note
     from buddy.memory.rows import MemoryRow
     from buddy.memory.transfer.rows import record
     from buddy.memory.v2.schema import UserMemory
@@ -79,6 +79,7 @@ def rm_command(
         there = [id for id in dict.fromkeys(ids) if _is_there(read, id, user)]
         delete = db.delete_summaries if summary else db.delete_memories
         deleted = delete(there, user_id=user)
+        note = "" if as_json or there else note_of(db)
     missing = [id for id in dict.fromkeys(ids) if id not in there]
     if as_json:
         emit({"deleted": deleted, "not_found": missing})
@@ -86,6 +87,7 @@ def rm_command(
         say(f"deleted {many(deleted, 'row')}")
         for id in missing:
             tell(f"not found: {plain(id)}")
+        show_note(note)
     ctx.exit(exit_codes.NO if missing else exit_codes.OK)
 
 

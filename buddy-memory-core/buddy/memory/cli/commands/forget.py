@@ -18,6 +18,7 @@ from buddy.memory.cli.parameters import (
     url_argument,
     yes_option,
 )
+from buddy.memory.cli.row_output import note_of, show_note
 from buddy.memory.storage.record import Kind
 from buddy.memory.storage.users import NOBODY
 
@@ -51,6 +52,8 @@ def forget_command(
         memories = many(before[Kind.MEMORY], "memory", "memories")
         summaries = many(before[Kind.SUMMARY], "summary", "summaries")
         whose = "without a user" if erased is NOBODY else f"of the user {shown_user(user)}"
+        # A receipt for the wrong store must not look like one: told to a program, too.
+        show_note("" if any(before.values()) else note_of(db))
         confirm(f"Erase {memories} and {summaries} {whose} for good?", yes)
         receipt = db.forget_user(erased)
     if as_json:

@@ -143,12 +143,14 @@ def show_command(
     with opened(url) as db:
         read: Any = db.read_summary if summary else db.read_memory
         found = read(id, user_id=user)
+        note = "" if as_json or found is not None else note_of(db)
     if found is None:
         text = f"There is no {'summary' if summary else 'memory'} {plain(id)!r}."
         if as_json:
             emit_error("NotFound", text, exit_codes.NO)
         else:
             tell(text)
+            show_note(note)
         ctx.exit(exit_codes.NO)
     row = record(found)
     if as_json:

@@ -8,6 +8,7 @@ from buddy.memory.cli.formatting import many
 from buddy.memory.cli.output import emit, say
 from buddy.memory.cli.parameters import json_option, opened, url_argument
 from buddy.memory.cli.progress import Progress
+from buddy.memory.cli.row_output import note_of, show_note
 
 
 class _Removed:
@@ -28,7 +29,9 @@ def sweep_command(url: str, as_json: bool) -> None:
     """
     with opened(url) as db, Progress("sweeping", None, quiet=as_json) as progress:
         removed = db.sweep(lambda so_far: progress.update(_Removed(so_far)))
+        note = "" if as_json or removed else note_of(db)
     if as_json:
         emit({"removed": removed, "seconds": progress.seconds})
     else:
         say(f"removed {many(removed, 'expired row')} in {progress.rate()}")
+        show_note(note)
