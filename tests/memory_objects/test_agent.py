@@ -45,6 +45,18 @@ def test_the_documented_snippet(tmp_path):
         assert db.table_exists() is False
 
 
+def test_a_database_that_is_never_used_is_told(tmp_path, caplog):
+    """An agent that is given a config and no use for it says so, once, when it is made."""
+    config = f"sqlite:///{tmp_path}/x.db"
+    for uses in ({"enable_user_memories": True}, {"enable_session_summaries": True}):
+        Agent(Parrot(), config, **uses)
+    Agent(Parrot())
+    assert not caplog.messages
+    Agent(Parrot(), config)
+    [message] = caplog.messages
+    assert "enable_user_memories=True" in message
+
+
 def test_a_run_answers_and_remembers(db, call):
     """A run returns the answer with its messages, and stores what the user said."""
     agent = Agent(Parrot(), Memory(db), enable_user_memories=True, extract="verbatim")

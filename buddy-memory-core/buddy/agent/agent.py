@@ -85,6 +85,15 @@ class Agent:
         self.num_history_runs = num_history_runs
         self.on_memory_error = on_memory_error
         self._session_ids = RecentlyUsed[str | None, str](MAX_SESSIONS)
+        if isinstance(memory, (str, Mapping)) and not self._uses_database:
+            _logger.warning(
+                "this agent is given a database and neither reads nor writes it: "
+                "pass enable_user_memories=True or enable_session_summaries=True"
+            )
+
+    @property
+    def _uses_database(self) -> bool:
+        return self.enable_user_memories or self.enable_session_summaries
 
     def run(
         self, message: str, user_id: str | None = None, session_id: str | None = None
