@@ -48,6 +48,13 @@ def _credentials(text: str) -> MemoryDbError:
     return AccessError(f"Redis refused the credentials: {text}")
 
 
+def _no_credentials(text: str) -> MemoryDbError:
+    return AccessError(
+        "Redis wants a password and was given none: redis://:${PASSWORD}@host, or "
+        "redis://user:${PASSWORD}@host"
+    )
+
+
 def _no_primary(text: str) -> MemoryDbError:
     """Say what is known; the driver's text shows its clients, up to redis-py 7 with passwords."""
     if "AuthenticationError" in text:
@@ -90,7 +97,8 @@ _CODES: dict[str, Callable[[str], MemoryDbError]] = {
     "can't run this command": _not_permitted,
     "unknown command": _not_permitted,
     "WRONGPASS": _credentials,
-    "NOAUTH": _credentials,
+    "NOAUTH": _no_credentials,
+    "must be called with the client already authenticated": _no_credentials,
     "DB index is out of range": _database,
 }
 """What stands in the text where the driver has no class for it, as inside scripts."""

@@ -42,7 +42,9 @@ def _unavailable(text: str) -> MemoryDbError:
 
 
 def _not_allowed(text: str) -> MemoryDbError:
-    return AccessError(f"SQLite: {text}. Check the rights on the file and its folder.")
+    return AccessError(
+        f"SQLite: {text}. Check that it is a file, and the rights on it and its folder."
+    )
 
 
 def _no_database(text: str) -> MemoryDbError:

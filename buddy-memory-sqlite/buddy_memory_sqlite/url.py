@@ -46,7 +46,10 @@ def _parse(db_url: Any) -> sa.URL:
             "a SQLite URL has no host: sqlite:///relative/file.db or sqlite:////absolute/file.db"
         )
     _check_parameters(url)
-    return url.set(drivername="sqlite")
+    database = url.database
+    if database and database.startswith("~"):
+        database = str(Path(database).expanduser())
+    return url.set(drivername="sqlite", database=database)
 
 
 def _check_parameters(url: sa.URL) -> None:

@@ -110,6 +110,33 @@ def test_what_was_meant_to_be_a_url_is_no_secret_either(text: str) -> None:
         assert "***" in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("config", "example"),
+    [
+        ("/var/a.sqlite3", "sqlite:////var/a.sqlite3"),
+        ("sqlite:/cli.db", "sqlite:///cli.db"),
+        ("sqlite:memory.db", "sqlite:///memory.db"),
+        ("file:memory.db", "sqlite:///memory.db"),
+        ("C:\\data\\memory.db", "sqlite:///C:\\data\\memory.db"),
+        ("redis:localhost:6379", "redis://…"),
+        ("postgresql:/x", "postgresql://…"),
+    ],
+)
+def test_a_slip_in_a_url_is_answered_with_what_was_meant(config: str, example: str) -> None:
+    """Where slashes are missing, the error gives the URL of that file, or of that backend."""
+    with pytest.raises(ConfigError) as caught:
+        parse(config)
+    assert f"a URL such as {example}, the name" in str(caught.value)
+
+
+def test_a_hint_shows_no_secret() -> None:
+    """A URL without its slashes is no file, whatever it ends with."""
+    for config in ("redis:/:SECRET@host/x.db", "ann:SECRET@host/x.db"):
+        with pytest.raises(ConfigError) as caught:
+            parse(config)
+        assert "SECRET" not in str(caught.value)
+
+
 @pytest.mark.parametrize("piece", ["?passw", "?", "://a:", "://", "@://a:", "?passw=", ":@"])
 def test_long_texts_are_shown_soon(piece: str) -> None:
     """What nobody would call a URL takes no longer for being repetitive."""

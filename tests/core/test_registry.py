@@ -22,6 +22,7 @@ from buddy.memory.errors import (
     ConfigError,
     UnknownBackendError,
 )
+from buddy.memory.known_backends import FIRST_PARTY, FirstParty
 from buddy.memory.registry import Registry
 from buddy.memory.storage.inmemory import InMemoryStore
 from buddy.memory.v2.db.base import AsyncMemoryDb, MemoryDb
@@ -96,6 +97,19 @@ def test_an_unknown_name_says_what_is_near_and_known() -> None:
         open_memory_db("sqlit:///a.db")
     assert isinstance(e.value, LookupError)
     assert isinstance(e.value, ValueError)
+
+
+def test_a_backend_that_is_not_installed_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The error of a backend of ours is what to install, and no list of others."""
+    classes = {"v2": "buddy_memory_far.v2:FarMemoryDb"}
+    monkeypatch.setitem(FIRST_PARTY, "far", FirstParty("buddy-memory-far", classes))
+    with pytest.raises(UnknownBackendError) as caught:
+        open_memory_db("far://host")
+    assert str(caught.value) == (
+        "No backend is called 'far'. Install it: pip install buddy-memory-far."
+    )
 
 
 def test_a_missing_version_is_said() -> None:

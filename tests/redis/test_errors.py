@@ -85,9 +85,12 @@ def test_every_error_of_the_driver_is_translated(cls: type[BaseException]) -> No
 def test_a_wrong_password(server: servers.RedisServer, admin: redis.Redis) -> None:
     """Missing and wrong credentials raise AccessError from every method, without the password."""
     admin.execute_command("ACL SETUSER", "default", "resetpass", f">{PASSWORD}")
-    for password in (None, "wrong-horse"):
+    for password, message in (
+        (None, r"wants a password and was given none: redis://:\$\{PASSWORD\}@host"),
+        ("wrong-horse", "refused the credentials"),
+    ):
         db = RedisMemoryDb(port=server.port, password=password)
-        every_method_raises(db, AccessError, "refused the credentials")
+        every_method_raises(db, AccessError, message)
     with RedisMemoryDb("right", port=server.port, password=PASSWORD) as db:
         db.ping()
         assert PASSWORD not in repr(db) + repr(db.to_dict())

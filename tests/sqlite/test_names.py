@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from buddy.memory import open_memory_db
-from buddy.memory.errors import ConfigError, SchemaError
+from buddy.memory.errors import AccessError, ConfigError, SchemaError
 from buddy.memory.testing import BackendUnderTest, Trial
 from buddy.memory.testing.rules.failure import every_call
 from buddy.memory.v2.db.schema import MemoryRow, SummaryRow
@@ -90,3 +90,22 @@ def test_a_store_on_the_summaries_of_another_is_refused(tmp_path: Path) -> None:
         for call in (db.table_exists, lambda: db.memory_exists(MemoryRow({}, "s", "ann"))):
             with pytest.raises(SchemaError):
                 call()
+
+
+def test_a_tilde_is_the_home_of_the_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``~`` at the beginning of a file is expanded, in a URL as in ``db_file``."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    with open_memory_db("sqlite:///~/a.db") as by_url, SqliteMemoryDb(db_file="~/a.db") as by_file:
+        by_url.upsert_memory(MemoryRow({"memory": "x"}, "1", "ann"))
+        assert by_file.read_memory("1", user_id="ann") is not None
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.db"]
+
+
+def test_a_folder_is_no_database(tmp_path: Path) -> None:
+    """A folder in the place of the file is told as what may be wrong."""
+    with (
+        pytest.raises(AccessError, match="Check that it is a file"),
+        open_memory_db(f"sqlite:///{tmp_path}") as db,
+    ):
+        db.read_memories()

@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from buddy.memory.errors import ConfigError
+from buddy.memory.known_backends import FIRST_PARTY
 from buddy.memory.secrets import check_url, redact, redact_url
 
 _VARIABLE = re.compile(r"\$\{([^{}]*)\}")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+._-]*)://")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9+._-]*")
-_FILE = re.compile(r"\.(db|db3|sqlite|sqlite3)$")
+_FILE = re.compile(r"(?:(?:sqlite|file):/*)?((?:[A-Za-z]:[\\/])?[^:@?]+\.(?:db3?|sqlite3?))", re.I)
 _CLASS = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 
 
@@ -50,18 +51,27 @@ def parse(config: object) -> Target:
         return Target(scheme[1].lower(), text, {})
     if _NAME.fullmatch(text):
         return Target(text.lower(), None, {})
-    if _CLASS.fullmatch(text):
+    file = file_url(text)
+    if _CLASS.fullmatch(text) and not file:
         return Target(text, None, {})
-    example = file_url(text) or "sqlite:///memory.db"
+    shown = text if file else redact_url(text)
     raise ConfigError(
-        f"{redact_url(text)!r:.120} names no database. Give a URL such as {example}, the name of "
-        "a backend, or a class as package.module:Class."
+        f"{shown!r:.120} names no database. Give a URL such as {file or _example(text)}, the name "
+        "of a backend, or a class as package.module:Class."
     )
 
 
 def file_url(text: str) -> str | None:
     """Return the URL for a text that looks like the name of a SQLite file, or None."""
-    return f"sqlite:///{text}" if _FILE.search(text) else None
+    file = _FILE.fullmatch(text)
+    return f"sqlite:///{file[1]}" if file else None
+
+
+def _example(text: str) -> str:
+    """Return a URL of the backend whose name and a colon begin ``text``, else one of SQLite."""
+    name = text.partition(":")[0].lower()
+    is_server = name in FIRST_PARTY and name not in ("memory", "sqlite")
+    return f"{name}://…" if is_server else "sqlite:///memory.db"
 
 
 def _parse_mapping(config: Mapping[Any, Any]) -> Target:

@@ -58,14 +58,15 @@ class ConfigError(MemoryDbError, ValueError):
 
 
 class UnknownBackendError(ConfigError, LookupError):
-    """No backend has that name; says which are known, and what to install."""
+    """No backend has that name; says what to install, or which are known."""
 
     def __init__(
         self, name: str, what: str = "backend", known: Iterable[str] = (), hint: str = ""
     ) -> None:
         names = sorted(known)
         hint = f"{hint} " if hint else ""
-        text = f"No {what} is called {name!r}. {hint}Known: {', '.join(names) or 'none'}."
+        known_names = f"Known: {', '.join(names)}." if names else ""
+        text = f"No {what} is called {name!r}. {hint}{known_names}".strip()
         super().__init__(text, name, what, names, hint.strip())
 
 

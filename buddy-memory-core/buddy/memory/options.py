@@ -73,7 +73,8 @@ def construct(cls: type[T], options: Mapping[str, Any]) -> T:
         if parameter is None and not takes_any:
             _refuse_near_miss(cls, name)
             raise ConfigError(
-                f"{cls.__name__} has no option {name!r}; it has {', '.join(parameters) or 'none'}"
+                f"{cls.__name__} has no option {name!r}; it has "
+                f"{', '.join(_parameters(cls)) or 'none'}"
             )
         is_text = isinstance(value, str) and parameter is not None
         arguments[name] = _convert(parameter, value) if is_text and parameter else value
@@ -136,7 +137,7 @@ def _convert(parameter: inspect.Parameter, text: str) -> Any:
                 return convert(text)
             except ValueError:
                 raise ConfigError(
-                    f"the option {parameter.name} must be {word}, not {text!r:.80}"
+                    f"the option {parameter.name} must be {_MEANT[word]}, not {text!r:.80}"
                 ) from None
     if words & {"str", "Path", "PathLike", "Any", "NoneType", "type"}:
         return text
@@ -151,4 +152,5 @@ def _bool(text: str) -> bool:
     raise ValueError(text)
 
 
+_MEANT = {"bool": "true or false", "int": "a whole number", "float": "a number"}
 _CONVERTERS: dict[str, Callable[[str], Any]] = {"bool": _bool, "int": int, "float": float}

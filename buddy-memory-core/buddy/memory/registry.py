@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     from buddy.memory.db.base import MemoryDb as MemoryDbV1
 
 
+_WHAT = {"v1": "backend of version 1", "v2": "backend", "async": "asynchronous backend"}
+
+
 class Backend(NamedTuple):
     """A known name. ``classes`` maps v1, v2 and async to ``module:Class``; ``distribution`` owns it
     (several: the name is ambiguous), ``version`` is None when it is not installed."""
@@ -144,13 +147,13 @@ class Registry:
         if shut_out:
             hint = f"BUDDY_MEMORY_BLOCK shuts out {', '.join(sorted(shut_out))}."
         elif entry is not None and kind in entry.classes:
-            hint = f"Install it: pip install {entry.distribution}."
+            hint, known = f"Install it: pip install {entry.distribution}.", set()
         elif entry is not None:
             hint = f"It has {' and '.join(entry.classes)} classes only."
         else:
             near = configs.file_url(name) or next(iter(get_close_matches(name, known, 1)), None)
             hint = f"Did you mean {near!r}?" if near else ""
-        return UnknownBackendError(name, f"{kind} backend", known - {name}, hint)
+        return UnknownBackendError(name, _WHAT[kind], known - {name}, hint)
 
 
 def _check_kind(kind: str) -> str:

@@ -50,7 +50,8 @@ class ModelAnswerError(ValueError):
     def __str__(self) -> str:
         return (
             f"The model's answer cannot be used, also when asked again: {self.problem}. It was "
-            "asked for memories or a summary as JSON; extract='verbatim' asks none for memories."
+            "asked for memories or a summary as JSON; extract='verbatim' asks none for memories, "
+            "and on_memory_error='answer' gives an agent's answer all the same."
         )
 
 
