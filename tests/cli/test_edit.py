@@ -43,6 +43,12 @@ def test_add(process: Run, url: str) -> None:
         assert db.count_memories("ann") == 1
 
 
+def test_add_with_an_end(run: Run, url: str) -> None:
+    """--ttl gives the memory an end; what is no time of life is wrong usage."""
+    assert run("add", url, "x", "--ttl", "60", "--json").json["expires_at"] is not None
+    assert run("add", url, "x", "--ttl", "0").code == exit_codes.USAGE
+
+
 def test_add_does_not_take_over_a_row(run: Run, db: MemoryDb, url: str) -> None:
     """The user's own row of the id is replaced; another user's is another row."""
     assert run("add", url, "x", "--id", "m0", "--user", "bob", "--json").json["version"] == 1

@@ -104,3 +104,25 @@ def test_an_archive_is_refused(run: Run, db: MemoryDb, url: str, tmp_path: Path,
     assert ran.code == exit_codes.DATA
     assert ".gz" in ran.err
     assert not (tmp_path / name).exists()
+
+
+def test_a_search_without_an_embedder(run: Run, url: str) -> None:
+    """A method that needs an embedder names the option of the command."""
+    ran = run("search", url, "tea", "--user", "ann", "--method", "hybrid")
+    assert ran.code == exit_codes.USAGE
+    assert "From the command line: pass --embedder MODULE:NAME." in ran.err
+
+
+@pytest.mark.parametrize("command", ["export", "import"])
+def test_a_url_in_the_place_of_the_file(run: Run, url: str, command: str) -> None:
+    """The file before the URL is told as that."""
+    ran = run(command, "out.jsonl", url)
+    assert ran.code == exit_codes.USAGE
+    assert "the URL comes first" in " ".join(ran.err.split())
+
+
+def test_a_copy_into_nothing_that_stays(run: Run, db: MemoryDb, url: str) -> None:
+    """A copy into memory says that it is gone when the command ends."""
+    ran = run("copy", url, "memory://")
+    assert ran.code == 0
+    assert "note: this store is in memory" in " ".join(ran.err.split())

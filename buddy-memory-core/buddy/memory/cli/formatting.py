@@ -73,6 +73,8 @@ def remedy(text: str) -> str:
         return f"{here}: buddy-memory upgrade URL. To leave the store as it is: {copied}"
     if "iter_legacy_memories()" in text:
         return f"{here}: {copied}"
+    if "needs an embedder" in text:
+        return f"{here}: pass --embedder MODULE:NAME."
     return f"{here}: pass --user ID, or --nobody." if "pass user_id=" in text else ""
 
 

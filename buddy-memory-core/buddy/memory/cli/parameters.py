@@ -76,6 +76,13 @@ def one_of(user: str | None, nobody: bool) -> str | Nobody | None:
     return NOBODY if nobody else user
 
 
+def file_argument(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    """Return the name of a file; refuse a URL, which stands in the other place."""
+    if "://" in value:
+        raise click.BadParameter("it is a URL: the URL comes first, then the file")
+    return value
+
+
 @contextmanager
 def opened(url: str) -> Generator[MemoryDb, None, None]:
     """Open the database that ``url`` names, and close it."""

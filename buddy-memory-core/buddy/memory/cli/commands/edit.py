@@ -23,9 +23,16 @@ from buddy.memory.storage.users import Nobody
 @click.option(
     "--id", metavar="ID", help="Otherwise a fresh one. What the user has with this id is replaced."
 )
+@click.option("--ttl", type=float, metavar="SECONDS", help="How long it lives.")
 @json_option
 def add_command(
-    url: str, text: str, user: str | None, topics: tuple[str, ...], id: str | None, as_json: bool
+    url: str,
+    text: str,
+    user: str | None,
+    topics: tuple[str, ...],
+    id: str | None,
+    ttl: float | None,
+    as_json: bool,
 ) -> None:
     """Store one memory. TEXT "-" is read from standard input."""
     from buddy.memory.rows import MemoryRow
@@ -35,7 +42,7 @@ def add_command(
     content = _standard_input() if text == "-" else text
     payload = UserMemory(content, list(topics) or None).payload()
     with opened(url) as db:
-        stored = record(db.upsert_memory(MemoryRow(payload, id, user)))
+        stored = record(db.upsert_memory(MemoryRow(payload, id, user), ttl=ttl))
         note = IN_MEMORY if is_in_memory(db) else ""
     if as_json:
         emit(as_dict(stored))

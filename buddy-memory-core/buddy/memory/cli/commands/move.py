@@ -14,12 +14,14 @@ from buddy.memory.cli.formatting import many, one_line, plain, shown_user
 from buddy.memory.cli.output import emit, say, tell
 from buddy.memory.cli.parameters import (
     complete_url,
+    file_argument,
     json_option,
     opened,
     url_argument,
     whose_options,
 )
 from buddy.memory.cli.progress import Progress
+from buddy.memory.cli.row_output import IN_MEMORY, is_in_memory, show_note
 from buddy.memory.errors import MemoryDbError
 from buddy.memory.storage.users import Nobody
 
@@ -42,7 +44,7 @@ drop_expiry_option = click.option(
 
 @click.command("export")
 @url_argument
-@click.argument("file", type=click.Path(allow_dash=True))
+@click.argument("file", type=click.Path(allow_dash=True), callback=file_argument)
 @whose_options
 @click.option("--force", is_flag=True, help="Replace FILE whatever it is.")
 @json_option
@@ -84,7 +86,7 @@ def export_command(
 
 @click.command("import")
 @url_argument
-@click.argument("file", type=click.Path(allow_dash=True))
+@click.argument("file", type=click.Path(allow_dash=True), callback=file_argument)
 @merge_option
 @overwrite_option
 @drop_expiry_option
@@ -104,6 +106,8 @@ def import_command(
     with opened(url) as db, Progress("importing", None) as progress:
         with _continuing(progress, as_json):
             result = import_file(db, file, progress=progress.update, **options)
+        note = IN_MEMORY if is_in_memory(db) else ""
+    show_note(note)
     _report(ctx, result, progress, options["dry_run"], as_json)
 
 
@@ -136,6 +140,8 @@ def copy_command(
         total = None if options["from_legacy"] else sum(counts(src).values())
         with Progress("copying", total) as progress, _continuing(progress, as_json):
             result = copy(src, dst, progress=progress.update, **options)
+        note = IN_MEMORY if is_in_memory(dst) else ""
+    show_note(note)
     _report(ctx, result, progress, options["dry_run"], as_json)
 
 
