@@ -21,6 +21,9 @@ Rows = list["Record | Corrupt"]
 MAX_ROWS = 1000
 """Rows in one reply at most."""
 
+_ID_AT = 18
+"""Where the id begins in the name of a row behind its user: after a position between two NULs."""
+
 
 def user_range(scope: Scope) -> tuple[bytes, bytes]:
     """Return the range of a scope in the index that is sorted by users."""
@@ -48,6 +51,25 @@ async def read_page(
         return await _Merge(shards, layout, kind, order, user).read(numbers, after, limit)
 
     return await shards.read(operation, [])
+
+
+async def read_stamps(
+    shards: Shards, kind: Kind, user_id: str | None
+) -> list[tuple[str, int | None]]:
+    """Return id and stamp of each row of the user, in the order of first writing."""
+    user = dump_user(user_id)
+
+    def arguments(reply: Any) -> tuple[Any, ...]:
+        return "asc", reply[0] if reply else b"", MAX_ROWS, "user", user, "stamps"
+
+    replies = await shards.walk("page", kind, user, arguments, lambda reply: not reply[0])
+    id_at = len(user) + _ID_AT
+    return [
+        (reply[i][id_at:].decode(errors="backslashreplace"), int(reply[i + 1]))
+        for reply in replies
+        for i in range(1, len(reply), 2)
+        if reply[i + 1]
+    ]
 
 
 class _Stream:

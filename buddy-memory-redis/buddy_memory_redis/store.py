@@ -33,7 +33,7 @@ from buddy_memory_redis.encoding import (
     put_options,
     written,
 )
-from buddy_memory_redis.pages import read_page, user_range
+from buddy_memory_redis.pages import read_page, read_stamps, user_range
 from buddy_memory_redis.reading import find, read_many, read_text
 from buddy_memory_redis.repair import repair_indexes
 from buddy_memory_redis.schema import Layout, Schema
@@ -44,6 +44,7 @@ from buddy_memory_redis.transport import Command, Transport
 class RedisStore(Store):
     """Rows in shards: everything of one user is in one, and one script does each operation."""
 
+    sums_stamps = True
     sweep_step = 500  # A script lets nobody else work.
 
     def __init__(self, transport: Transport, prefix: str, shards: int | None) -> None:
@@ -246,6 +247,13 @@ class RedisStore(Store):
         user = dump_user(user_id)
         reply = await self._shards.run("mark", kind, user, user)
         return "0:0" if reply is None else str(reply.decode())
+
+    def next_mark(self, mark: str, old: int | None, new: int | None) -> str | None:
+        has_ended_rows = mark.count(":") > 1
+        return None if has_ended_rows else super().next_mark(mark, old, new)
+
+    async def stamps(self, kind: Kind, user_id: str | None) -> list[tuple[str, int | None]]:
+        return await read_stamps(self._shards, kind, user_id)
 
     # --- deleting
 

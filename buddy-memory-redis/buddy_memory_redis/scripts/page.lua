@@ -1,11 +1,12 @@
 -- Rows in order of their positions: those of one user, or of all users of the shard.
--- ARGV: generation; 'desc' or 'asc'; the position to begin after, or ''; how many; 'user' and the user
--- Returns the position to go on after, or '' at the end; then for each row its name and its text. The
--- name is user NUL position NUL id of one user's rows, and position NUL user NUL id of all users'
+-- ARGV: generation; 'desc' or 'asc'; the position to begin after, or ''; how many; 'user' and the user;
+--       'stamps' where the text of a row is not wanted, and its stamp is
+-- Returns the position to go on after, or '' at the end; then for each row its name and its text, or
+-- its stamp, '' where it has none. The name is user NUL position NUL id of one user's rows, and position NUL user NUL id of all users'
 demand_indexes()
 local LOOKED_AT = 2000
 local is_desc, after, wanted = ARGV[2] == 'desc', ARGV[3], tonumber(ARGV[4])
-local user = ARGV[5] == 'user' and ARGV[6]
+local user, only_stamps = ARGV[5] == 'user' and ARGV[6], ARGV[7] == 'stamps'
 
 -- Names and fields of the next entries, in two lists.
 local function of_one(count)
@@ -67,6 +68,7 @@ while wanted > 0 do
     if value and not (deadline_of[i] and tonumber(deadline_of[i]) <= now) then
       wanted = wanted - 1
       local size = #replies
+      if only_stamps then value = string.match(value, '^%d+ %S+ %S+ %S+ (%d+) ') or '' end
       replies[size + 1], replies[size + 2] = names[i], value
     end
   end

@@ -50,10 +50,12 @@ class _Entry(NamedTuple):
     first writing."""
 
     id: str
-    stamp: int | None
     number: int
     place: int
     vector: bytes | None
+
+
+_ABSENT = object()
 
 
 class UserIndex:
@@ -66,6 +68,7 @@ class UserIndex:
         self._keywords = KeywordIndex()
         self._vectors: VectorIndex | None = None
         self._entries: dict[str, _Entry] = {}
+        self._stamps: dict[str, int | None] = {}
         self._by_number: dict[int, _Entry] = {}
         self._order: list[tuple[int, int]] = []  # place and number, of all rows
         self._next = 0
@@ -89,8 +92,11 @@ class UserIndex:
     def outdated(self, stamps: Iterable[tuple[str, int | None]]) -> list[str]:
         """Return the ids of rows that are not here in the state of that stamp."""
         with self._lock:
-            here = {entry.id: entry.stamp for entry in self._entries.values()}
-            return [id for id, stamp in stamps if id not in here or here[id] != stamp]
+            return self._differing(stamps)
+
+    def _differing(self, stamps: Iterable[tuple[str, int | None]]) -> list[str]:
+        stamp_of = self._stamps.get
+        return [id for id, stamp in stamps if stamp_of(id, _ABSENT) != stamp]
 
     def replace(
         self,
@@ -105,57 +111,66 @@ class UserIndex:
         all. A row that is neither here nor there cannot be read, and is left out.
         """
         with self._lock:
-            for id, stamp in stamps:
-                if id not in changed and id in self._entries and self._entries[id].stamp != stamp:
-                    self.mark = None
-                    return False
-            order: list[_Entry] = []
-            for place, (id, _) in enumerate(stamps):
-                old, new = self._entries.get(id), changed.get(id)
-                if new is not None and (old is None or old.stamp != new.stamp):
-                    order.append(self._add(new, place))
-                elif old is not None:
-                    order.append(old._replace(place=place))
-            for number in self._by_number.keys() - {entry.number for entry in order}:
-                self._remove(number)
-            self._entries = {entry.id: entry for entry in order}
-            self._by_number = {entry.number: entry for entry in order}
-            self._order = [(entry.place, entry.number) for entry in order]
+            differing = self._differing(stamps)
+            if any(id in self._entries and id not in changed for id in differing):
+                self.mark = None
+                return False
+            for id in self._entries.keys() - dict(stamps).keys():
+                self._drop(self._entries[id])
+            for id in differing:
+                if id in changed:
+                    self._put(changed[id])
+            self._order_as([id for id, _ in stamps])
             self.mark = mark
             return True
+
+    def _order_as(self, ids: Iterable[str]) -> None:
+        """Bring the rows into the order of ``ids``, which hardly ever is another one."""
+        wanted = [self._entries[id] for id in ids if id in self._entries]
+        if [entry.number for entry in wanted] == [number for _, number in self._order]:
+            return
+        for place, entry in enumerate(wanted):
+            moved = entry._replace(place=place)
+            self._entries[entry.id] = self._by_number[entry.number] = moved
+        self._order = [(place, entry.number) for place, entry in enumerate(wanted)]
 
     def put(self, record: Record, next_mark: NextMark) -> None:
         """Hold a row as this process has just written it, and move the mark with it."""
         with self._lock:
-            old = self._entries.get(record.id)
+            old = self._stamps.get(record.id)
             if record.stamp is None:  # It stays unknown which state is stored.
                 self.mark = None
-                return
-            if old is not None and old.stamp == record.stamp:
-                return
-            place = self._order[-1][0] + 1 if self._order else 0
-            if old is not None:
-                self._drop(old)
-                place = place if record.version == 1 else old.place
-            entry = self._add(record, place)
-            insort(self._order, (place, entry.number))
-            self._move(next_mark, old and old.stamp, record.stamp)
+            elif record.stamp != old:
+                self._put(record)
+                self._move(next_mark, old, record.stamp)
+
+    def _put(self, record: Record) -> None:
+        """Hold a row in another state. A first version is the last in the order."""
+        old = self._entries.get(record.id)
+        place = self._order[-1][0] + 1 if self._order else 0
+        if old is not None:
+            self._drop(old)
+            place = place if record.version == 1 else old.place
+        entry = self._add(record, place)
+        insort(self._order, (place, entry.number))
 
     def delete(self, id: str, next_mark: NextMark) -> None:
         """Leave out a row that this process has just deleted, and move the mark with it."""
         with self._lock:
-            old = self._entries.get(id)
-            if old is not None:
-                self._drop(old)
-                self._move(next_mark, old.stamp, None)
+            entry = self._entries.get(id)
+            if entry is not None:
+                old = self._stamps[id]
+                self._drop(entry)
+                self._move(next_mark, old, None)
 
     def _move(self, next_mark: NextMark, old: int | None, new: int | None) -> None:
         self.mark = None if self.mark is None else next_mark(self.mark, old, new)
 
     def _add(self, record: Record, place: int) -> _Entry:
-        entry = _Entry(record.id, record.stamp, self._next, place, record.vector)
+        entry = _Entry(record.id, self._next, place, record.vector)
         self._next += 1
         self._entries[entry.id] = self._by_number[entry.number] = entry
+        self._stamps[entry.id] = record.stamp
         self._keywords.add(entry.number, self._analyzer.terms(self._texts(record)))
         if self._vectors is not None:
             self._vectors.add(entry.number, entry.vector)
@@ -168,7 +183,7 @@ class UserIndex:
 
     def _drop(self, entry: _Entry) -> None:
         self._remove(entry.number)
-        del self._entries[entry.id], self._by_number[entry.number]
+        del self._entries[entry.id], self._stamps[entry.id], self._by_number[entry.number]
         del self._order[bisect_left(self._order, (entry.place, entry.number))]
 
     # --- asking
@@ -218,7 +233,7 @@ class UserIndex:
         matched = {word for term in held for word in words.words[term]}
         return Hit(
             entry.id,
-            entry.stamp,
+            self._stamps[entry.id],
             score,
             round(scores.keyword.get(number, 0.0), 6) if request.by_keyword else None,
             round(scores.cosine[number], 6) if number in scores.cosine else None,

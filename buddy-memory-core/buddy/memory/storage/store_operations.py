@@ -34,6 +34,10 @@ if TYPE_CHECKING:
 PAGE = 1_000
 """Rows that are read at a time where a filter selects."""
 
+INDEXED_AT_ONCE = 1_000
+"""Rows of a bulk write that the index of a search takes over; those of a larger one are read by the
+next search, within its bounds of memory."""
+
 
 class StoreOperations(RowOperations):
     """Rows in and out of the records of a Rules."""
@@ -179,7 +183,11 @@ class StoreOperations(RowOperations):
 
     async def upsert_many(self, kind: Kind, rows: Iterable[Any], ttl: Any) -> list[Any]:
         drafts = map(self._mappings[kind].draft, rows)
-        return self._rows(kind, await self.rules.put_many(drafts, self._embedding(kind), ttl))
+        records = await self.rules.put_many(drafts, self._embedding(kind), ttl)
+        if self._search is not None and len(records) <= INDEXED_AT_ONCE:
+            for record in records:
+                self._search.wrote(record)
+        return self._rows(kind, records)
 
     async def touch(self, kind: Kind, ids: Iterable[str], user_id: Any, ttl: Any) -> int:
         return await self.rules.touch(kind, ids, check_named_user(user_id), ttl)

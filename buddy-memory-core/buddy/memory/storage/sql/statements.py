@@ -84,8 +84,9 @@ class Statements(ReadStatements):
         times = [
             sa.case((is_old, self._as_returned(time))) for time in (c.created_at, c.updated_at)
         ]
+        stamp = [] if self._dialect.stamp_column else [self.stamp()]
         end = [] if shape.plain else [self._as_returned(c.expires_at)]
-        return [c.id, c.user_id, c.version, *times, *end]
+        return [c.id, c.user_id, c.version, *times, *stamp, *end]
 
     def _as_returned(self, time: Any) -> Any:
         """Return a time of a row that was there, so that a damaged one makes no driver fail."""
@@ -94,8 +95,8 @@ class Statements(ReadStatements):
     @compiled
     def upsert(self, shape: Shape) -> Any:
         """Insert or update the row with p_id and p_user_id in one step; returns id, user_id,
-        version, the times of a row that was there, and the end unless ``plain``. Nothing comes back
-        where a row is there that has ended."""
+        version, the times of a row that was there, the stamp where no column holds it, and the end
+        unless ``plain``. Nothing comes back where a row is there that has ended."""
         return self._or_update(self._dialect.insert(self._table).values(self._new(shape)), shape)
 
     def _or_update(self, insert: Any, shape: Shape) -> Any:

@@ -19,7 +19,7 @@ from buddy.memory.storage.users import encode_user
 
 Stored = tuple[Any, ...]
 """What a write returns: id, encoded user and version, created_at and updated_at of a row that was
-there, and the end unless the statement was ``plain``."""
+there, the stamp where no column holds it, and the end unless the statement was ``plain``."""
 StoredKey = tuple[str, str]
 """Id and encoded user: how both begin."""
 
@@ -250,10 +250,13 @@ class WritingStore(EndingStore):
 
         Raises CorruptMemoryError where the times of the row that was there cannot be read.
         """
-        record, (_, _, version, created_at, updated_at) = write.record, row[:5]
-        if len(row) > 5:
-            record = self._with_end(record, row[5])
-        if created_at is None and version == record.version and self._dialect.stamp_column:
+        record, (_, _, version, created_at, updated_at), others = write.record, row[:5], row[5:]
+        stamp = record.stamp
+        if not self._dialect.stamp_column:
+            stamp, *others = others
+        if others:
+            record = self._with_end(record, others[0])
+        if created_at is None and version == record.version and stamp == record.stamp:
             return record  # It is new, and as it was given.
         if created_at is None and version != record.version:
             raise CorruptMemoryError(record.id, "its times are outside of Python's range")
@@ -263,7 +266,6 @@ class WritingStore(EndingStore):
                 created, updated = map(self._dialect.load_time, (created_at, updated_at))
             except (TypeError, ValueError) as error:
                 raise CorruptMemoryError(record.id, f"its times: {error}") from None
-        stamp = record.stamp if self._dialect.stamp_column else None
         # Faster than _replace.
         return Record(kind, user_id, id, payload, created, updated, version, end, vector, stamp)
 
