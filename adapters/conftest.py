@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers.backends import Backend, started
+from tests.servers.backends import DISTRIBUTED, Backend, started
 
 
 @pytest.fixture(autouse=True)
@@ -18,7 +18,7 @@ def _nothing_left_open() -> Iterator[None]:
     gc.collect()
 
 
-@pytest.fixture(scope="session", params=["sqlite", "postgres", "mongo", "redis", "firestore"])
+@pytest.fixture(scope="session", params=DISTRIBUTED)
 def backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
     """A backend, with its server."""
     with started(request.param) as backend:

@@ -40,6 +40,8 @@ _SERVERS: dict[str, Callable[[], Any]] = {
     "firestore": _firestore,
 }
 NAMES = tuple(_SERVERS)
+DISTRIBUTED = ("sqlite", "postgres", "mongo", "redis", "firestore")
+"""The backends that are distributions of their own, each on one server."""
 _numbers = count()
 
 
