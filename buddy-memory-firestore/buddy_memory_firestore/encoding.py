@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from google.cloud.firestore_v1 import types
 
 from buddy.memory.errors import TooLargeError
-from buddy.memory.storage.record import TICK, Corrupt, Key, Kind, Record
+from buddy.memory.storage.record import TICK, Corrupt, Key, Kind, Record, check_stored
 from buddy_memory_firestore import names
 from buddy_memory_firestore.payloads import fill, fill_json, read_payload
 from buddy_memory_firestore.sizes import MAX_DOCUMENT, weigh
@@ -158,6 +158,8 @@ def read_head(kind: Kind, document: Any) -> Seen:
     lead, zero, position = _field(fields, "user_order", "string_value").rpartition("\0")
     if order != names.bucket(name) + position or lead + zero != names.user_lead(user_id):
         raise ValueError("order and user_order are not those of this row")
+    version = _version(fields)
+    check_stored(id, version)
     record = Record(
         kind,
         user_id,
@@ -165,7 +167,7 @@ def read_head(kind: Kind, document: Any) -> Seen:
         {},
         _time(fields, "created_at"),
         _time(fields, "updated_at"),
-        _version(fields),
+        version,
         _time(fields, "expires_at") if "expires_at" in fields else None,
         None,
         _stamp(fields, user_id),
@@ -184,7 +186,7 @@ def _field(fields: Any, name: str, wanted: str) -> Any:
 
 def _version(fields: Any) -> int:
     version = int(_field(fields, "version", "integer_value"))
-    if not 0 < version < _MAX_INTEGER:  # The next one has to be one, too.
+    if version >= _MAX_INTEGER:  # The next one has to be one, too.
         raise ValueError(f"the version {version} is none")
     return version
 

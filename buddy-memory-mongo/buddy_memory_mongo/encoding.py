@@ -37,6 +37,7 @@ from buddy.memory.storage.record import (
     Reach,
     Record,
     Scope,
+    check_stored,
 )
 from buddy.memory.storage.users import decode_user, encode_user, prefix_range
 from buddy_memory_mongo import bson_payload
@@ -158,7 +159,8 @@ def _decode(kind: Kind, user_id: str | None, id: str, document: Document) -> Rec
     expires_us, vector = document["expires_us"], document["vector"]
     if vector is not None and not isinstance(vector, bytes):
         raise TypeError(f"the vector is a {type(vector).__name__}")
-    created = from_us(created_us)
+    version, created = int(document["version"]), from_us(created_us)
+    check_stored(id, version)
     return Record(
         kind,
         user_id,
@@ -166,7 +168,7 @@ def _decode(kind: Kind, user_id: str | None, id: str, document: Document) -> Rec
         payload,
         created,
         created if updated_us == created_us else from_us(updated_us),
-        int(document["version"]),
+        version,
         None if expires_us is None else from_us(expires_us),
         vector,
         int(document["stamp"]),

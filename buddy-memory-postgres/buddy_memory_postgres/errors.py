@@ -63,7 +63,7 @@ def _by_state(error: psycopg.Error | psycopg.Warning, state: str) -> Meaning:
 
 def _by_text(error: psycopg.Error | psycopg.Warning) -> Meaning:
     if isinstance(error, psycopg.DataError):
-        return Fault.NOT_TEXT  # psycopg could not make a Python object of what it received.
+        return Fault.DAMAGED_ROW  # psycopg could not make a Python object of what it received.
     text = str(error)
     for pattern, meaning in _TEXTS.items():
         if re.search(pattern, text):
@@ -129,6 +129,7 @@ _STATES: dict[str, Fault | Callable[[str], MemoryDbError]] = {
     "3D000": _wrong_config,  # no such database
     "42501": _no_access,
     "25006": _unavailable,  # a standby, which may become the primary
+    "22003": Fault.DAMAGED_ROW,  # a version that counts no further
     "22021": _not_utf8,
     "22P05": _not_utf8,
     "54000": _too_large,

@@ -35,7 +35,8 @@ class PostgresStatements(Statements):
         # The transaction that wrote this state of the row, which edits by hand change, too; the
         # version tells apart what one transaction wrote, the position rows with equal others.
         writer = sa.cast(sa.cast(sa.literal_column("xmin"), sa.Text()), sa.BigInteger())
-        state = writer * sa.literal_column("4096") + self._c.version
+        version = self._c.version.bitwise_and(sa.literal_column("4095"))
+        state = writer * sa.literal_column("4096") + version
         return sa.func.hashint8extended(self._c.seq, state)
 
     @compiled

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from buddy.memory import payload
 from buddy.memory.errors import CorruptMemoryError, TooLargeError
-from buddy.memory.storage.record import Corrupt, Kind, Record, Write, new_stamp
+from buddy.memory.storage.record import Corrupt, Kind, Record, Write, check_stored, new_stamp
 from buddy.memory.storage.users import decode_user, encode_user
 
 MAX_BYTES = 512 * 1024 * 1024 - 1024
@@ -159,6 +159,7 @@ def _record(
 ) -> Record:
     """Return a record with what its head says. Raises ValueError or OverflowError."""
     version, position, created, updated, stamp, ends, _ = head.split(b" ")
+    check_stored(id, int(version))
     created_at = load_time(created)
     return Record(
         kind,

@@ -35,6 +35,9 @@ class SqliteDialect(SqlDialect):
         is_text = sa.func.typeof(column) == "text"
         return sa.case((is_text, sa.cast(column, sa.LargeBinary)), else_=column)
 
+    def as_read_unless_text(self, column: Any) -> Any:
+        return sa.case((sa.func.typeof(column) == "text", sa.literal_column("0.5")), else_=column)
+
     def legacy_key(self, table: sa.Table) -> Any:
         return sa.literal_column("rowid", sa.Integer())
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from buddy.memory import payload
-from buddy.memory.storage.record import Corrupt, Kind, Record
+from buddy.memory.storage.record import Corrupt, Kind, Record, check_stored
 
 
 def encode(record: Record) -> bytes:
@@ -32,6 +32,7 @@ def head(kind: Kind, position: int, value: bytes) -> Record:
     if not isinstance(row, list) or len(row) != 8:
         raise ValueError("not a row of ours")
     user_id, id, created, updated, version, expires, vector, stamp = row
+    check_stored(id, version)
     return Record(
         kind,
         user_id,

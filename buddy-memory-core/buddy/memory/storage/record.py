@@ -11,11 +11,21 @@ from buddy.memory.errors import ConflictError
 
 TICK = timedelta(microseconds=1)
 
-MAX_VERSION = 2**53 - 1
-"""The greatest version that a row from elsewhere may have: every backend counts exactly so far."""
+MAX_VERSION = 2**52
+"""The greatest version that a row from elsewhere may have: every backend counts exactly to twice as
+many."""
 
 STAMP_BITS = 40
 """Bits of a stamp: the sum over millions of rows stays within 64 bits and within a double."""
+
+
+def check_stored(id: str, version: int) -> None:
+    """Raise ValueError for an id or a version that no row is written with: one edited by hand,
+    which no other backend would take."""
+    if not 0 < version <= 2 * MAX_VERSION:
+        raise ValueError(f"the version {version} is none")
+    if not id or "\0" in id:
+        raise ValueError("the id is empty, or has U+0000 in it")
 
 
 class Kind(str, Enum):

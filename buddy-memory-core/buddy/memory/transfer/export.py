@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,7 +62,7 @@ def _is_export(file: Path) -> bool:
 
 def export_file(
     db: MemoryDb,
-    name: str,
+    name: str | os.PathLike[str],
     *,
     user_id: str | Nobody | None = None,
     force: bool = False,
@@ -75,6 +76,7 @@ def export_file(
     when it cannot be written, SourceError when the database was never made, and what the database
     raises.
     """
+    name = os.fspath(name)
     _check_target(db, name)
     result = Exported()
     if not any(counts(db, user_id).values()):

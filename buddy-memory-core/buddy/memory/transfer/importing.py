@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,14 +19,15 @@ MAX_LINE = 8 * 1024**3
 escaped. No less, or an export could not be imported."""
 
 
-def import_file(db: MemoryDb, name: str, **options: Any) -> Loaded:
+def import_file(db: MemoryDb, name: str | os.PathLike[str], **options: Any) -> Loaded:
     """Bring the rows of a file that ``export_file`` wrote into ``db``; options as for ``load``.
 
     ``-`` is standard input. A file that ends too early, has a line that is no row, or holds a row
     twice (the same kind, user and id), raises FileError with the number of the line: the rows
     before it are stored, and importing the repaired file continues.
     """
-    return load(Source(lambda: file_records(name), files.is_kept(name)), db, **options)
+    file = os.fspath(name)
+    return load(Source(lambda: file_records(file), files.is_kept(file)), db, **options)
 
 
 def file_records(name: str) -> Iterator[Record]:

@@ -37,8 +37,8 @@ class NoTable(SchemaError):
         super().__init__(wrong, fix)
 
 
-class NotText(CorruptMemoryError):
-    """The driver could not decode some row of the result."""
+class DamagedRow(CorruptMemoryError):
+    """Some row cannot be decoded by the driver, or not be counted on."""
 
 
 class Exists(SchemaError):
@@ -136,8 +136,8 @@ class SqlStoreBase(Store):
         name = self._tables.name
         if fault is Fault.NO_TABLE:
             raise NoTable from error
-        if fault is Fault.NOT_TEXT:
-            raise NotText("(one of these)", str(error)) from error
+        if fault is Fault.DAMAGED_ROW:
+            raise DamagedRow("(one of these)", str(error)) from error
         if fault is Fault.EXISTS:
             raise Exists(f"Something that is no table is called {name!r}: {error}") from error
         await self._attempt(self._connector.inspect, self._tables.complete)
@@ -158,7 +158,7 @@ class SqlStoreBase(Store):
         """Read rows; when the driver cannot decode one, read them all by ``query(True)`` (R16)."""
         try:
             found = await self._query(query(False))
-        except NotText:
+        except DamagedRow:
             found = await self._attempt(self._connector.read, query(True))
         return found.rows
 

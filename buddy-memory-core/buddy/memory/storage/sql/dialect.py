@@ -24,7 +24,7 @@ class Fault(Enum):
 
     NO_TABLE = "the table does not exist"
     NO_COLUMN = "the table has other columns"
-    NOT_TEXT = "a column holds bytes that are not text, or a time outside of Python's range"
+    DAMAGED_ROW = "a column holds bytes that are not text, or a number or time out of range"
     EXISTS = "another client made the table a moment ago"
     SERIALIZATION = "transaction rolled back by a conflict; safe to retry"
 
@@ -135,8 +135,13 @@ class SqlDialect(ABC):
         return column
 
     def as_read_damaged(self, column: sa.Column[Any]) -> Any:
-        """Return how it is selected after a row made the driver fail (``Fault.NOT_TEXT``)."""
+        """Return how it is selected after a row made the driver fail (``Fault.DAMAGED_ROW``)."""
         return sa.cast(column, sa.LargeBinary)
+
+    def as_read_unless_text(self, column: Any) -> Any:
+        """Return how a column that holds no text is selected then: where it holds some all the
+        same, as a value that it cannot have."""
+        return column
 
     def legacy_key(self, table: sa.Table) -> Any:
         """Return the column that orders and names the rows of a table of older software."""

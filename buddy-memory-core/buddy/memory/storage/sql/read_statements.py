@@ -58,14 +58,11 @@ class ReadStatements(StatementsBase):
         c = self._c
         select = self._dialect.as_read_damaged if damaged else self._dialect.as_read
         texts = (c.id, c.user_id, self._payload, c.created_at, c.updated_at)
-        return [
-            c.seq,
-            *map(select, texts),
-            c.version,
-            select(c.expires_at),
-            c.vector,
-            self.stamp(),
-        ]
+        others = (c.version, c.vector, self.stamp())
+        if damaged:
+            others = tuple(map(self._dialect.as_read_unless_text, others))
+        version, vector, stamp = others
+        return [c.seq, *map(select, texts), version, select(c.expires_at), vector, stamp]
 
     # --- one row, or rows by their keys
 

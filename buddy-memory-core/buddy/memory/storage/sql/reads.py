@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Any, TypeVar
 
-from buddy.memory.storage.record import Corrupt, Key, Kind, Record, Scope
-from buddy.memory.storage.sql.base import NotText, SqlStoreBase
+from buddy.memory.storage.record import Corrupt, Key, Kind, Record, Scope, check_stored
+from buddy.memory.storage.sql.base import DamagedRow, SqlStoreBase
 from buddy.memory.storage.sql.connector import Query
 from buddy.memory.storage.sql.read_statements import ID, KEY, where_of
 from buddy.memory.storage.store import Ended
@@ -109,16 +109,20 @@ class ReadingStore(SqlStoreBase):
     async def mark(self, kind: Kind, user_id: str | None) -> str | None:
         await self._check_layout(kind)
         query = self._statements[kind].mark().query({"p_user_id": encode_user(user_id)})
-        rows = (await self._query(query)).rows or [(0, None)]
+        try:
+            rows = (await self._query(query)).rows or [(0, None)]
+        except DamagedRow:
+            return None
         count, total = rows[0]
-        return f"{count}:{total or 0}"
+        # A stamp that was edited by hand may make the sum one that tells of no small change.
+        return None if isinstance(total, float) else f"{count}:{total or 0}"
 
     async def stamps(self, kind: Kind, user_id: str | None) -> list[tuple[str, int | None]]:
         await self._check_layout(kind)
         query = self._statements[kind].stamps().query({"p_user_id": encode_user(user_id)})
         try:
             return [(_text(id), stamp) for id, stamp in (await self._query(query)).rows]
-        except NotText:
+        except DamagedRow:
             return await super().stamps(kind, user_id)
 
     async def ended(self, kind: Kind) -> Ended:
@@ -140,6 +144,9 @@ class ReadingStore(SqlStoreBase):
                 id, user, created_at, updated_at, expires_at = map(_strictly_text, texts)
             if not (type(id) is type(user) is str and type(version) is type(stamp) is int):
                 raise TypeError("id, user_id, version or stamp has the wrong type")
+            if not (vector is None or isinstance(vector, bytes)):
+                raise TypeError("the vector has the wrong type")
+            check_stored(id, version)
             created = dialect.load_time(created_at)
             updated = created if updated_at == created_at else dialect.load_time(updated_at)
             end = None if expires_at is None else dialect.load_time(expires_at)

@@ -10,8 +10,9 @@ from collections.abc import AsyncIterator, Sequence
 from functools import partial
 from typing import Any
 
-from buddy.memory.errors import ConflictError
+from buddy.memory.errors import ConflictError, CorruptMemoryError
 from buddy.memory.storage.record import Corrupt, Key, Kind, Record, Scope
+from buddy.memory.storage.sql.base import DamagedRow
 from buddy.memory.storage.sql.connector import EMPTY, Query, execute
 from buddy.memory.storage.sql.read_statements import Where, where_of
 from buddy.memory.storage.sql.reads import ReadingStore
@@ -39,7 +40,10 @@ class SqlStore(ReadingStore, WritingStore):
         query = statements.delete(if_version is not None).query(values)
         deleted = await self._unless_missing(self._connector.write, query, EMPTY)
         if not deleted.rows and if_version is not None:
-            found = await self._query(statements.state().query(values))
+            try:
+                found = await self._query(statements.state().query(values))
+            except DamagedRow as error:
+                raise CorruptMemoryError(id, error.reason) from error
             version, _, has_ended = found.rows[0] if found.rows else (0, None, False)
             version = 0 if has_ended else version
             if version != if_version:

@@ -8,8 +8,8 @@ from operator import itemgetter
 from typing import Any
 
 from buddy.memory.errors import ConflictError, CorruptMemoryError, TooLargeError
-from buddy.memory.storage.record import TICK, Key, Kind, Record, Write, new_stamp
-from buddy.memory.storage.sql.base import NotText
+from buddy.memory.storage.record import TICK, Corrupt, Key, Kind, Record, Write, new_stamp
+from buddy.memory.storage.sql.base import DamagedRow
 from buddy.memory.storage.sql.connector import EMPTY, Query, Work, execute
 from buddy.memory.storage.sql.ending import SWEPT, EndedRows, EndingStore
 from buddy.memory.storage.sql.reads import portions
@@ -43,7 +43,7 @@ class WritingStore(EndingStore):
             if write.has_end:
                 await self._write(self._connector.write, self._sweep_user(write.record.kind, new))
             return self._stored(write, stored)
-        except NotText as error:
+        except DamagedRow as error:
             raise CorruptMemoryError(write.record.id, error.reason) from error.__cause__
 
     async def put_many(self, writes: Sequence[Write]) -> list[Record]:
@@ -58,11 +58,22 @@ class WritingStore(EndingStore):
             return self._put_all(cursor, writes, new, has_room)
 
         try:
-            rows = await self._write(self._connector.transaction, work)
-        except EndedRows:  # Nothing was done. Few calls meet such rows, so none looks beforehand.
-            has_room = True
-            rows = await self._write(self._connector.transaction, work)
+            try:
+                rows = await self._write(self._connector.transaction, work)
+            except EndedRows:  # Nothing was done. Few calls meet such rows: none looks beforehand.
+                has_room = True
+                rows = await self._write(self._connector.transaction, work)
+        except DamagedRow as error:
+            raise await self._named(kind, writes, error) from error
         return [self._stored(write, rows[row[:2]]) for write, row in zip(writes, new, strict=True)]
+
+    async def _named(
+        self, kind: Kind, writes: Sequence[Write], error: DamagedRow
+    ) -> CorruptMemoryError:
+        """Return the error of a bulk write with the id of the row that it is about."""
+        found = await self.get_many(kind, [write.record.key for write in writes])
+        damaged = next((row for row in found if isinstance(row, Corrupt)), None)
+        return error if damaged is None else CorruptMemoryError(damaged.id, damaged.reason)
 
     async def restore(self, writes: Sequence[Write]) -> list[Key]:
         new, kind = self._new_rows(writes), writes[0].record.kind
@@ -168,11 +179,13 @@ class WritingStore(EndingStore):
         id, expected, now = write.record.id, write.if_version, values["p_now"]
         statements = self._statements[write.record.kind]
         rows = execute(cursor, statements.state().query(values)).rows
-        version, updated_at, has_ended = rows[0] if rows else (0, None, False)
+        version, updated_at, has_ended = rows[0] if rows else (0, None, True)
         if has_ended:
             version = 0
-            if not expected:
+            if rows and not expected:
                 execute(cursor, statements.delete_ended().query(values))
+        elif type(version) is not int or version < 1:
+            raise CorruptMemoryError(id, f"the version {version!r:.80} is none")
         if expected is not None and expected != version:
             raise ConflictError(id, expected, version)
         if version == 0:
@@ -251,6 +264,8 @@ class WritingStore(EndingStore):
         Raises CorruptMemoryError where the times of the row that was there cannot be read.
         """
         record, (_, _, version, created_at, updated_at), others = write.record, row[:5], row[5:]
+        if type(version) is not int or version < 1:
+            raise CorruptMemoryError(record.id, f"the version {version!r:.80} is none")
         stamp = record.stamp
         if not self._dialect.stamp_column:
             stamp, *others = others
