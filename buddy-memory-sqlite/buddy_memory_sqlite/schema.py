@@ -69,9 +69,14 @@ def make_file(file: Path) -> None:
         os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 
 
-def check_can_make(file: Path) -> None:
-    """Raise AccessError when the file could not be made: an unusable path must not read as empty
-    (R7)."""
+def is_made(file: Path) -> bool:
+    """Tell whether the file is there.
+
+    Raises AccessError when it is not, and could not be made: an unusable path must not read as
+    empty (R7).
+    """
+    if file.exists():
+        return True
     folder = file.parent
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
@@ -79,6 +84,7 @@ def check_can_make(file: Path) -> None:
         raise AccessError(f"{file} cannot be made: {folder} is not a folder.")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise AccessError(f"{file} cannot be made: no rights to write in {folder}.")
+    return False
 
 
 def switch_to_wal(connection: sa.Connection) -> None:

@@ -49,7 +49,7 @@ class SqliteStore(SqlStore):
     async def create(self) -> None:
         file = self._missing
         if file is not None:
-            schema.make_file(file)
+            await self._on_disk(partial(schema.make_file, file))
             self._missing = None  # From here on a connection may make the file.
         await super().create()
 
@@ -87,8 +87,7 @@ class SqliteStore(SqlStore):
             self._check_thread()
         file = self._missing
         if file is not None:
-            if not file.exists():
-                schema.check_can_make(file)
+            if not await self._on_disk(partial(schema.is_made, file)):
                 raise NoTable
             self._missing = None
         if not self._names_checked:
@@ -96,6 +95,10 @@ class SqliteStore(SqlStore):
             found = await super()._attempt(self._connector.read, query)
             self._names_checked = schema.are_ours(self._tables, found.rows)
         return await super()._attempt(runner, work)
+
+    async def _on_disk(self, work: Callable[[], T]) -> T:
+        """Return what work on the file and its folder returns."""
+        return work()
 
     def _check_thread(self) -> None:
         """Refuse to show another thread another, empty database."""

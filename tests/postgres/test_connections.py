@@ -25,7 +25,7 @@ from buddy.memory.errors import (
 )
 from buddy.memory.testing.assertions import at_once
 from buddy.memory.v2.db.postgres import AsyncPostgresMemoryDb, PostgresMemoryDb
-from buddy.memory.v2.db.schema import MemoryRow
+from buddy.memory.v2.db.schema import MemoryRow, StoredMemoryRow
 from buddy_memory_postgres import liveness
 from tests.servers.postgres import PostgresServer
 
@@ -335,3 +335,20 @@ def test_a_cancelled_call_leaves_the_pool_usable(
             assert sessions(admin, name, "idle in transaction%") == 0
 
     asyncio.run(work())
+
+
+def test_a_cancelled_first_write_is_a_cancelled_error(postgres_url: str, schema: str) -> None:
+    """Whenever it is cancelled, the write that makes the tables raises CancelledError and nothing
+    else, and the database serves the next call."""
+
+    async def main() -> None:
+        for step in range(25):
+            async with AsyncPostgresMemoryDb(f"t{step}", schema, postgres_url) as db:
+                call = asyncio.ensure_future(db.upsert_memory(MemoryRow({}, "a", "ann")))
+                await asyncio.sleep(0.001 * step)
+                call.cancel()
+                (found,) = await asyncio.gather(call, return_exceptions=True)
+                assert isinstance(found, (asyncio.CancelledError, StoredMemoryRow)), found
+                await db.upsert_memory(MemoryRow({}, "b", "ann"))
+
+    asyncio.run(main())

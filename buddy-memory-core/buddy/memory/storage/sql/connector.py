@@ -150,8 +150,9 @@ class SyncConnector(Connector):
                 result = work(connection)
                 connection.connection.commit()
                 return result
-            except BaseException:
-                connection.connection.rollback()
+            except BaseException as error:
+                if not connection.invalidated:  # As a cancelled wait of the driver leaves it.
+                    self.clean(connection.connection, error)
                 raise
 
     async def close(self) -> None:
