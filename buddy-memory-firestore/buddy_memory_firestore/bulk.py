@@ -15,11 +15,13 @@ from buddy_memory_firestore.rows import Rows
 
 
 class _Planned(NamedTuple):
-    """A write, the record it makes of what was seen, and the message that stores it."""
+    """A write, the record it makes of what was seen, the message that stores it, and its position
+    among the new rows of the call."""
 
     write: Write
     record: Record
     message: Any
+    place: str
 
 
 async def put(rows: Rows, writes: Sequence[Write]) -> list[Record]:
@@ -61,7 +63,7 @@ async def _restore_batch(rows: Rows, batch: list[_Planned], stored: dict[Key, Re
         for item in refused:
             found = seen.get(item.record.key)
             if found is None or has_ended(found.record, clock.utc_now()):
-                batch.append(await _plan(rows, item.write, found))
+                batch.append(await _plan(rows, item.write, found, item.place))
             elif found.record.stamp == item.record.stamp:
                 # An earlier attempt, of which the answer got lost, was done.
                 stored[item.record.key] = item.record
@@ -70,9 +72,10 @@ async def _restore_batch(rows: Rows, batch: list[_Planned], stored: dict[Key, Re
         await rows.calls.again(deadline, "others keep writing these rows")
 
 
-async def _plan(rows: Rows, write: Write, seen: Seen | None) -> _Planned:
-    record = await rows.merge(seen, write)
-    return _Planned(write, record, await rows.write_of(record, seen))
+async def _plan(rows: Rows, write: Write, seen: Seen | None, place: str | None = None) -> _Planned:
+    record = await rows.merge(seen, write, place)
+    message = await rows.write_of(record, seen)
+    return _Planned(write, record, message, place or record.position)
 
 
 def _batches(planned: list[_Planned]) -> list[list[_Planned]]:
@@ -107,7 +110,7 @@ async def _put_batch(rows: Rows, batch: list[_Planned], stored: dict[Key, Record
                 # An earlier attempt, of which the answer got lost, was done.
                 stored[item.record.key] = item.record
             else:
-                batch.append(await _plan(rows, item.write, found))
+                batch.append(await _plan(rows, item.write, found, item.place))
 
 
 async def _send(rows: Rows, batch: list[_Planned], stored: dict[Key, Record]) -> list[_Planned]:

@@ -100,11 +100,13 @@ class Rows:
 
     # --- what is to be stored
 
-    async def merge(self, seen: Seen | None, write: Write) -> Record:
-        """Return what to store, given what was seen. Raises as ``merge`` of records does."""
+    async def merge(self, seen: Seen | None, write: Write, place: str | None = None) -> Record:
+        """Return what to store, given what was seen. A first write gets the position ``place``,
+        None: the next one. Raises as ``merge`` of records does."""
         record = merge(None if seen is None else seen.record, write, clock.utc_now())
         if record.position is None:
-            record = record._replace(position=(await self.positions(record.kind)).take())
+            place = place or (await self.positions(record.kind)).take()
+            record = record._replace(position=place)
         return record
 
     async def write_of(self, record: Record, seen: Seen | None) -> Any:

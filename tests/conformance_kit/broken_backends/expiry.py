@@ -54,6 +54,20 @@ class GoesOnCounting(InMemoryStore):
         return await super().put(write)
 
 
+@on_store("R14-an-end-that-is-over-is-not-kept-memory")
+class KeepsAnEndThatIsOver(InMemoryStore):
+    """KEEP takes the end of the row that is stored, whether it has come or not."""
+
+    async def put(self, write: Write) -> Record:
+        before = self._of(write.record.kind).get(write.record.key)
+        record = await super().put(write)
+        if not write.keep or before is None:
+            return record
+        kept = record._replace(expires_at=before.expires_at)
+        self._of(record.kind)[record.key] = kept
+        return kept
+
+
 @on_store("R14-bulk-writes-over-them-are-first-writes-memory")
 class KeepsThePlace(InMemoryStore):
     """A row that takes the place of an ended one stands where that stood."""

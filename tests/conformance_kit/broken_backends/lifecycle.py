@@ -151,6 +151,19 @@ class WorksInOneLoop(ThreadedMemoryDb):
         return self.sync_db.upsert_memory(memory)
 
 
+class WaitsWithOneLock(ThreadedMemoryDb):
+    """A lock of asyncio belongs to the loop in which somebody first waits for it."""
+
+    def __init__(self, db: Any) -> None:
+        super().__init__(db)
+        self.lock = asyncio.Lock()
+
+    async def upsert_memory(self, memory: Any, **options: Any) -> Any:
+        async with self.lock:
+            await asyncio.sleep(0)
+            return self.sync_db.upsert_memory(memory, **options)
+
+
 class MixesTasksUp(ThreadedMemoryDb):
     async def upsert_memory(self, memory: Any, **options: Any) -> Any:
         self.memory: MemoryRow = memory
@@ -166,6 +179,7 @@ for broken in (
 ):
     asynchronous("R12-the-loop-goes-on-during-a-call", broken)
 asynchronous("R12-one-object-works-in-several-loops", WorksInOneLoop)
+asynchronous("R12-one-object-works-in-several-loops", WaitsWithOneLock)
 asynchronous("R12-many-tasks-share-one-object", MixesTasksUp)
 
 

@@ -99,7 +99,7 @@ class Store(ABC):
     async def find(self, kind: Kind, ids: Sequence[str]) -> list[Record | Corrupt]:
         """Return the records that have one of these distinct ids, whoever's they are, in any order.
 
-        Of an id that more than one user has, any two are enough: the caller refuses it. One round
+        Of an id that more than one user has, any two and no more: the caller refuses it. One round
         trip, however many ids.
         """
 

@@ -23,6 +23,7 @@ MODULES = (
     "erasure",
     "freshness",
     "search",
+    "histories",
     "bursts",
     "many_rows",
 )

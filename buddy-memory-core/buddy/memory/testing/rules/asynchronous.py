@@ -20,10 +20,14 @@ def one_object_works_in_several_loops(trial: Trial) -> None:
 
     async def write(n: int) -> list[str | None]:
         await db.upsert_memory(MemoryRow({"n": n}, f"{n}", "ann"))
+        # Several at once: what they wait with belongs to the loop that they wait in.
+        others = (MemoryRow({}, f"{n}.{m}", "ben") for m in range(20))
+        await asyncio.gather(*map(db.upsert_memory, others))
         return [row.id async for row in db.iter_memories("ann", "asc")]
 
     assert [asyncio.run(write(n)) for n in range(3)] == [["0"], ["0", "1"], ["0", "1", "2"]]
-    assert trial.memories.ids() == ["2", "1", "0"]
+    assert trial.memories.ids("ann") == ["2", "1", "0"]
+    assert trial.memories.count("ben") == 60
 
 
 @check("R12", only="async")

@@ -104,9 +104,20 @@ def bulk_writes_over_them_are_first_writes(rows: Rows) -> None:
     """Rows of a bulk write that take the place of ended ones are new, in the order of the call."""
     add_ended(rows, "b", "d")
     rows.add("c")
-    stored = rows.upsert_many([rows.new(id, {"n": 2}) for id in ("a", "b", "c", "d")])
-    assert [row.version for row in stored] == [1, 1, 2, 1]
-    assert rows.ids("ann", sort="asc") == ["c", "a", "b", "d"]
+    stored = rows.upsert_many([rows.new(id, {"n": 2}) for id in ("b", "a", "c", "d", "e")])
+    assert [row.version for row in stored] == [1, 1, 2, 1, 1]
+    assert rows.ids("ann", sort="asc") == ["c", "b", "a", "d", "e"]
+
+
+@check_rows("R14")
+def an_end_that_is_over_is_not_kept(rows: Rows) -> None:
+    """KEEP over a row that has ended is the store's default, single and in bulk: no end here."""
+    add_ended(rows, "a", "b")
+    one = rows.add("a", {"n": 2}, ttl=KEEP)
+    (other,) = rows.upsert_many([rows.new("b", {"n": 2})], ttl=KEEP)
+    for row in (one, other):
+        assert (row.version, row.expires_at) == (1, None)
+        assert rows.get(row.id, user_id="ann") == row
 
 
 @check_rows("R14")

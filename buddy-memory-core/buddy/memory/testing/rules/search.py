@@ -172,3 +172,24 @@ def a_filter_means_the_same_everywhere(trial: Trial) -> None:
         if page.next:
             raises(ConfigError, db.page_memories, "ann", limit=1, after=page.next)
     assert db.count_memories("ann", where={("v", "a"): 1}) == 1
+
+
+@check("R20")
+def a_filter_compares_large_numbers_exactly(trial: Trial) -> None:
+    """Integers beyond those that a double holds are equal to themselves only, and ordered."""
+    large = [2**53, 2**53 + 1, 2**53 + 2, 2**63 - 2, 2**63 - 1]
+    for value in large:
+        remember(trial, str(value), "tea", v=value, l=[value])
+    db = trial.db
+    for at, value in enumerate(large):
+        for where, ids in (
+            ({"v": value}, large[at : at + 1]),
+            ({"v": {"$in": [value]}}, large[at : at + 1]),
+            ({"l": {"$contains": value}}, large[at : at + 1]),
+            ({"v": {"$gt": value}}, large[at + 1 :]),
+            ({"v": {"$lte": value}}, large[: at + 1]),
+        ):
+            assert db.count_memories("ann", where=where) == len(ids), where
+            assert {int(row.id) for row in db.iter_memories("ann", where=where)} == {*ids}, where
+            assert {int(row.id) for row in db.page_memories("ann", where=where).rows} == {*ids}
+            assert {int(id) for id, *_ in found(trial, "tea", where=where)} == {*ids}, where
