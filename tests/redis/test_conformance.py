@@ -10,6 +10,7 @@ from buddy.memory.storage.record import Kind
 from buddy.memory.testing import BackendUnderTest
 from buddy.memory.testing.pytest_suite import Conformance
 from buddy.memory.v2.db.redis import AsyncRedisMemoryDb, RedisMemoryDb
+from tests.client_checks import ClientConformance
 from tests.redis.stored import rows_of
 from tests.servers.redis import RedisCluster, RedisServer
 
@@ -61,9 +62,8 @@ class TestShards(Conformance):
         return make_subject(RedisMemoryDb, valkey_url, prefix, shards=7)
 
 
-class TestProxy(Conformance):
+class TestProxy(ClientConformance):
     complete = True
-    test_rule_on_many_rows = None
 
     @pytest.fixture
     def subject(self, proxy_url: str, prefix: str) -> BackendUnderTest:

@@ -13,6 +13,7 @@ from buddy.memory.db.sqlite import SqliteMemoryDb as SqliteMemoryDbV1
 from buddy.memory.testing import BackendUnderTest
 from buddy.memory.testing.pytest_suite import Conformance
 from buddy.memory.v2.db.sqlite import AsyncSqliteMemoryDb, SqliteMemoryDb
+from tests.client_checks import ClientConformance
 
 SECRET = "hunter2-is-secret"  # noqa: S105  (that it never shows is what is tested)
 
@@ -44,7 +45,7 @@ class OnFile(Conformance):
     lacks = frozenset[str]()
 
 
-class TestV1(OnFile):
+class TestV1(ClientConformance, OnFile):
     @pytest.fixture
     def subject(self, tmp_path: Path) -> BackendUnderTest:
         return file_subject(SqliteMemoryDbV1, tmp_path)
@@ -78,7 +79,7 @@ class TestCallersEngine(Conformance):
         engine.dispose()
 
 
-class TestInMemory(Conformance):
+class TestInMemory(ClientConformance):
     complete = True
     lacks = frozenset({"unreachable", "corrupt", "named", "neighbour", "forks"})
 

@@ -32,6 +32,7 @@ from buddy_memory_lmdb.schema import Keys
 from buddy_memory_lmdb.store import LmdbStore
 from buddy_memory_lmdb.v1 import LmdbMemoryDb as LmdbMemoryDbV1
 from buddy_memory_lmdb.v2 import AsyncLmdbMemoryDb, LmdbMemoryDb
+from tests.client_checks import ClientConformance
 
 
 class OnLmdb(Conformance):
@@ -67,7 +68,7 @@ class OnLmdb(Conformance):
         )
 
 
-class TestV1(OnLmdb):
+class TestV1(ClientConformance, OnLmdb):
     cls = LmdbMemoryDbV1
 
 
@@ -75,7 +76,7 @@ class TestV2(OnLmdb):
     cls = LmdbMemoryDb
 
 
-class TestAsync(OnLmdb):
+class TestAsync(ClientConformance, OnLmdb):
     cls = AsyncLmdbMemoryDb
 
 
