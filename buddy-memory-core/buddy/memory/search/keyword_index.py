@@ -49,12 +49,12 @@ class KeywordIndex:
         self._rows: dict[int, _Row] = {}
         self._removed: set[int] = set()
         self._words = 0  # of all rows
+        self._held = 0  # terms of all rows
 
     @property
     def size(self) -> int:
         """About how many bytes it takes."""
-        held = sum(len(row.terms) for row in self._rows.values())
-        return 18 * held + 170 * len(self._rows) + 420 * len(self._postings)
+        return 18 * self._held + 170 * len(self._rows) + 420 * len(self._postings)
 
     def add(self, row: int, terms: Terms) -> None:
         """Add a row under a number that was never used."""
@@ -68,6 +68,7 @@ class KeywordIndex:
             found.holders += 1
         self._rows[row] = _Row(tuple(terms.counts), length)
         self._words += length
+        self._held += len(terms.counts)
 
     def remove(self, row: int) -> None:
         """Remove a row that is there."""
@@ -75,6 +76,7 @@ class KeywordIndex:
         for term in terms:
             self._postings[term].holders -= 1
         self._words -= length
+        self._held -= len(terms)
         self._removed.add(row)
         if len(self._removed) > max(_SPARE, len(self._rows) // 4):
             self._clean()

@@ -21,7 +21,6 @@ from buddy.memory.search.words import Analyzer, Query
 from buddy.memory.storage.record import Record
 
 NO_WORDS = Query((), {})
-
 NextMark = Callable[[str, "int | None", "int | None"], "str | None"]
 """From a change mark to the one after a row's stamp was replaced (None: no row); None where that
 cannot be told."""
@@ -72,6 +71,7 @@ class UserIndex:
         self._by_number: dict[int, _Entry] = {}
         self._order: list[tuple[int, int]] = []  # place and number, of all rows
         self._next = 0
+        self._vector_bytes = 0
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -79,10 +79,9 @@ class UserIndex:
     @property
     def size(self) -> int:
         """About how many bytes it takes."""
-        vectors = sum(len(entry.vector or b"") for entry in self._entries.values())
         return (
             600 * len(self._entries)
-            + vectors
+            + self._vector_bytes
             + self._keywords.size
             + (self._vectors.size if self._vectors else 0)
         )
@@ -112,17 +111,25 @@ class UserIndex:
         """
         with self._lock:
             differing = self._differing(stamps)
-            if any(id in self._entries and id not in changed for id in differing):
+            known = [id for id in differing if id in self._entries]
+            if any(id not in changed for id in known):
                 self.mark = None
                 return False
-            for id in self._entries.keys() - dict(stamps).keys():
-                self._drop(self._entries[id])
+            if len(stamps) - len(differing) + len(known) < len(self._entries):
+                for id in self._entries.keys() - dict(stamps).keys():
+                    self._drop(self._entries[id])
             for id in differing:
                 if id in changed:
                     self._put(changed[id])
-            self._order_as([id for id, _ in stamps])
+            if known or stamps[len(stamps) - len(differing) :] != self._last(len(differing)):
+                self._order_as([id for id, _ in stamps])
             self.mark = mark
             return True
+
+    def _last(self, count: int) -> list[tuple[str, int | None]]:
+        """Return ids and stamps of the last rows in the order."""
+        last = self._order[len(self._order) - count :]
+        return [(id, self._stamps[id]) for id in (self._by_number[n].id for _, n in last)]
 
     def _order_as(self, ids: Iterable[str]) -> None:
         """Bring the rows into the order of ``ids``, which hardly ever is another one."""
@@ -171,6 +178,7 @@ class UserIndex:
         self._next += 1
         self._entries[entry.id] = self._by_number[entry.number] = entry
         self._stamps[entry.id] = record.stamp
+        self._vector_bytes += len(entry.vector or b"")
         self._keywords.add(entry.number, self._analyzer.terms(self._texts(record)))
         if self._vectors is not None:
             self._vectors.add(entry.number, entry.vector)
@@ -183,6 +191,7 @@ class UserIndex:
 
     def _drop(self, entry: _Entry) -> None:
         self._remove(entry.number)
+        self._vector_bytes -= len(entry.vector or b"")
         del self._entries[entry.id], self._stamps[entry.id], self._by_number[entry.number]
         del self._order[bisect_left(self._order, (entry.place, entry.number))]
 

@@ -121,7 +121,8 @@ class ReadingStore(SqlStoreBase):
         await self._check_layout(kind)
         query = self._statements[kind].stamps().query({"p_user_id": encode_user(user_id)})
         try:
-            return [(_text(id), stamp) for id, stamp in (await self._query(query)).rows]
+            rows = (await self._query(query)).rows
+            return [(id if type(id) is str else _text(id), stamp) for id, stamp in rows]
         except DamagedRow:
             return await super().stamps(kind, user_id)
 
