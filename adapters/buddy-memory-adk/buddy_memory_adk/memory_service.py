@@ -1,26 +1,29 @@
 """A BaseMemoryService of Google's ADK over any AsyncMemoryDb.
 
 The memories of one user of one app are a scope (``adk/<app>/<user>/``). An event is a row in it,
-named by its session and its id, so that a session which is added again adds only what is new.
+named by its session and its id, so that a session may be added again and again.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timezone
+from difflib import get_close_matches
 from typing import Any
-from uuid import uuid4
 
 from google.adk.events.event import Event
 from google.adk.memory.base_memory_service import BaseMemoryService, SearchMemoryResponse
 from google.adk.memory.memory_entry import MemoryEntry
 from google.adk.sessions.session import Session
-from google.genai.types import Content
 
 from buddy.memory import MemoryRow
 from buddy.memory.adapting import as_async, join_scope
-from buddy.memory.errors import ConfigError
+from buddy.memory.errors import ConfigError, TooLargeError
+from buddy.memory.payload import encode
 from buddy.memory.v2.db.base import AsyncMemoryDb, MemoryDb
+from buddy_memory_adk.rows import DELETED, event_row, is_event, memory_row, readable_entry
+
+logger = logging.getLogger("buddy.memory")
 
 SCHEME = "buddy:"
 
@@ -30,9 +33,10 @@ class BuddyMemoryService(BaseMemoryService):
 
     ``db`` is a database or a config string; ``uri`` is what ADK's service registry gives,
     ``buddy:`` before a config string. A database that was opened here is closed by ``close``.
-    ``max_results`` is how many memories a search returns at most. Every method raises the errors of
+    ``max_results`` is how many memories a search returns at most. ``agents_dir``, which the
+    registry gives to every service, is not used. Every method raises the errors of
     ``buddy.memory.errors``: an outage never looks like "nothing was said". Raises ConfigError for
-    neither ``db`` nor ``uri``, and for both.
+    neither ``db`` nor ``uri``, for both, and for an option that there is not.
     """
 
     def __init__(
@@ -41,23 +45,27 @@ class BuddyMemoryService(BaseMemoryService):
         *,
         uri: str | None = None,
         max_results: int = 10,
-        **_: object,
+        agents_dir: str | None = None,
+        **unknown: object,
     ) -> None:
+        _refuse(unknown)
         if (db is None) == (uri is None):
             raise ConfigError("BuddyMemoryService needs either db or uri")
-        given = uri.removeprefix(SCHEME) if db is None and uri is not None else db
+        if type(max_results) is not int or max_results < 0:
+            raise ConfigError(f"max_results must be an int >= 0, not {max_results!r:.80}")
+        given = _config(uri) if db is None and uri is not None else db
         self._db = as_async(given)  # type: ignore[arg-type]
         self._opened = isinstance(given, (str, Mapping))
         self._max_results = max_results
 
     async def add_session_to_memory(self, session: Session) -> None:
-        """Store the events of a session; those that are there already stay as they are."""
-        await self.add_events_to_memory(
-            app_name=session.app_name,
-            user_id=session.user_id,
-            events=session.events,
-            session_id=session.id,
-        )
+        """Store the events of a session, those that are there as the session has them now.
+
+        What ``add_memory`` or ``delete_memory`` did to one of them holds. Events that the session
+        no longer has stay: it may have been loaded with its latest events only.
+        """
+        scope = _scope(session.app_name, session.user_id)
+        await self._add(session.events, scope, session.id, {}, replace=True)
 
     async def add_events_to_memory(
         self,
@@ -69,12 +77,46 @@ class BuddyMemoryService(BaseMemoryService):
         custom_metadata: Mapping[str, object] | None = None,
     ) -> None:
         """Store events of a session; those without text, and those that are there, are left out."""
-        scope = _scope(app_name, user_id)
-        rows = [_row(event, scope, session_id or "", custom_metadata or {}) for event in events]
-        said = {row.id: row for row in rows if row.id and row.memory["memory"]}
-        known = await self._db.read_memories_by_id(list(said), user_id=scope)
-        new = [row for row, there in zip(said.values(), known, strict=True) if there is None]
-        await self._db.upsert_memories(new)
+        scope, metadata = _scope(app_name, user_id), _metadata(custom_metadata)
+        await self._add(events, scope, session_id or "", metadata, replace=False)
+
+    async def _add(
+        self,
+        events: Sequence[Event],
+        scope: str,
+        session_id: str,
+        metadata: Mapping[str, Any],
+        *,
+        replace: bool,
+    ) -> None:
+        given = [event_row(event, scope, session_id, metadata) for event in events]
+        rows = {str(row.id): row for row in given}
+        known = await self._db.read_memories_by_id(list(rows), user_id=scope)
+        new, gone = [], []
+        for (id, row), there in zip(rows.items(), known, strict=True):
+            if there is not None:
+                if not (replace and is_event(there)):
+                    continue
+                row.memory["metadata"] = there.memory["metadata"]
+            if not row.memory["memory"]:
+                gone += [id] if there else []
+            elif there is None or row.memory != there.memory:
+                new.append(row)
+        await self._store(new)
+        await self._db.delete_memories(gone, user_id=scope)
+
+    async def _store(self, rows: Sequence[MemoryRow]) -> None:
+        """Store rows; one that is too large for the backend is left out, with one warning."""
+        try:
+            await self._db.upsert_memories(rows)
+            return
+        except TooLargeError:  # does not tell which one
+            pass
+        for row in rows:
+            try:
+                await self._db.upsert_memory(row)
+            except TooLargeError as error:
+                logger.warning("left out the event %r: %s", row.id, error)
 
     async def add_memory(
         self,
@@ -84,45 +126,39 @@ class BuddyMemoryService(BaseMemoryService):
         memories: Sequence[MemoryEntry],
         custom_metadata: Mapping[str, object] | None = None,
     ) -> None:
-        """Store memories; one with an id that is there replaces it."""
-        scope = _scope(app_name, user_id)
-        common = dict(custom_metadata or {})
-        rows = [
-            MemoryRow(
-                {
-                    "memory": _text(entry.content),
-                    "content": entry.content.model_dump(mode="json", exclude_none=True),
-                    "author": entry.author,
-                    "timestamp": entry.timestamp,
-                    "metadata": {**common, **entry.custom_metadata},
-                },
-                join_scope("", entry.id or uuid4().hex),
-                scope,
-            )
-            for entry in memories
-        ]
-        await self._db.upsert_memories(rows)
+        """Store memories; one with the id of another, as a search gives it, replaces that.
+
+        Without an id it gets one.
+        """
+        scope, metadata = _scope(app_name, user_id), _metadata(custom_metadata)
+        await self._db.upsert_memories([memory_row(one, scope, metadata) for one in memories])
 
     async def delete_memory(
         self, *, app_name: str, user_id: str, memory_id: str | None = None
     ) -> None:
-        """Delete a memory by the id that a search gave; without one, or for another, do nothing.
+        """Delete a memory by the id that a search gives; without one, or for another, do nothing.
 
         A mark without content stays until ``forget_user``: the session it came from, added again,
         does not bring it back.
         """
         scope = _scope(app_name, user_id)
-        if memory_id and await self._db.read_memory(memory_id, user_id=scope):
-            await self._db.upsert_memory(MemoryRow({"memory": ""}, memory_id, scope))
+        there = await self._db.read_memory(memory_id, user_id=scope) if memory_id else None
+        if there is not None and readable_entry(there) is not None:
+            await self._db.upsert_memory(MemoryRow(DELETED, memory_id, scope))
 
     async def search_memory(
         self, *, app_name: str, user_id: str, query: str
     ) -> SearchMemoryResponse:
         """Return the user's memories that share words with the query, best first."""
-        found = await self._db.search_memories(
-            query, user_id=_scope(app_name, user_id), limit=self._max_results
-        )
-        return SearchMemoryResponse(memories=[_entry(one.row) for one in found])
+        scope, most, offset = _scope(app_name, user_id), self._max_results, 0
+        memories: list[MemoryEntry] = []
+        while True:
+            found = await self._db.search_memories(query, user_id=scope, limit=most, offset=offset)
+            memories += [entry for one in found if (entry := readable_entry(one.row))]
+            # Rows that are no memories do not take the places of those that are.
+            if len(memories) >= most or len(found) < most:
+                return SearchMemoryResponse(memories=memories[:most])
+            offset += len(found)
 
     async def forget_user(self, *, app_name: str, user_id: str) -> dict[str, int]:
         """Delete all memories of a user in an app; return ``{"memories": n, "summaries": m}``."""
@@ -138,30 +174,18 @@ def _scope(app_name: str, user_id: str) -> str:
     return join_scope("adk", app_name, user_id)
 
 
-def _text(content: Content | None) -> str:
-    parts = (content.parts or []) if content is not None else []
-    return " ".join(part.text for part in parts if part.text)
+def _metadata(given: Mapping[str, object] | None) -> dict[str, Any]:
+    return encode(dict(given or {}), "custom_metadata")
 
 
-def _row(event: Event, scope: str, session_id: str, metadata: Mapping[str, object]) -> MemoryRow:
-    content = event.content
-    said = datetime.fromtimestamp(event.timestamp, timezone.utc)
-    payload = {
-        "memory": _text(content),
-        "content": content and content.model_dump(mode="json", exclude_none=True),
-        "author": event.author,
-        "timestamp": said.isoformat(),
-        "metadata": dict(metadata),
-    }
-    return MemoryRow(payload, join_scope(session_id, event.id), scope)
+def _config(uri: str) -> str:
+    """Return the config string of ``buddy:sqlite:///…``, or ``buddy://sqlite:///…``."""
+    return uri.removeprefix(SCHEME).removeprefix("//")
 
 
-def _entry(row: MemoryRow) -> MemoryEntry:
-    kept = row.memory
-    return MemoryEntry(
-        content=Content.model_validate(kept["content"]),
-        custom_metadata=kept["metadata"],
-        id=row.id,
-        author=kept["author"],
-        timestamp=kept["timestamp"],
-    )
+def _refuse(unknown: Mapping[str, object]) -> None:
+    options = ("db", "uri", "max_results")
+    for name in unknown:
+        near = get_close_matches(name, options, 1)
+        hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(options)}"
+        raise ConfigError(f"BuddyMemoryService has no option {name!r}; {hint}")

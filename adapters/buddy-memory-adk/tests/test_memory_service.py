@@ -15,25 +15,12 @@ from google.adk.memory.memory_entry import MemoryEntry
 from google.adk.models import BaseLlm, LlmRequest, LlmResponse
 from google.adk.runners import Runner
 from google.adk.sessions import InMemorySessionService
-from google.adk.sessions.session import Session
 from google.adk.tools import load_memory
 from google.genai.types import Content, FunctionCall, Part
 
+from adapters.adk_sessions import said, session, texts
 from buddy.memory.errors import ConfigError, UnavailableError
 from buddy_memory_adk import BuddyMemoryService
-
-
-def said(text: str, author: str = "user", **more: Any) -> Event:
-    content = Content(role="user", parts=[Part(text=text)])
-    return Event(author=author, content=content, **more)
-
-
-def texts(response: Any) -> list[str]:
-    return [entry.content.parts[0].text for entry in response.memories]
-
-
-def session(*events: Event, user: str = "ann", id: str = "s", app: str = "app") -> Session:
-    return Session(id=id, app_name=app, user_id=user, events=list(events))
 
 
 def test_add_and_search(url: str) -> None:
@@ -207,3 +194,30 @@ def test_one_database(arguments: dict[str, Any]) -> None:
     """Neither a database nor a URI, or both, is refused."""
     with pytest.raises(ConfigError):
         BuddyMemoryService(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("option", "told"),
+    [
+        ({"max_result": 1}, "no option 'max_result'; did you mean 'max_results'"),
+        ({"tabel_name": "t"}, "no option 'tabel_name'; it has db, uri, max_results"),
+        ({"max_results": "3"}, "max_results must be an int >= 0, not '3'"),
+        ({"max_results": -1}, "max_results must be an int >= 0, not -1"),
+    ],
+)
+def test_wrong_options(option: dict[str, Any], told: str) -> None:
+    """An option that there is not, or of a wrong kind, is refused with what was meant."""
+    with pytest.raises(ConfigError, match=told):
+        BuddyMemoryService("memory://", **option)
+
+
+def test_two_slashes(tmp_path: Path) -> None:
+    """A URI may have two slashes behind its scheme, as those of ADK's own services have."""
+
+    async def go() -> None:
+        memory = BuddyMemoryService(uri=f"buddy://sqlite:///{tmp_path}/memory.db")
+        await memory.add_session_to_memory(session(said("green tea")))
+        await memory.close()
+
+    asyncio.run(go())
+    assert (tmp_path / "memory.db").exists()
