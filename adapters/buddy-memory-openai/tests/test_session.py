@@ -7,9 +7,11 @@ import subprocess
 import sys
 from typing import Any
 
+import pytest
 from agents.memory import Session, SessionSettings
 
 from buddy.memory import open_memory_db
+from buddy.memory.errors import ConfigError
 from buddy_memory_openai import BuddySession
 
 
@@ -114,5 +116,34 @@ def test_eight_processes(url: str) -> None:
             for writer in range(8):
                 own = [i["content"] for i in items if i["content"].startswith(f"{writer} ")]
                 assert own == [f"{writer} {number}" for number in range(20)]
+
+    asyncio.run(go())
+
+
+@pytest.mark.parametrize("limit", [-1, SessionSettings(limit=-1), {"limit": -1}])
+def test_negative_limits(url: str, limit: Any) -> None:
+    """A negative limit is refused, wherever it is given: no history is not what anybody meant."""
+
+    async def go() -> None:
+        if not isinstance(limit, int):
+            with pytest.raises(ConfigError, match="limit must not be negative"):
+                BuddySession("s", url, session_settings=limit)
+        async with BuddySession("s", url) as session:
+            session.session_settings = None if isinstance(limit, int) else limit
+            with pytest.raises(ConfigError, match="limit must be an int >= 0"):
+                await session.get_items(limit if isinstance(limit, int) else None)
+
+    asyncio.run(go())
+
+
+def test_settings_are_replaced(url: str) -> None:
+    """Settings may be replaced later, also by a dict or None, as in the SDK's own sessions."""
+
+    async def go() -> None:
+        async with BuddySession("s", url, session_settings={"limit": 2}) as session:
+            await session.add_items([said(str(number)) for number in range(5)])
+            for settings, number in (({"limit": 1}, 1), (SessionSettings(limit=3), 3), (None, 5)):
+                session.session_settings = settings  # type: ignore[assignment]
+                assert len(await session.get_items()) == number
 
     asyncio.run(go())
