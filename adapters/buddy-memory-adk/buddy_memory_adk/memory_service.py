@@ -7,7 +7,7 @@ named by its session and its id, so that a session may be added again and again.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
@@ -18,7 +18,7 @@ from google.adk.sessions.session import Session
 
 from buddy.memory import MemoryRow
 from buddy.memory.adapting import as_async, join_scope
-from buddy.memory.errors import ConfigError, TooLargeError
+from buddy.memory.errors import ConfigError, CorruptMemoryError, TooLargeError
 from buddy.memory.payload import encode
 from buddy.memory.v2.db.base import AsyncMemoryDb, MemoryDb
 from buddy_memory_adk.rows import DELETED, event_row, is_event, memory_row, readable_entry
@@ -91,9 +91,9 @@ class BuddyMemoryService(BaseMemoryService):
     ) -> None:
         given = [event_row(event, scope, session_id, metadata) for event in events]
         rows = {str(row.id): row for row in given}
-        known = await self._db.read_memories_by_id(list(rows), user_id=scope)
         new, gone = [], []
-        for (id, row), there in zip(rows.items(), known, strict=True):
+        for id, there in (await self._known(rows, scope)).items():
+            row = rows[id]
             if there is not None:
                 if not (replace and is_event(there)):
                     continue
@@ -104,6 +104,17 @@ class BuddyMemoryService(BaseMemoryService):
                 new.append(row)
         await self._store(new)
         await self._db.delete_memories(gone, user_id=scope)
+
+    async def _known(self, ids: Iterable[str], scope: str) -> dict[str, Any]:
+        """Return the row, or None, of each id; a damaged one is left out, with one warning."""
+        readable = list(ids)
+        while True:
+            try:
+                found = await self._db.read_memories_by_id(readable, user_id=scope)
+                return dict(zip(readable, found, strict=True))
+            except CorruptMemoryError as error:
+                logger.warning("left out the event %r: its row: %s", error.id, error.reason)
+                readable.remove(error.id)
 
     async def _store(self, rows: Sequence[MemoryRow]) -> None:
         """Store rows; one that is too large for the backend is left out, with one warning."""

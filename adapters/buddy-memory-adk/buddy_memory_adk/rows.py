@@ -35,10 +35,11 @@ def event_row(
     event: Event, scope: str, session_id: str, metadata: Mapping[str, object]
 ) -> MemoryRow:
     """Return the row of an event, named ``<session>/<event>/``."""
-    id = _event_id(session_id, event.id)
+    id, text = _event_id(session_id, event.id), _text(event.content)
     payload = {
-        "memory": _text(event.content),
-        "content": event.content and _stored(event.content, id),
+        "memory": text,
+        # One without a text is not stored: nothing is to be told of what it holds.
+        "content": _stored(event.content, id) if event.content and text else None,
         "author": event.author,
         "timestamp": _time(event.timestamp),
         "metadata": dict(metadata),

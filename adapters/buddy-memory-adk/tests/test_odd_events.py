@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -59,13 +62,15 @@ def test_values_outside_rule_8(url: str, value: Any) -> None:
 
 @pytest.mark.parametrize("value", [object(), circle(), 10**5000], ids=["object", "circle", "int"])
 def test_what_is_no_json(url: str, value: Any) -> None:
-    """Of an event that no JSON can hold the texts are stored, with one warning that names it."""
+    """Of an event that no JSON can hold the texts are stored, with one warning that names it; one
+    without texts is left out as others are."""
 
     async def go() -> None:
         memory = BuddyMemoryService(url)
         odd = Event(author="agent", id="2", content=answer(value))
+        silent = Event(author="agent", content=Content(parts=answer(value).parts[1:]))  # type: ignore[index]
         with logged() as warnings:
-            await memory.add_session_to_memory(session(said("good tea", id="1"), odd))
+            await memory.add_session_to_memory(session(said("good tea", id="1"), odd, silent))
         [warning] = warnings
         assert "stored only the texts of 's/2/'" in warning
         found = await memory.search_memory(**ANN, query="tea")
@@ -164,6 +169,26 @@ def test_rows_of_others(url: str, payload: dict[str, Any]) -> None:
             row = db.read_memory("s/2/", user_id="adk/app/ann/")
             assert row is not None
             assert row.memory == {**payload, "session": "s"}
+        await memory.close()
+
+    asyncio.run(go())
+
+
+def test_a_damaged_row(tmp_path: Path) -> None:
+    """A damaged row is named in one warning, and the other events of its session are stored."""
+    path = tmp_path / "memory.db"
+
+    async def go() -> None:
+        memory = BuddyMemoryService(f"sqlite:///{path}")
+        first = said("green tea", id="1")
+        await memory.add_session_to_memory(session(first))
+        with closing(sqlite3.connect(path)) as file, file:
+            file.execute("UPDATE memory SET memory = '{'")
+        with logged() as warnings:
+            await memory.add_session_to_memory(session(first, said("black tea", id="2")))
+        [warning] = warnings
+        assert "'s/1/'" in warning
+        assert texts(await memory.search_memory(**ANN, query="tea")) == ["black tea"]
         await memory.close()
 
     asyncio.run(go())
