@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from langgraph.store.base import (
@@ -25,13 +25,16 @@ from langgraph.store.base import (
 
 from buddy.memory import NEVER, MemoryRow
 from buddy.memory.adapting import join_scope, split_scope
+from buddy.memory.storage.eight_methods import Awaiting
+from buddy.memory.storage.threads import in_thread
 from buddy_memory_langgraph.matching import check_filter, common_prefix, fits, matches
 from buddy_memory_langgraph.vectors import Embedding, Vectors, best_cosine, pack
 
 Namespace = tuple[str, ...]
 
-FIRST_PAGE, LAST_PAGE = 50, 1000
-"""How many rows a filter reads at once: few where most fit, more with every page."""
+FIRST_PAGE, LAST_PAGE, RANKED_PAGE = 50, 1000, 250
+"""How many rows of many are read at once: few where most fit a filter, more with every page, and
+fewer with vectors, which are long."""
 
 
 class Operations:
@@ -96,28 +99,33 @@ class Operations:
         found = [row async for row in self._below(db, op, None if ranked else last)]
         scores: dict[int, float | None] = {}
         if ranked:
-            query = vectors.queries[op.query or ""]
-            scores = {id(row): best_cosine(query, row.memory["vectors"].values()) for row in found}
+            score = partial(_scores, found, vectors.queries[op.query or ""])
+            # Long work: an event loop does not stand still for it.
+            scores = score() if isinstance(db, Awaiting) else await in_thread(score)
             found.sort(key=lambda row: _rank(scores[id(row)]))
         chosen = found[op.offset : last]
         await self._refresh(db, chosen if op.refresh_ttl else [])
         return [_found(row, scores.get(id(row))) for row in chosen]
 
     async def _below(self, db: Any, op: SearchOp, most: int | None) -> AsyncIterator[Any]:
-        """Yield up to ``most`` rows below the namespace that fit the filter, newest first."""
-        scope = self._scope(op.namespace_prefix)
-        if not op.filter:
+        """Yield up to ``most`` rows below the namespace that fit the filter, newest first.
+
+        All rows come in pages, between which an event loop does other things.
+        """
+        scope, wanted = self._scope(op.namespace_prefix), op.filter
+        if not wanted and most is not None:
             for row in await db.read_memories(limit=most, sort="desc", user_prefix=scope):
                 yield row
             return
         after, count, size = None, 0, FIRST_PAGE
+        largest = RANKED_PAGE if most is None else LAST_PAGE
         while most is None or count < most:
             page = await db.page_memories(user_prefix=scope, limit=size, after=after, sort="desc")
             for row in page.rows:
-                if count != most and fits(row.memory["value"], op.filter):
+                if count != most and (not wanted or fits(row.memory["value"], wanted)):
                     yield row
                     count += 1
-            after, size = page.next, min(2 * size, LAST_PAGE)
+            after, size = page.next, min(2 * size, largest)
             if after is None:
                 return
 
@@ -176,6 +184,11 @@ def _ttl(db: Any, minutes: float | None) -> Any:
     if minutes is not None:
         return minutes * 60
     return NEVER if getattr(db, "db", db).keeps_ends else None
+
+
+def _scores(rows: Sequence[Any], query: Sequence[float]) -> dict[int, float | None]:
+    """Return the score of each row, by its ``id()``."""
+    return {id(row): best_cosine(query, row.memory["vectors"].values()) for row in rows}
 
 
 @lru_cache(maxsize=4096)

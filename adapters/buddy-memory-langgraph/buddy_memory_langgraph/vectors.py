@@ -11,6 +11,8 @@ import base64
 import sys
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
+from math import hypot, isfinite
+from operator import mul
 from typing import Any, Literal, NamedTuple
 
 from langgraph.store.base import (
@@ -27,8 +29,8 @@ from langgraph.store.base import (
 class Vectors(NamedTuple):
     """The vectors that a batch needs: those of texts to store, and those of queries."""
 
-    documents: Mapping[str, Sequence[float]]
-    queries: Mapping[str, Sequence[float]]
+    documents: Mapping[str, array[float]]
+    queries: Mapping[str, array[float]]
 
 
 class Embedding:
@@ -68,25 +70,25 @@ class Embedding:
                 found[path if len(texts) == 1 else f"{path}.{number}"] = text
         return found
 
-    def documents(self, texts: list[str]) -> dict[str, list[float]]:
+    def documents(self, texts: list[str]) -> dict[str, array[float]]:
         """Return the vectors of texts; an error of the model is the caller's."""
         if not texts or self._model is None:
             return {}
         return self._paired(texts, self._model.embed_documents(texts))
 
-    async def adocuments(self, texts: list[str]) -> dict[str, list[float]]:
+    async def adocuments(self, texts: list[str]) -> dict[str, array[float]]:
         """As ``documents``."""
         if not texts or self._model is None:
             return {}
         return self._paired(texts, await self._model.aembed_documents(texts))
 
-    def queries(self, texts: list[str]) -> dict[str, list[float]]:
+    def queries(self, texts: list[str]) -> dict[str, array[float]]:
         """Return the vectors of queries."""
         if not texts or self._model is None:
             return {}
         return self._paired(texts, [self._model.embed_query(text) for text in texts])
 
-    async def aqueries(self, texts: list[str]) -> dict[str, list[float]]:
+    async def aqueries(self, texts: list[str]) -> dict[str, array[float]]:
         """As ``queries``."""
         if not texts or self._model is None:
             return {}
@@ -94,20 +96,26 @@ class Embedding:
             texts, list(await asyncio.gather(*map(self._model.aembed_query, texts)))
         )
 
-    def _paired(self, texts: list[str], vectors: list[list[float]]) -> dict[str, list[float]]:
+    def _paired(self, texts: list[str], vectors: list[Any]) -> dict[str, array[float]]:
         if len(vectors) != len(texts):
             raise ValueError(f"the model gave {len(vectors)} vectors for {len(texts)} texts")
-        for vector in vectors:
-            if self._dims is not None and len(vector) != self._dims:
-                raise ValueError(
-                    f"the model gave a vector of {len(vector)} dimensions, and dims={self._dims}"
-                )
-        return dict(zip(texts, vectors, strict=True))
+        return dict(zip(texts, map(self._plain, vectors), strict=True))
+
+    def _plain(self, vector: Iterable[Any]) -> array[float]:
+        """Return a vector of any kind of numbers as the float32 that are stored."""
+        plain = array("f", vector)
+        if self._dims is not None and len(plain) != self._dims:
+            raise ValueError(
+                f"the model gave a vector of {len(plain)} dimensions, and dims={self._dims}"
+            )
+        if not all(map(isfinite, plain)):
+            raise ValueError("the model gave a vector with NaN or infinity")
+        return plain
 
 
-def pack(vector: Iterable[float]) -> str:
+def pack(vector: array[float]) -> str:
     """Return a vector as text."""
-    return base64.b64encode(_little_endian(array("f", vector)).tobytes()).decode()
+    return base64.b64encode(_little_endian(vector[:]).tobytes()).decode()
 
 
 def unpack(text: str) -> array[float]:
@@ -133,6 +141,5 @@ def best_cosine(query: Sequence[float], vectors: Iterable[str]) -> float | None:
 
 
 def _cosine(one: Sequence[float], other: Sequence[float]) -> float:
-    product = sum(x * y for x, y in zip(one, other, strict=True))
-    norms = (sum(x * x for x in one) * sum(y * y for y in other)) ** 0.5
-    return product / norms if norms else 0.0
+    norms = hypot(*one) * hypot(*other)
+    return sum(map(mul, one, other)) / norms if norms else 0.0

@@ -8,22 +8,12 @@ from typing import Any
 import pytest
 from langgraph.config import get_store
 from langgraph.graph import END, START, StateGraph
-from langgraph.store.base import IndexConfig
-from langmem import create_manage_memory_tool, create_search_memory_tool
 from typing_extensions import TypedDict
 
 from buddy.memory import MemoryRow, open_memory_db
 from buddy.memory.errors import ConfigError, UnavailableError
 from buddy_memory_langgraph import BuddyStore
 from buddy_memory_langgraph.store import store as configured_store
-
-
-def letters(texts: list[str]) -> list[list[float]]:
-    """Embed texts by how often they have five letters."""
-    return [[float(text.count(letter)) + 0.01 for letter in "aeiou"] for text in texts]
-
-
-INDEX: IndexConfig = {"dims": 5, "embed": letters, "fields": ["title", "notes[*].text"]}
 
 
 class State(TypedDict):
@@ -56,59 +46,6 @@ def test_graph(url: str) -> None:
         assert store.list_namespaces() == [("memories", "ann"), ("memories", "bob")]
 
 
-def test_langmem(url: str) -> None:
-    """LangMem's tools write and find memories, sync and async."""
-
-    async def found(search: Any) -> str:
-        return str(await search.ainvoke({"query": "aaa"}))
-
-    with BuddyStore(url, index={"dims": 5, "embed": letters}) as store:
-        manage = create_manage_memory_tool(("memories",), store=store)
-        search = create_search_memory_tool(("memories",), store=store)
-        manage.invoke({"content": "banana", "action": "create"})
-        manage.invoke({"content": "kiwi", "action": "create"})
-        assert "banana" in str(search.invoke({"query": "aaa", "limit": 1}))
-        assert "kiwi" in asyncio.run(found(search))
-
-
-def test_meaning(url: str) -> None:
-    """The nearest of an item's texts ranks it; one that is not indexed comes last, without a
-    score."""
-    with BuddyStore(url, index=INDEX) as store:
-        store.put(("n",), "title", {"title": "aaa", "notes": [{"text": "uuu"}]})
-        store.put(("n",), "note", {"title": "ooo", "notes": [{"text": "eee"}, {"text": "aao"}]})
-        store.put(("n",), "hidden", {"title": "aaa"}, index=False)
-        store.put(("n",), "own", {"title": "aaa", "own": "iii"}, index=["own"])
-        found = store.search(("n",), query="aaaa")
-        assert [item.key for item in found] == ["title", "note", "own", "hidden"]
-        scores = [item.score for item in found]
-        assert scores[0] == pytest.approx(1, abs=1e-4)
-        assert scores[3] is None
-        assert [i.key for i in store.search(("n",), query="aaaa", limit=1, offset=1)] == ["note"]
-
-
-def test_model_fails(url: str) -> None:
-    """An error of the model is the caller's, and nothing is stored; so is a wrong vector."""
-
-    def broken(texts: list[str]) -> list[list[float]]:
-        raise RuntimeError("no model")
-
-    for embed, kind in ((broken, RuntimeError), (lambda texts: [[1.0]] * len(texts), ValueError)):
-        with BuddyStore(url, index={"dims": 5, "embed": embed}) as store:
-            with pytest.raises(kind):
-                store.put(("n",), "k", {"text": "a"})
-            assert store.get(("n",), "k") is None
-
-
-def test_another_model(url: str) -> None:
-    """Vectors of a model with other dimensions count as none."""
-    with BuddyStore(url, index=INDEX) as store:
-        store.put(("n",), "k", {"title": "aaa"})
-    with BuddyStore(url, index={"dims": 1, "embed": lambda texts: [[1.0]] * len(texts)}) as store:
-        [item] = store.search(("n",), query="a")
-        assert item.score is None
-
-
 def test_other_rows_stay(url: str) -> None:
     """Memories of agents in the same database are neither found nor listed."""
     with open_memory_db(url) as db:
@@ -131,6 +68,23 @@ def test_outage() -> None:
         ):
             with pytest.raises(UnavailableError):
                 call()
+
+
+def test_configured_store(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The module for langgraph.json opens what BUDDY_MEMORY_URL names, and says when it is not
+    set."""
+
+    async def go() -> None:
+        async with configured_store() as store:
+            await store.aput(("a",), "k", {"v": 1})
+            item = await store.aget(("a",), "k")
+            assert item is not None
+
+    monkeypatch.delenv("BUDDY_MEMORY_URL", raising=False)
+    with pytest.raises(ConfigError, match="BUDDY_MEMORY_URL"):
+        asyncio.run(go())
+    monkeypatch.setenv("BUDDY_MEMORY_URL", url)
+    asyncio.run(go())
 
 
 def test_sweeper(url: str) -> None:
@@ -158,23 +112,6 @@ def test_refresh_undoes_no_writer(url: str) -> None:
         assert after.expires_at is not None
         assert before.expires_at is not None
         assert after.expires_at > before.expires_at
-
-
-def test_configured_store(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The module for langgraph.json opens what BUDDY_MEMORY_URL names, and says when it is not
-    set."""
-
-    async def go() -> None:
-        async with configured_store() as store:
-            await store.aput(("a",), "k", {"v": 1})
-            item = await store.aget(("a",), "k")
-            assert item is not None
-
-    monkeypatch.delenv("BUDDY_MEMORY_URL", raising=False)
-    with pytest.raises(ConfigError, match="BUDDY_MEMORY_URL"):
-        asyncio.run(go())
-    monkeypatch.setenv("BUDDY_MEMORY_URL", url)
-    asyncio.run(go())
 
 
 def test_both_sides_in_memory() -> None:
