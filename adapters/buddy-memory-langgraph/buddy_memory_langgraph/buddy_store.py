@@ -30,10 +30,11 @@ class BuddyStore(BaseStore):
 
     ``index`` is LangGraph's: with it, ``search(query=…)`` ranks by meaning; without, a query is
     ignored, as by LangGraph's own stores. ``ttl`` is LangGraph's, in minutes: what has expired is
-    never returned, and reading extends a lifetime only where ``ttl["refresh_on_read"]`` is true.
-    ``root`` is the first segment of all scopes. A database that was opened here is closed by
-    ``close`` or ``aclose``, or at the end of ``with`` or ``async with``. Every method raises the
-    errors of ``buddy.memory.errors``: an outage never looks like an empty answer.
+    never returned, and where it is given without ``refresh_on_read``, only ``refresh_ttl=True``
+    lets reading extend a lifetime, as in LangGraph's SQLite store. ``root`` is the first segment of
+    all scopes. A database that was opened here is closed by ``close`` or ``aclose``, or at the end
+    of ``with`` or ``async with``. Every method raises the errors of ``buddy.memory.errors``: an
+    outage never looks like an empty answer.
     """
 
     supports_ttl = True
@@ -51,14 +52,11 @@ class BuddyStore(BaseStore):
         # An unnamed database in memory is another one each time that it is opened.
         shared = not self._opened or isinstance(self._db, InMemoryDb)
         self._async_db = as_async(self._db if shared else db)
-        self._operations = Operations(
-            root,
-            indexed=index is not None,
-            refresh=bool((ttl or {}).get("refresh_on_read", False)),
-        )
+        self._operations = Operations(root, indexed=index is not None)
         self._embedding = Embedding(index)
         self.index_config = index
-        self.ttl_config = ttl
+        # LangGraph makes an operation's refresh_ttl of this.
+        self.ttl_config = None if ttl is None else TTLConfig(**{"refresh_on_read": False, **ttl})
         self._turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore]
         self._turns = WeakKeyDictionary()
         self._stop = Event()

@@ -38,15 +38,11 @@ fewer with vectors, which are long."""
 
 
 class Operations:
-    """The operations of one store; ``root`` is the first segment of all its scopes.
+    """The operations of one store; ``root`` is the first segment of all its scopes."""
 
-    ``refresh`` lets what is read live anew, where the operation does not forbid it.
-    """
-
-    def __init__(self, root: str, *, indexed: bool, refresh: bool) -> None:
+    def __init__(self, root: str, *, indexed: bool) -> None:
         self._root = root
         self._indexed = indexed
-        self._refresh_on_read = refresh
 
     async def answer(
         self, db: Any, ops: Sequence[Op], vectors: Vectors, embedding: Embedding
@@ -132,7 +128,7 @@ class Operations:
     async def _refresh(self, db: Any, rows: Sequence[MemoryRow]) -> None:
         """Let rows with a lifetime live it anew, without a write that could undo another's."""
         again: dict[tuple[str | None, float], list[str | None]] = defaultdict(list)
-        for row in rows if self._refresh_on_read else ():
+        for row in rows:
             if row.memory["ttl"] is not None:
                 again[row.user_id, row.memory["ttl"]].append(row.id)
         for (scope, minutes), ids in again.items():

@@ -87,33 +87,6 @@ def test_configured_store(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     asyncio.run(go())
 
 
-def test_sweeper(url: str) -> None:
-    """The sweeper can be started twice, and stops."""
-    with BuddyStore(url, ttl={"default_ttl": 60, "refresh_on_read": True}) as store:
-        store.put(("a",), "k", {})
-        store.start_ttl_sweeper()
-        store.start_ttl_sweeper()
-        assert store.stop_ttl_sweeper(30)
-        assert store.get(("a",), "k") is not None
-
-
-def test_refresh_undoes_no_writer(url: str) -> None:
-    """Reading with a refresh changes neither the value nor the version of a row."""
-    with open_memory_db(url) as db:
-        store = BuddyStore(db, ttl={"default_ttl": 60, "refresh_on_read": True})
-        store.put(("a",), "k", {"v": 1})
-        before = db.read_memory("k", user_id="langgraph/a/")
-        store.get(("a",), "k")
-        store.search(("a",))
-        after = db.read_memory("k", user_id="langgraph/a/")
-        assert before is not None
-        assert after is not None
-        assert (after.version, after.last_updated) == (before.version, before.last_updated)
-        assert after.expires_at is not None
-        assert before.expires_at is not None
-        assert after.expires_at > before.expires_at
-
-
 def test_both_sides_in_memory() -> None:
     """The two sides of a store in memory see the same items."""
     with BuddyStore("memory://") as store:
