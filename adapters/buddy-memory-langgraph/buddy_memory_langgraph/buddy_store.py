@@ -12,9 +12,8 @@ from weakref import WeakKeyDictionary
 from langgraph.store.base import BaseStore, IndexConfig, Op, Result, TTLConfig
 
 from buddy.memory.adapting import as_async, as_awaitable, as_sync, run
-from buddy.memory.errors import MemoryDbError
+from buddy.memory.errors import ClosedError, MemoryDbError
 from buddy.memory.v2.db.base import MemoryDb
-from buddy.memory.v2.db.inmemory import InMemoryDb
 from buddy_memory_langgraph.operations import Operations
 from buddy_memory_langgraph.vectors import Embedding, Vectors
 
@@ -49,10 +48,11 @@ class BuddyStore(BaseStore):
     ) -> None:
         self._db = as_sync(db)
         self._opened = isinstance(db, (str, Mapping))
-        # An unnamed database in memory is another one each time that it is opened.
-        shared = not self._opened or isinstance(self._db, InMemoryDb)
+        # What lies in memory would be another database if it were opened twice.
+        shared = not self._opened or getattr(self._db, "in_memory", True)
         self._async_db = as_async(self._db if shared else db)
         self._operations = Operations(root, indexed=index is not None)
+        self._closed = False
         self._embedding = Embedding(index)
         self.index_config = index
         # LangGraph makes an operation's refresh_ttl of this.
@@ -64,6 +64,7 @@ class BuddyStore(BaseStore):
 
     def batch(self, ops: Iterable[Op]) -> list[Result]:
         """Answer the reads, then do the writes; of two writes to one item the later counts."""
+        self._check_open()
         ops = list(ops)
         texts, queries = self._embedding.needs(ops)
         vectors = Vectors(self._embedding.documents(texts), self._embedding.queries(queries))
@@ -71,6 +72,7 @@ class BuddyStore(BaseStore):
 
     async def abatch(self, ops: Iterable[Op]) -> list[Result]:
         """As ``batch``."""
+        self._check_open()
         ops = list(ops)
         texts, queries = self._embedding.needs(ops)
         documents, asked = await asyncio.gather(
@@ -84,14 +86,17 @@ class BuddyStore(BaseStore):
 
     def sweep_ttl(self) -> int:
         """Remove what has expired from the database; return how many rows these were."""
+        self._check_open()
         return self._db.sweep()
 
     def start_ttl_sweeper(self, sweep_interval_minutes: float | None = None) -> None:
         """Sweep in a thread, now and then every so many minutes, until ``stop_ttl_sweeper``.
 
         None: as ``ttl["sweep_interval_minutes"]`` says, else every five. A second call changes
-        nothing. An error is logged, and the next sweep tries again.
+        nothing. An error is logged, and the next sweep tries again; a database that was closed ends
+        it.
         """
+        self._check_open()
         if self._sweeper is not None and self._sweeper.is_alive():
             return
         configured = (self.ttl_config or {}).get("sweep_interval_minutes")
@@ -104,6 +109,8 @@ class BuddyStore(BaseStore):
         while True:
             try:
                 self.sweep_ttl()
+            except ClosedError:
+                return
             except MemoryDbError:
                 logger.exception("expired items could not be removed; this is tried again")
             if self._stop.wait(seconds):
@@ -119,17 +126,23 @@ class BuddyStore(BaseStore):
 
     # --- closing
 
-    def close(self) -> None:
-        """Stop sweeping, and close the database when it was opened here.
+    def _check_open(self) -> None:
+        if self._closed:
+            raise ClosedError(type(self).__name__)
 
-        After asynchronous use, ``aclose`` is the one to call.
+    def close(self) -> None:
+        """Stop sweeping, and close the database when it was opened here; no call works afterwards.
+
+        After asynchronous use, ``aclose`` is the one to call: it gives back connections, too.
         """
+        self._closed = True
         self.stop_ttl_sweeper()
         if self._opened:
             self._db.close()
 
     async def aclose(self) -> None:
         """As ``close``, for both sides of the database."""
+        self._closed = True
         await asyncio.to_thread(self.stop_ttl_sweeper)
         if self._opened:
             await self._async_db.close()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from itertools import count
 from typing import Any
 
 import pytest
@@ -10,10 +12,13 @@ from langgraph.config import get_store
 from langgraph.graph import END, START, StateGraph
 from typing_extensions import TypedDict
 
-from buddy.memory import MemoryRow, open_memory_db
-from buddy.memory.errors import ConfigError, UnavailableError
+from buddy.memory import MemoryRow, open_memory_db, register
+from buddy.memory.errors import ClosedError, ConfigError, UnavailableError
 from buddy_memory_langgraph import BuddyStore
 from buddy_memory_langgraph.store import store as configured_store
+from tests.core.eight_methods import EightMethodMemoryDb
+
+_numbers = count()
 
 
 class State(TypedDict):
@@ -87,8 +92,63 @@ def test_configured_store(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     asyncio.run(go())
 
 
-def test_both_sides_in_memory() -> None:
-    """The two sides of a store in memory see the same items."""
-    with BuddyStore("memory://") as store:
-        store.put(("a",), "k", {"v": 1})
-        assert asyncio.run(store.aget(("a",), "k")) is not None
+class OwnRows(EightMethodMemoryDb):
+    """Each object is a database of its own."""
+
+    def __init__(self) -> None:
+        super().__init__(f"own {next(_numbers)}")
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        "memory://",
+        "sqlite",
+        "sqlite://",
+        "sqlite:///:memory:",
+        {"backend": "sqlite"},
+        "own-rows",
+    ],
+    ids=str,
+)
+def test_both_sides_in_memory(config: Any) -> None:
+    """The two sides of a store that lies in memory see the same items."""
+    register("own-rows", OwnRows)
+
+    async def go(store: BuddyStore) -> None:
+        assert await store.aget(("a",), "sync") is not None
+        await store.aput(("a",), "async", {})
+
+    with BuddyStore(config) as store:
+        store.put(("a",), "sync", {})
+        asyncio.run(go(store))
+        assert store.get(("a",), "async") is not None
+
+
+def test_closed(url: str) -> None:
+    """After ``close`` no call of either side works, and so it is after ``aclose``."""
+
+    async def opened(close: Callable[[BuddyStore], Any]) -> BuddyStore:
+        store = BuddyStore(url)
+        await store.aput(("a",), "k", {})
+        await asyncio.to_thread(store.put, ("a",), "k", {})
+        closing = close(store)
+        if closing is not None:
+            await closing
+        with pytest.raises(ClosedError):
+            await store.aget(("a",), "k")
+        return store
+
+    async def go() -> None:
+        for close in (BuddyStore.close, BuddyStore.aclose):
+            store = await opened(close)
+            for call in (
+                lambda store=store: store.get(("a",), "k"),
+                store.sweep_ttl,
+                store.start_ttl_sweeper,
+            ):
+                with pytest.raises(ClosedError):
+                    await asyncio.to_thread(call)
+            await store.aclose()
+
+    asyncio.run(go())

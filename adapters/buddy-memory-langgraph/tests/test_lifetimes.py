@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from buddy.memory import open_memory_db
+from buddy.memory.v2.db.inmemory import InMemoryDb
 from buddy_memory_langgraph import BuddyStore
 
 
@@ -70,3 +71,17 @@ def test_reading_extends(url: str, ttl: Any, refresh_ttl: bool | None, extends: 
             assert row.expires_at is not None
             in_minutes = (row.expires_at - datetime.now(timezone.utc)) / timedelta(minutes=1)
             assert (in_minutes > 30) is extends
+
+
+def test_sweeper_of_closed_database(caplog: pytest.LogCaptureFixture) -> None:
+    """A database that somebody closed ends the sweeper, and no error is logged."""
+    db = InMemoryDb()
+    store = BuddyStore(db)
+    db.close()
+    store.start_ttl_sweeper(1e-6)
+    assert store._sweeper is not None
+    store._sweeper.join(30)
+    ended = not store._sweeper.is_alive()
+    store.close()
+    assert ended
+    assert caplog.records == []
