@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterable, Mapping
-from threading import Event, Thread
+from threading import TIMEOUT_MAX, Event, Thread
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -13,7 +13,9 @@ from langgraph.store.base import BaseStore, IndexConfig, Op, Result, TTLConfig
 
 from buddy.memory.adapting import as_async, as_awaitable, as_sync, run
 from buddy.memory.errors import ClosedError, MemoryDbError
+from buddy.memory.storage.self_description import no_expiry
 from buddy.memory.v2.db.base import MemoryDb
+from buddy_memory_langgraph.checking import check_configs, check_minutes, checked
 from buddy_memory_langgraph.operations import Operations
 from buddy_memory_langgraph.vectors import Embedding, Vectors
 
@@ -33,7 +35,8 @@ class BuddyStore(BaseStore):
     lets reading extend a lifetime, as in LangGraph's SQLite store. ``root`` is the first segment of
     all scopes. A database that was opened here is closed by ``close`` or ``aclose``, or at the end
     of ``with`` or ``async with``. Every method raises the errors of ``buddy.memory.errors``: an
-    outage never looks like an empty answer.
+    outage never looks like an empty answer. Raises ConfigError for a wrong ``db``, ``index`` or
+    ``ttl``.
     """
 
     supports_ttl = True
@@ -46,6 +49,11 @@ class BuddyStore(BaseStore):
         ttl: TTLConfig | None = None,
         root: str = "langgraph",
     ) -> None:
+        check_configs(index, ttl)
+        self._embedding = Embedding(index)
+        self.index_config = index
+        # LangGraph makes an operation's refresh_ttl of this.
+        self.ttl_config = None if ttl is None else TTLConfig(**{"refresh_on_read": False, **ttl})
         self._db = as_sync(db)
         self._opened = isinstance(db, (str, Mapping))
         # What lies in memory would be another database if it were opened twice.
@@ -53,10 +61,6 @@ class BuddyStore(BaseStore):
         self._async_db = as_async(self._db if shared else db)
         self._operations = Operations(root, indexed=index is not None)
         self._closed = False
-        self._embedding = Embedding(index)
-        self.index_config = index
-        # LangGraph makes an operation's refresh_ttl of this.
-        self.ttl_config = None if ttl is None else TTLConfig(**{"refresh_on_read": False, **ttl})
         self._turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore]
         self._turns = WeakKeyDictionary()
         self._stop = Event()
@@ -64,16 +68,14 @@ class BuddyStore(BaseStore):
 
     def batch(self, ops: Iterable[Op]) -> list[Result]:
         """Answer the reads, then do the writes; of two writes to one item the later counts."""
-        self._check_open()
-        ops = list(ops)
+        ops = self._checked(ops)
         texts, queries = self._embedding.needs(ops)
         vectors = Vectors(self._embedding.documents(texts), self._embedding.queries(queries))
         return run(self._operations.answer(as_awaitable(self._db), ops, vectors, self._embedding))
 
     async def abatch(self, ops: Iterable[Op]) -> list[Result]:
         """As ``batch``."""
-        self._check_open()
-        ops = list(ops)
+        ops = self._checked(ops)
         texts, queries = self._embedding.needs(ops)
         documents, asked = await asyncio.gather(
             self._embedding.adocuments(texts), self._embedding.aqueries(queries)
@@ -81,6 +83,10 @@ class BuddyStore(BaseStore):
         vectors = Vectors(documents, asked)
         async with self._turns.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(AT_ONCE)):
             return await self._operations.answer(self._async_db, ops, vectors, self._embedding)
+
+    def _checked(self, ops: Iterable[Op]) -> list[Op]:
+        self._check_open()
+        return checked(ops)
 
     # --- expiry
 
@@ -94,15 +100,20 @@ class BuddyStore(BaseStore):
 
         None: as ``ttl["sweep_interval_minutes"]`` says, else every five. A second call changes
         nothing. An error is logged, and the next sweep tries again; a database that was closed ends
-        it.
+        it. Raises ConfigError for what is no interval, UnsupportedError where nothing expires.
         """
         self._check_open()
+        if not self._db.keeps_ends:
+            raise no_expiry(self._db)
+        if sweep_interval_minutes is not None:
+            check_minutes(sweep_interval_minutes, "sweep_interval_minutes")
         if self._sweeper is not None and self._sweeper.is_alive():
             return
         configured = (self.ttl_config or {}).get("sweep_interval_minutes")
         minutes = sweep_interval_minutes or configured or 5
         self._stop.clear()
-        self._sweeper = Thread(target=self._sweep_until_stopped, args=[minutes * 60], daemon=True)
+        seconds = min(minutes * 60, TIMEOUT_MAX)
+        self._sweeper = Thread(target=self._sweep_until_stopped, args=[seconds], daemon=True)
         self._sweeper.start()
 
     def _sweep_until_stopped(self, seconds: float) -> None:

@@ -7,6 +7,9 @@ from typing import Any
 
 from langgraph.store.base import ListNamespacesOp, MatchCondition
 
+from buddy.memory import payload
+from buddy.memory.errors import ConfigError, InvalidMemoryError
+
 _OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
     "$eq": lambda value, wanted: bool(value == wanted),
     "$ne": lambda value, wanted: bool(value != wanted),
@@ -15,26 +18,57 @@ _OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
     "$lt": lambda value, wanted: _ordered(value, wanted) and value < wanted,
     "$lte": lambda value, wanted: _ordered(value, wanted) and value <= wanted,
 }
+_ORDERS = {"$gt", "$gte", "$lt", "$lte"}
 
 
-def check_filter(wanted: Any) -> None:
-    """Raise ValueError for an operator that LangGraph does not have."""
+def parse_filter(wanted: Any) -> dict[str, Any]:
+    """Return a filter with its values as they are stored.
+
+    Raises ConfigError for one of a wrong type, for an operator that LangGraph does not have, and
+    for a value that no item can hold.
+    """
+    if not isinstance(wanted, Mapping):
+        raise ConfigError(f"filter must be a mapping, not {type(wanted).__name__}")
+    for key in wanted:
+        if str(key).startswith("$"):
+            raise ConfigError(f"filter: the operator {key} belongs below the key that it compares")
+    parsed: dict[str, Any] = _parsed(wanted)
+    return parsed
+
+
+def _parsed(wanted: Any) -> Any:
     if isinstance(wanted, Mapping):
-        for key, value in wanted.items():
-            if str(key).startswith("$") and key not in _OPERATORS:
-                raise ValueError(f"Unsupported operator: {key}")
-            check_filter(value)
+        for key in wanted:
+            if not isinstance(key, str):
+                raise ConfigError(f"filter: a key must be a str, not {key!r:.80}")
+        parsed = {key: _parsed(value) for key, value in wanted.items()}
+        if any(key.startswith("$") for key in parsed):
+            _check_operators(parsed)
+        return parsed
+    if isinstance(wanted, (list, tuple)):
+        return [_parsed(value) for value in wanted]
+    if isinstance(wanted, (int, float)):  # Infinity too: all numbers are less.
+        return wanted
+    try:
+        return payload.encode({"value": wanted}, "filter")["value"]
+    except InvalidMemoryError as error:
+        raise ConfigError(f"no item fits the filter: {error}") from None
+
+
+def _check_operators(wanted: Mapping[str, Any]) -> None:
+    for key, operand in wanted.items():
+        if key not in _OPERATORS:
+            raise ConfigError(f"filter: Unsupported operator: {key}")
+        if key in _ORDERS and not (_is_number(operand) or isinstance(operand, str)):
+            raise ConfigError(f"filter: {key} takes a number or a str, not {operand!r:.80}")
 
 
 def fits(value: Any, wanted: Any) -> bool:
     """Tell whether a value is what a filter wants: nested objects by what they name, lists by each
     element, the rest by equality."""
     if isinstance(wanted, Mapping):
-        if any(str(key).startswith("$") for key in wanted):
-            return all(
-                _OPERATORS[key](value, operand) if key in _OPERATORS else False
-                for key, operand in wanted.items()
-            )
+        if any(key.startswith("$") for key in wanted):
+            return all(_OPERATORS[key](value, operand) for key, operand in wanted.items())
         return isinstance(value, Mapping) and all(
             fits(value.get(key), inner) for key, inner in wanted.items()
         )
@@ -49,11 +83,12 @@ def fits(value: Any, wanted: Any) -> bool:
 
 def _ordered(value: Any, wanted: Any) -> bool:
     """Tell whether two values can be compared: two numbers, or two texts; true is no number."""
-    if isinstance(value, bool) or isinstance(wanted, bool):
-        return False
-    return (isinstance(value, str) and isinstance(wanted, str)) or (
-        isinstance(value, (int, float)) and isinstance(wanted, (int, float))
-    )
+    both_texts = isinstance(value, str) and isinstance(wanted, str)
+    return both_texts or (_is_number(value) and _is_number(wanted))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def common_prefix(op: ListNamespacesOp) -> tuple[str, ...]:

@@ -20,14 +20,15 @@ from langgraph.store.base import (
     Result,
     SearchItem,
     SearchOp,
-    validate_op_namespace,
 )
 
 from buddy.memory import NEVER, MemoryRow
 from buddy.memory.adapting import join_scope, split_scope
+from buddy.memory.errors import MemoryDbError
 from buddy.memory.storage.eight_methods import Awaiting
+from buddy.memory.storage.self_description import no_expiry
 from buddy.memory.storage.threads import in_thread
-from buddy_memory_langgraph.matching import check_filter, common_prefix, fits, matches
+from buddy_memory_langgraph.matching import common_prefix, fits, matches
 from buddy_memory_langgraph.vectors import Embedding, Vectors, best_cosine, pack
 
 Namespace = tuple[str, ...]
@@ -47,13 +48,7 @@ class Operations:
     async def answer(
         self, db: Any, ops: Sequence[Op], vectors: Vectors, embedding: Embedding
     ) -> list[Result]:
-        """Return a result for each operation.
-
-        Raises ValueError for one of an unknown type, InvalidNamespaceError for a label that
-        LangGraph forbids; then nothing was done.
-        """
-        for op in ops:
-            validate_op_namespace(op)
+        """Return a result for each operation; ``ops`` were checked."""
         results: list[Result] = [None] * len(ops)
         await self._get(db, [(i, op) for i, op in enumerate(ops) if isinstance(op, GetOp)], results)
         for number, op in enumerate(ops):
@@ -61,8 +56,6 @@ class Operations:
                 results[number] = await self._search(db, op, vectors)
             elif isinstance(op, ListNamespacesOp):
                 results[number] = await self._list_namespaces(db, op)
-            elif not isinstance(op, (GetOp, PutOp)):
-                raise ValueError(f"Unknown operation type: {type(op)}")
         puts = {(op.namespace, op.key): op for op in ops if isinstance(op, PutOp)}
         await self._put(db, list(puts.values()), vectors, embedding)
         return results
@@ -86,10 +79,6 @@ class Operations:
             await self._refresh(db, [row for (_, op), row in wanted if op.refresh_ttl and row])
 
     async def _search(self, db: Any, op: SearchOp, vectors: Vectors) -> list[SearchItem]:
-        if op.limit < 0 or op.offset < 0:
-            raise ValueError("limit and offset must not be negative")
-        if op.filter:
-            check_filter(op.filter)
         last = op.offset + op.limit
         ranked = op.query is not None and op.query in vectors.queries
         found = [row async for row in self._below(db, op, None if ranked else last)]
@@ -148,7 +137,10 @@ class Operations:
     # --- writing
 
     async def _put(self, db: Any, ops: list[PutOp], vectors: Vectors, embedding: Embedding) -> None:
-        """Write in one trip for each lifetime, delete in one for each namespace."""
+        """Write in one trip for each lifetime, delete in one for each namespace.
+
+        An error tells in ``stored`` what the trips before it wrote.
+        """
         rows: dict[float | None, list[MemoryRow]] = defaultdict(list)
         gone: dict[Namespace, list[str]] = defaultdict(list)
         for op in ops:
@@ -157,15 +149,22 @@ class Operations:
                 continue
             texts = embedding.texts(op.value, op.index) if self._indexed else {}
             payload = {
-                "value": dict(op.value),
+                "value": op.value,
                 "ttl": op.ttl,
                 "vectors": {path: pack(vectors.documents[text]) for path, text in texts.items()},
             }
             rows[op.ttl].append(MemoryRow(payload, op.key, self._scope(op.namespace)))
-        for minutes, some in rows.items():
-            await db.upsert_memories(some, ttl=_ttl(db, minutes))
-        for namespace, keys in gone.items():
-            await db.delete_memories(keys, user_id=self._scope(namespace))
+        writes = [(some, _ttl(db, minutes)) for minutes, some in rows.items()]
+        stored: list[Any] = []
+        try:
+            for some, ttl in writes:
+                await db.upsert_memories(some, ttl=ttl)
+                stored += [(row.user_id, row.id) for row in some]
+            for namespace, keys in gone.items():
+                await db.delete_memories(keys, user_id=self._scope(namespace))
+        except MemoryDbError as error:
+            error.stored = (*stored, *error.stored)
+            raise
 
 
 async def _rows(db: Any, keys: list[str], scope: str) -> list[Any]:
@@ -176,10 +175,16 @@ async def _rows(db: Any, keys: list[str], scope: str) -> list[Any]:
 
 
 def _ttl(db: Any, minutes: float | None) -> Any:
-    """Return a lifetime as the database takes it; one that keeps no ends is not asked for any."""
-    if minutes is not None:
-        return minutes * 60
-    return NEVER if getattr(db, "db", db).keeps_ends else None
+    """Return a lifetime as the database takes it; one that keeps no ends is not asked for any.
+
+    Raises UnsupportedError for a lifetime in such a one.
+    """
+    database = db.db if isinstance(db, Awaiting) else db
+    if minutes is None:
+        return NEVER if database.keeps_ends else None
+    if not database.keeps_ends:
+        raise no_expiry(database)
+    return minutes * 60
 
 
 def _scores(rows: Sequence[Any], query: Sequence[float]) -> dict[int, float | None]:

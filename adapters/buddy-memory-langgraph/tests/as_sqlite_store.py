@@ -27,10 +27,11 @@ def _url(path: str) -> str:
 
 
 def _index(config: dict[str, Any] | None) -> Any:
-    """Their fields are named otherwise than in LangGraph's own config."""
+    """Their fields are named otherwise than in LangGraph's own config, which has no distances."""
     if config is None:
         return None
-    return {**config, "fields": config.get("fields") or config.get("text_fields")}
+    fields = config.get("fields") or config.get("text_fields")
+    return {"dims": config["dims"], "embed": config["embed"], "fields": fields}
 
 
 class AsSqliteStore(BuddyStore):

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from buddy.memory import open_memory_db
+from buddy.memory.errors import ConfigError
 from buddy.memory.v2.db.inmemory import InMemoryDb
 from buddy_memory_langgraph import BuddyStore
 
@@ -71,6 +72,23 @@ def test_reading_extends(url: str, ttl: Any, refresh_ttl: bool | None, extends: 
             assert row.expires_at is not None
             in_minutes = (row.expires_at - datetime.now(timezone.utc)) / timedelta(minutes=1)
             assert (in_minutes > 30) is extends
+
+
+@pytest.mark.parametrize("minutes", [-1, 0, "5", float("nan"), True])
+def test_sweep_intervals(minutes: Any) -> None:
+    """What is no interval starts no sweeper."""
+    with BuddyStore("memory://") as store:
+        with pytest.raises(ConfigError, match="sweep_interval_minutes must be a number of minutes"):
+            store.start_ttl_sweeper(minutes)
+        assert store._sweeper is None
+
+
+def test_long_sweep_interval() -> None:
+    """An interval that is longer than a thread can wait is one that never ends."""
+    with BuddyStore("memory://") as store:
+        store.start_ttl_sweeper(1e9)
+        assert store.stop_ttl_sweeper(0) in (True, False)
+        assert store.stop_ttl_sweeper(30)
 
 
 def test_sweeper_of_closed_database(caplog: pytest.LogCaptureFixture) -> None:
