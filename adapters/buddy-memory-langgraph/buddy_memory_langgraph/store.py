@@ -1,6 +1,6 @@
 """The store for ``langgraph.json``, of the database that ``BUDDY_MEMORY_URL`` names.
 
-{"store": {"path": "buddy_memory_langgraph.store:store"}}
+{"store": {"path": "buddy_memory_langgraph.store.store"}}
 """
 
 from __future__ import annotations

@@ -67,7 +67,10 @@ class Report(NamedTuple):
 async def run_store_conformance(
     make_store: Callable[[], Any], *, asynchronous: bool = True
 ) -> Report:
-    """Run every check on a store of its own, through the asynchronous or the synchronous side."""
+    """Run every check on a store of its own, through the asynchronous or the synchronous side.
+
+    A store that has the synchronous side only wants ``asynchronous=False``.
+    """
     report = Report([], {})
     for check in CHECKS:
         name = check.__name__
@@ -80,7 +83,8 @@ async def run_store_conformance(
                     made = await stack.enter_async_context(made)
                 await check(Calls(made, asynchronous))
         except Exception as error:
-            report.failed[name] = f"{type(error).__name__}: {error}"
+            # Most assertions have no words of their own.
+            report.failed[name] = f"{type(error).__name__}: {str(error) or check.__doc__}"
         else:
             report.passed.append(name)
     return report

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
+import json
 from collections.abc import Callable
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +20,7 @@ from buddy.memory.errors import ClosedError, ConfigError, UnavailableError
 from buddy_memory_langgraph import BuddyStore
 from buddy_memory_langgraph.store import store as configured_store
 from tests.core.eight_methods import EightMethodMemoryDb
+from tests.docs import play
 
 _numbers = count()
 
@@ -90,6 +94,15 @@ def test_configured_store(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
         asyncio.run(go())
     monkeypatch.setenv("BUDDY_MEMORY_URL", url)
     asyncio.run(go())
+
+
+def test_path_in_readme() -> None:
+    """The path for langgraph.json leads to the store as LangGraph looks for it: a colon is for
+    files, a module's parts have dots."""
+    page = Path(__file__).parents[1] / "README.md"
+    block = next(block for block in play.blocks(page) if block.kind == "json")
+    module, _, name = json.loads(block.code)["store"]["path"].rpartition(".")
+    assert vars(importlib.import_module(module))[name] is configured_store
 
 
 class OwnRows(EightMethodMemoryDb):
