@@ -6,6 +6,7 @@ A namespace is a scope (``langgraph/<label>/<label>/``), an item a row in it:
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Sequence
 from functools import lru_cache, partial
@@ -30,6 +31,8 @@ from buddy.memory.storage.self_description import no_expiry
 from buddy.memory.storage.threads import in_thread
 from buddy_memory_langgraph.matching import common_prefix, fits, matches
 from buddy_memory_langgraph.vectors import Embedding, Vectors, best_cosine, pack
+
+logger = logging.getLogger("buddy.memory")
 
 Namespace = tuple[str, ...]
 
@@ -74,9 +77,10 @@ class Operations:
             keys = [op.key for _, op in some]
             rows = await _rows(db, keys, self._scope(namespace))
             for (number, _), row in zip(some, rows, strict=True):
-                results[number] = None if row is None else _item(row)
-            wanted = zip(some, rows, strict=True)
-            await self._refresh(db, [row for (_, op), row in wanted if op.refresh_ttl and row])
+                results[number] = _item(row) if row is not None and _is_ours(row) else None
+            again = [n for n, op in some if op.refresh_ttl and results[n] is not None]
+            wanted = {number: row for (number, _), row in zip(some, rows, strict=True)}
+            await self._refresh(db, [wanted[number] for number in again])
 
     async def _search(self, db: Any, op: SearchOp, vectors: Vectors) -> list[SearchItem]:
         last = op.offset + op.limit
@@ -99,15 +103,19 @@ class Operations:
         """
         scope, wanted = self._scope(op.namespace_prefix), op.filter
         if not wanted and most is not None:
-            for row in await db.read_memories(limit=most, sort="desc", user_prefix=scope):
-                yield row
-            return
+            rows = await db.read_memories(limit=most, sort="desc", user_prefix=scope)
+            if all(map(_is_item, rows)):
+                for row in rows:
+                    yield row
+                return
         after, count, size = None, 0, FIRST_PAGE
         largest = RANKED_PAGE if most is None else LAST_PAGE
         while most is None or count < most:
             page = await db.page_memories(user_prefix=scope, limit=size, after=after, sort="desc")
             for row in page.rows:
-                if count != most and (not wanted or fits(row.memory["value"], wanted)):
+                if count == most or not _is_ours(row):
+                    continue
+                if not wanted or fits(row.memory["value"], wanted):
                     yield row
                     count += 1
             after, size = page.next, min(2 * size, largest)
@@ -172,6 +180,19 @@ async def _rows(db: Any, keys: list[str], scope: str) -> list[Any]:
         return [await db.read_memory(keys[0], user_id=scope)]
     rows: list[Any] = await db.read_memories_by_id(keys, user_id=scope)
     return rows
+
+
+def _is_item(row: Any) -> bool:
+    parts = (row.memory.get("value"), row.memory.get("vectors"), "ttl" in row.memory)
+    return isinstance(parts[0], dict) and isinstance(parts[1], dict) and parts[2]
+
+
+def _is_ours(row: Any) -> bool:
+    """Tell whether a row is an item, with a warning for one that another program wrote."""
+    if not _is_item(row):
+        logger.warning("skipped the row %r of the user %r: no item", row.id, row.user_id)
+        return False
+    return True
 
 
 def _ttl(db: Any, minutes: float | None) -> Any:

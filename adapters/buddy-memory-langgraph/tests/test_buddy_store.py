@@ -17,6 +17,7 @@ from typing_extensions import TypedDict
 
 from buddy.memory import MemoryRow, open_memory_db, register
 from buddy.memory.errors import ClosedError, ConfigError, UnavailableError
+from buddy.memory.testing.assertions import logged
 from buddy_memory_langgraph import BuddyStore
 from buddy_memory_langgraph.store import store as configured_store
 from tests.core.eight_methods import EightMethodMemoryDb
@@ -165,3 +166,19 @@ def test_closed(url: str) -> None:
             await store.aclose()
 
     asyncio.run(go())
+
+
+def test_rows_of_others(url: str) -> None:
+    """A row that another program wrote under a namespace is skipped with a warning, and takes no
+    item's place."""
+    with BuddyStore(url) as store, open_memory_db(url) as db:
+        for n in range(3):
+            store.put(("a",), f"item {n}", {"n": n})
+            db.upsert_memory(MemoryRow({"memory": "mine"}, f"other {n}", "langgraph/a/"))
+        with logged() as warnings:
+            assert store.get(("a",), "other 0") is None
+            found = store.search(("a",), limit=2)
+            assert [item.key for item in found] == ["item 2", "item 1"]
+            assert [item.key for item in store.search(("a",), filter={"n": 0})] == ["item 0"]
+        assert "'other 0' of the user 'langgraph/a/': no item" in warnings[0]
+        assert db.count_memories("langgraph/a/") == 6
