@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from dataclasses import replace
 from typing import Any
 
 from typing_extensions import TypedDict
@@ -10,6 +12,8 @@ from buddy.memory import MemoryRow, SummaryRow
 from buddy.memory.errors import ConfigError
 from buddy.memory.v2.db.base import AsyncMemoryDb
 from buddy.memory.v2.db.schema import StoredMemoryRow
+
+logger = logging.getLogger(__name__)
 
 
 class Remembered(TypedDict):
@@ -37,12 +41,15 @@ class Listed(TypedDict):
 
 async def remember(db: AsyncMemoryDb, user: str, text: str, topics: list[str]) -> Remembered:
     """Store a memory, and return it."""
+    topics = [_in_unicode(topic) for topic in topics]
     row = MemoryRow({"memory": _said(text), "topics": topics}, user_id=user)
     return shown(await db.upsert_memory(row))
 
 
 async def recall(db: AsyncMemoryDb, user: str, query: str, limit: int) -> list[Found]:
     """Return the memories that fit the query, best first; ``[]`` when none does."""
+    if not query.strip():
+        raise ConfigError('the query is empty; use "list" to see all memories')
     found = await db.search_memories(query, user_id=user, limit=limit)
     return [{**shown(one.row), "score": one.score or 0.0} for one in found]
 
@@ -81,8 +88,15 @@ async def forget(db: AsyncMemoryDb, user: str, id: str) -> bool:
 
 
 async def forget_user(db: AsyncMemoryDb, user: str) -> dict[str, Any]:
-    """Delete everything of the user, and return the receipt."""
-    return (await db.forget_user(user)).to_dict()
+    """Delete everything of the user, and return the receipt as a client may see it: of the store
+    it names the kind, and why an erasure could not be ended is in the log."""
+    receipt = await db.forget_user(user)
+    reason = receipt.reason
+    if reason and not receipt.remaining:  # An error's text, which may name servers and files.
+        logger.warning("an erasure could not be ended: %s", reason)
+        reason = "the store failed meanwhile"
+    kind = type(getattr(db, "sync_db", db)).__name__
+    return replace(receipt, store=kind, reason=reason).to_dict()
 
 
 async def save_summary(db: AsyncMemoryDb, user: str, session: str, text: str) -> None:
@@ -93,7 +107,7 @@ async def save_summary(db: AsyncMemoryDb, user: str, session: str, text: str) ->
 async def read_summary(db: AsyncMemoryDb, user: str, session: str) -> str | None:
     """Return the summary of a session, or None."""
     row = await db.read_summary(session, user_id=user)
-    return None if row is None else str(row.summary.get("summary", ""))
+    return None if row is None else whole(str(row.summary.get("summary", "")))
 
 
 def shown(row: StoredMemoryRow) -> Remembered:
@@ -101,16 +115,27 @@ def shown(row: StoredMemoryRow) -> Remembered:
     topics = row.memory.get("topics")
     return {
         "id": row.id,
-        "text": str(row.memory.get("memory", row.memory)),
-        "topics": [str(topic) for topic in topics] if isinstance(topics, list) else [],
+        "text": whole(str(row.memory.get("memory", row.memory))),
+        "topics": [whole(str(topic)) for topic in topics] if isinstance(topics, list) else [],
         "updated_at": row.last_updated.isoformat(),
         "version": row.version,
     }
 
 
+def whole(text: str) -> str:
+    """Return a text with U+FFFD for each half of a character: no message could carry those."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
 def _said(text: str) -> str:
     if not text.strip():
         raise ConfigError("the text is empty")
+    return _in_unicode(text)
+
+
+def _in_unicode(text: str) -> str:
+    if whole(text) != text:
+        raise ConfigError("the text holds half of a character, a lone surrogate")
     return text
 
 

@@ -6,11 +6,12 @@ import asyncio
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -25,7 +26,7 @@ from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
 
-from buddy.memory import MemoryRow, open_memory_db
+from buddy.memory import MemoryRow, SummaryRow, open_memory_db
 
 WRITING = {"remember", "update", "forget", "forget_me", "save_summary"}
 READING = {"recall", "list", "read_summary"}
@@ -171,6 +172,28 @@ def test_wrong_arguments(tmp_path: Path) -> None:
     asyncio.run(go())
 
 
+def test_half_characters_stored(url: str) -> None:
+    """Half of a character that another program stored is shown as U+FFFD, and the server lives."""
+    with open_memory_db(url) as db:
+        row = MemoryRow({"memory": "cut \ud83d tea", "topics": ["\ude00 food"]}, "cut", "ann")
+        db.upsert_memory(row)
+        db.upsert_summary(SummaryRow({"summary": "on \ud83d"}, "s", "ann"))
+
+    async def go() -> None:
+        async with Client(stdio(url, "--user", "ann")) as client:
+            [me] = json.loads((await client.read_resource("memory://me")).contents[0].text)  # type: ignore[union-attr]
+            one = json.loads((await client.read_resource("memory://cut")).contents[0].text)  # type: ignore[union-attr]
+            [listed] = (await call(client, "list"))["memories"]
+            [found] = await call(client, "recall", query="tea")
+            for memory in (me, one, listed, found):
+                assert memory["text"] == "cut \ufffd tea"
+                assert memory["topics"] == ["\ufffd food"]
+            assert await call(client, "read_summary", session_id="s") == "on \ufffd"
+            await call(client, "forget", id="cut")
+
+    asyncio.run(go())
+
+
 def test_outage() -> None:
     """A database that cannot be reached is an error, and no secret is in it."""
 
@@ -186,14 +209,21 @@ def test_outage() -> None:
 # --- over HTTP
 
 
+class Said:
+    """What a server prints: the notice with which it starts, and its log once it has ended."""
+
+    def __init__(self, notice: str) -> None:
+        self.notice, self.log = notice, ""
+
+
 @contextmanager
-def serving(port: int, *arguments: str) -> Iterator[str]:
+def serving(port: int, *arguments: str) -> Iterator[Said]:
     """Run a server; yield what it prints when it listens."""
     command = [*COMMAND, "mcp", *arguments, "--http", f"127.0.0.1:{port}"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     try:
         assert process.stderr is not None
-        notice = process.stderr.readline()
+        said = Said(process.stderr.readline())
         end = time.monotonic() + 60
         while process.poll() is None and time.monotonic() < end:
             try:
@@ -201,11 +231,11 @@ def serving(port: int, *arguments: str) -> Iterator[str]:
                 break
             except httpx2.TransportError:
                 time.sleep(0.05)
-        assert process.poll() is None, notice + process.stderr.read()
-        yield notice
+        assert process.poll() is None, said.notice + process.stderr.read()
+        yield said
     finally:
         process.terminate()
-        process.communicate()
+        said.log = process.communicate()[1]
 
 
 def post(port: int, token: str | None, **headers: str) -> int:
@@ -229,8 +259,6 @@ async def client_of(port: int, token: str) -> AsyncIterator[Client]:
 
 
 def free_port() -> int:
-    import socket
-
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         return int(found.getsockname()[1])
@@ -240,17 +268,15 @@ KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 OTHER_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 
-@pytest.fixture
-def issuer() -> Iterator[str]:
-    """The address of a server that publishes one key."""
-    key = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(KEY.public_key()))
-    published = json.dumps({"keys": [{**key, "kid": "1", "use": "sig", "alg": "RS256"}]}).encode()
+@contextmanager
+def publishing(keys: bytes) -> Iterator[str]:
+    """Yield the address of a server that answers with these bytes."""
 
     class Keys(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(200)
             self.end_headers()
-            self.wfile.write(published)
+            self.wfile.write(keys)
 
         def log_message(self, format: str, *args: Any) -> None:
             pass
@@ -260,6 +286,15 @@ def issuer() -> Iterator[str]:
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
     server.server_close()
+
+
+@pytest.fixture
+def issuer() -> Iterator[str]:
+    """The address of a server that publishes one key."""
+    key = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(KEY.public_key()))
+    published = {"keys": [{**key, "kid": "1", "use": "sig", "alg": "RS256"}]}
+    with publishing(json.dumps(published).encode()) as address:
+        yield address
 
 
 def token(issuer: str, key: Any = KEY, algorithm: str = "RS256", **claims: Any) -> str:
@@ -313,12 +348,15 @@ def test_tokens(issuer: str, tmp_path: Path) -> None:
 def test_one_token(tmp_path: Path) -> None:
     """--user on loopback prints a token once, and answers no other."""
     port = free_port()
-    with serving(port, f"sqlite:///{tmp_path}/memory.db", "--user", "ann") as notice:
-        match = re.search(r"token (\S{40,})$", notice)
-        assert match is not None, notice
+    with serving(port, f"sqlite:///{tmp_path}/memory.db", "--user", "ann") as said:
+        match = re.search(r"token (\S{40,})$", said.notice)
+        assert match is not None, said.notice
         assert post(port, match[1]) == 200
         assert post(port, None) == 401
         assert post(port, match[1][:-1]) == 401
+
+
+KEYS = ("--http", "127.0.0.1:1", "--jwks")
 
 
 def start(*arguments: str) -> tuple[int, str]:
@@ -333,13 +371,17 @@ def start(*arguments: str) -> tuple[int, str]:
         ((), "give --user"),
         (("--user", ""), "--user is empty"),
         (("--user", "ann", "--audience", "x"), "nothing that is for --http"),
-        (("--http", "127.0.0.1:0"), "--http needs one of these"),
+        (("--http", "127.0.0.1:1"), "--http needs one of these"),
+        (("--http", "127.0.0.1:0", "--user", "ann"), "is not HOST:PORT"),
         (("--http", "127.0.0.1"), "is not HOST:PORT"),
         (("--http", "http://x:1"), "is not HOST:PORT"),
         (("--http", "x:99999"), "is not HOST:PORT"),
         (("--http", "0.0.0.0:1", "--user", "ann"), "for loopback only"),
         (("--http", "127.0.0.1:1", "--jwks", "http://x"), "belong together"),
         (("--http", "127.0.0.1:1", "--user", "ann", "--jwks", "http://x"), "needs one of these"),
+        ((*KEYS, "ftp://x/keys", "--issuer", "http://x", "--audience", "a"), "--jwks 'ftp://"),
+        ((*KEYS, "keys", "--issuer", "http://x", "--audience", "a"), "--jwks 'keys' is no"),
+        ((*KEYS, "http://x/keys", "--issuer", "i", "--audience", "a"), "--issuer 'i' is no"),
         (("--http", "127.0.0.1:1", "--token-verifier", "none:x"), "--token-verifier"),
         (("--http", "127.0.0.1:1", "--token-verifier", "os:getcwd"), "no verify_token"),
     ],
@@ -350,3 +392,29 @@ def test_does_not_start(arguments: tuple[str, ...], says: str) -> None:
     assert code == 2
     assert says in told
     assert "Traceback" not in told
+
+
+def test_a_port_in_use(tmp_path: Path) -> None:
+    """Where another listens already, the server says so, and prints no token."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        code, told = start("memory://", "--http", f"127.0.0.1:{port}", "--user", "ann")
+    assert code == 2
+    assert f"127.0.0.1:{port}" in told
+    assert "in use" in told
+    assert "token" not in told
+    assert "Traceback" not in told
+
+
+@pytest.mark.parametrize("published", [None, b"<html>", b"[]", b'{"keys": 5}', b'{"keys": []}'])
+def test_no_keys(published: bytes | None, tmp_path: Path) -> None:
+    """Without the issuer's keys no token is called wrong that might be right: the answer is 503,
+    and the log says why."""
+    port, unused = free_port(), f"http://127.0.0.1:{free_port()}"
+    with publishing(published) if published else nullcontext(unused) as issuer:
+        arguments = ["memory://", "--jwks", f"{issuer}/keys", "--issuer", issuer]
+        with serving(port, *arguments, "--audience", "memory") as said:
+            assert post(port, token(issuer)) == 503
+            assert post(port, None) == 401
+            assert post(port, token(issuer, None, "none")) == 401
+        assert "the keys of the issuer" in said.log
