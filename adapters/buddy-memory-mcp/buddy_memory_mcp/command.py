@@ -8,9 +8,8 @@ from collections.abc import Callable
 import anyio
 import click
 
-from buddy.memory import open_async_memory_db
 from buddy.memory.errors import ConfigError
-from buddy_memory_mcp.http import auth_options, parse_address, rights, security
+from buddy_memory_mcp.http import Outages, auth_options, bound, parse_address, rights, security
 from buddy_memory_mcp.server import make_server, token_subject
 
 
@@ -53,24 +52,27 @@ def mcp_command(
     if http is None:
         if user is None or token_verifier is not None or any(keys) or public:
             raise ConfigError("on standard streams, give --user and nothing that is for --http")
-        server = make_server(open_async_memory_db(url), _constant(user), read_only=read_only)
+        server = make_server(url, _constant(user), read_only=read_only)
         anyio.run(server.run_stdio_async)
         return
     address = parse_address(http)
     who = rights(address, user, keys, token_verifier)
     options = auth_options(address, who)
-    db = open_async_memory_db(url)
-    server = make_server(db, token_subject, read_only=read_only, log_level="WARNING", **options)
-    print(who.notice, file=sys.stderr, flush=True)  # noqa: T201  (what the command is for)
+    server = make_server(url, token_subject, read_only=read_only, log_level="WARNING", **options)
 
     async def serve() -> None:
+        import uvicorn  # Not needed on standard streams.
+
+        sockets = await bound(address)
+        print(who.notice, file=sys.stderr, flush=True)  # noqa: T201  (what the command is for)
         # Without sessions, so that each request is its own token's.
-        await server.run_streamable_http_async(
+        app = server.streamable_http_app(
             host=address.host,
-            port=address.port,
             stateless_http=True,
             transport_security=security(address, public),
         )
+        app.add_middleware(Outages)
+        await uvicorn.Server(uvicorn.Config(app, log_level="warning")).serve(sockets)
 
     anyio.run(serve)
 

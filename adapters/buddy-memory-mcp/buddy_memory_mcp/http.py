@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import secrets
+import socket
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -10,9 +13,14 @@ from mcp.server.auth.provider import TokenVerifier
 from mcp.server.auth.settings import AuthSettings
 from mcp.server.transport_security import TransportSecuritySettings
 from pydantic import AnyHttpUrl
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from buddy.memory.config import redact, redact_url
 from buddy.memory.errors import ConfigError
-from buddy_memory_mcp.tokens import JwtVerifier, OneToken, load_verifier
+from buddy_memory_mcp.tokens import JwtVerifier, KeysUnavailableError, OneToken, load_verifier
+
+logger = logging.getLogger(__name__)
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -36,7 +44,7 @@ def parse_address(text: str) -> Address:
         host, port = parts.hostname, parts.port
     except ValueError:
         host, port = None, None
-    if not host or port is None or parts.path or parts.query or parts.username:
+    if not host or not port or parts.path or parts.query or parts.username:
         raise ConfigError(f"--http {text!r:.100} is not HOST:PORT")
     return Address(host, port)
 
@@ -80,7 +88,46 @@ def rights(
     keys, issuer, audience = jwks
     if not (keys and issuer and audience):
         raise ConfigError("--jwks, --issuer and --audience belong together")
+    _check_url("--jwks", keys)
+    _check_url("--issuer", issuer)
     return Rights(JwtVerifier(keys, issuer, audience), issuer, f"{url}/mcp")
+
+
+def _check_url(option: str, url: str) -> None:
+    try:
+        AnyHttpUrl(url)
+    except ValueError:
+        shown = redact_url(url)
+        raise ConfigError(f"{option} {shown!r:.100} is no http:// or https:// URL") from None
+
+
+async def bound(address: Address) -> list[socket.socket]:
+    """Return sockets that hold the address, and do not listen yet. Raises ConfigError."""
+    loop = asyncio.get_running_loop()
+    try:
+        server = await loop.create_server(
+            asyncio.Protocol, address.host, address.port, start_serving=False
+        )
+    except OSError as error:
+        raise ConfigError(f"--http {address.name}:{address.port}: {error}") from None
+    sockets = [each.dup() for each in server.sockets]
+    server.close()
+    return sockets
+
+
+class Outages:
+    """Answers 503 while the issuer's keys cannot be read: 401 would call a right token wrong."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request."""
+        try:
+            await self._app(scope, receive, send)
+        except KeysUnavailableError as error:
+            logger.error("the keys of the issuer cannot be read: %s", redact(str(error)))
+            await PlainTextResponse("try again later", 503)(scope, receive, send)
 
 
 def auth_options(address: Address, who: Rights) -> dict[str, Any]:

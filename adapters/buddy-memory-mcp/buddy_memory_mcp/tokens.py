@@ -21,6 +21,10 @@ ALGORITHMS = [
 """Signatures by a private key. "none", and secrets that the server would share, are refused."""
 
 
+class KeysUnavailableError(Exception):
+    """The keys of the issuer cannot be read, so that no token can be called right or wrong."""
+
+
 class JwtVerifier:
     """Verifies JSON Web Tokens by the keys that the issuer publishes.
 
@@ -33,7 +37,10 @@ class JwtVerifier:
         self._audience = audience
 
     async def verify_token(self, token: str) -> AccessToken | None:
-        """Return what the token says, or None for one that is not valid."""
+        """Return what the token says, or None for one that is not valid.
+
+        Raises KeysUnavailableError where that cannot be told.
+        """
         try:
             claims = await asyncio.to_thread(self._claims, token)
         except jwt.PyJWTError as error:
@@ -52,6 +59,10 @@ class JwtVerifier:
     def _claims(self, token: str) -> dict[str, Any]:
         if jwt.get_unverified_header(token).get("alg") not in ALGORITHMS:
             raise jwt.InvalidAlgorithmError
+        try:
+            self._keys.get_jwk_set()  # Mostly from its cache.
+        except Exception as error:  # Whatever somebody else's server answers.
+            raise KeysUnavailableError(f"{type(error).__name__}: {error}") from error
         key = self._keys.get_signing_key_from_jwt(token)
         return jwt.decode(
             token,
