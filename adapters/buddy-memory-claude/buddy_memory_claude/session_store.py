@@ -7,6 +7,7 @@ running summary; its time of change is the session's.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
@@ -31,6 +32,8 @@ from buddy.memory.storage.batching import Batcher
 from buddy.memory.storage.validation import check_user
 from buddy.memory.v2.db.base import AsyncMemoryDb, MemoryDb
 from buddy_memory_claude.entries import entry_of, row_of, store
+
+logger = logging.getLogger("buddy.memory")
 
 _MAX_FOLDED = 1_000
 
@@ -107,7 +110,7 @@ class BuddySessionStore(SessionStore):
         project, session = self._project(key["project_key"]), key["session_id"]
         while True:
             before = await self._db.read_memory(session, user_id=project)
-            previous = None if before is None else _summary(before)
+            previous = None if before is None or not _is_summary(before) else _summary(before)
             folded = fold_session_summary(previous, key, entries)
             row = MemoryRow({"data": folded["data"]}, session, project)
             try:
@@ -131,7 +134,7 @@ class BuddySessionStore(SessionStore):
     async def list_session_summaries(self, project_key: str) -> list[SessionSummaryEntry]:
         """Return the running summaries of a project's sessions; ``[]`` for none."""
         rows = self._db.iter_memories(self._project(project_key))
-        return [_summary(row) async for row in rows]
+        return [_summary(row) async for row in rows if _is_ours(row)]
 
     async def list_subkeys(self, key: SessionListSubkeysKey) -> list[str]:
         """Return the subpaths under a session, sorted; ``[]`` for none."""
@@ -176,6 +179,17 @@ class BuddySessionStore(SessionStore):
         subpath: Sequence[str] = [key["subpath"]] if key.get("subpath") else []
         parts = key["project_key"], key["session_id"], *subpath
         return join_scope("claude", self.user_id, *parts)
+
+
+def _is_summary(row: MemoryRow) -> bool:
+    return isinstance(row.memory.get("data"), dict)
+
+
+def _is_ours(row: MemoryRow) -> bool:
+    """Tell whether a row is a summary, with a warning for one that another program wrote."""
+    if not _is_summary(row):
+        logger.warning("skipped the row %r of the user %r: no summary", row.id, row.user_id)
+    return _is_summary(row)
 
 
 def _summary(row: MemoryRow) -> SessionSummaryEntry:

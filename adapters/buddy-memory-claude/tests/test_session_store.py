@@ -12,6 +12,7 @@ import pytest
 from claude_agent_sdk.testing import run_session_store_conformance
 
 from buddy.memory import MemoryRow, open_memory_db
+from buddy.memory.testing.assertions import logged
 from buddy_memory_claude import BuddySessionStore
 from tests.servers.backends import Backend
 
@@ -141,3 +142,20 @@ def test_other_rows_stay(url: str) -> None:
 
         asyncio.run(go())
         assert db.list_users() == ["ann"]
+
+
+def test_a_row_of_another_program(url: str) -> None:
+    """Among the summaries of a project it is skipped with a warning; the sessions are listed."""
+
+    async def go() -> None:
+        async with BuddySessionStore(url, user_id="ann") as store:
+            await store.append(KEY, [entry(uuid="1")])
+            with open_memory_db(url) as db:
+                db.upsert_memory(MemoryRow({"memory": "mine"}, "other", "claude/ann/p/"))
+            with logged() as warnings:
+                assert [one["session_id"] for one in await store.list_sessions("p")] == ["s"]
+            assert warnings == ["skipped the row 'other' of the user 'claude/ann/p/': no summary"]
+            await store.append({"project_key": "p", "session_id": "other"}, [entry(uuid="2")])
+            assert len(await store.list_sessions("p")) == 2
+
+    asyncio.run(go())
