@@ -13,11 +13,14 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any
+from statistics import median, quantiles
+from typing import Any, NamedTuple
 
 from benchmarks.backends import BACKENDS
+from benchmarks.lock_probe import probing
 from benchmarks.scopes import DEFAULT_ROWS, SIZES, milliseconds, say
 from benchmarks.sides import payload
 from buddy.memory import MemoryRow, open_memory_db
@@ -30,7 +33,8 @@ SQL = ("sqlite", "postgres")
 
 
 def rows(count: int, *, half_ended: bool) -> Iterator[list[MemoryRow]]:
-    """Yield the rows in batches, users taking turns; of each user every second row has ended."""
+    """Yield the rows in batches, users taking turns. Every second row has ended, of each user and
+    of all in their order."""
     users = max(count // ROWS_OF_A_USER, 10)
     ended = datetime.now(timezone.utc) - timedelta(hours=1)
     for start in range(0, count, BATCH):
@@ -39,7 +43,7 @@ def rows(count: int, *, half_ended: bool) -> Iterator[list[MemoryRow]]:
                 payload(n),
                 f"id-{n}",
                 f"user/{n % users:06}",
-                expires_at=ended if half_ended and n // users % 2 else None,
+                expires_at=ended if half_ended and (n // users + n) % 2 else None,
             )
             for n in range(start, min(start + BATCH, count))
         ]
@@ -55,21 +59,31 @@ def cases(db: Any) -> dict[str, Callable[[], Any]]:
     }
 
 
-def swept(db: Any) -> tuple[float, float, float]:
-    """Sweep; return how many rows a second, the longest step in ms, and its rows."""
-    steps: list[tuple[float, int]] = []
+class Swept(NamedTuple):
+    """How many rows a second a sweep removed, and how many ms its steps took."""
+
+    rate: float
+    steps: list[float]
+
+    @property
+    def high(self) -> float:
+        """The 95th percentile of the steps."""
+        return quantiles([*self.steps, *self.steps], n=20, method="inclusive")[-1]
+
+
+def swept(db: Any) -> Swept:
+    """Sweep, and measure it."""
+    steps: list[float] = []
     begun = last = time.perf_counter()
-    done = 0
 
     def progress(removed: int) -> None:
-        nonlocal last, done
+        nonlocal last
         now = time.perf_counter()
-        steps.append(((now - last) * 1e3, removed - done))
-        last, done = now, removed
+        steps.append((now - last) * 1e3)
+        last = now
 
     total = db.sweep(progress)
-    longest = max(steps)
-    return total / (time.perf_counter() - begun), longest[0], longest[1]
+    return Swept(total / (time.perf_counter() - begun), steps)
 
 
 def measured(name: str, count: int) -> list[str]:
@@ -85,7 +99,11 @@ def measured(name: str, count: int) -> list[str]:
                     db.restore_memories(batch)  # type: ignore[attr-defined]
                 say(f"{name}: {count:,} rows stored")
                 found.append({case: milliseconds(call) for case, call in cases(db).items()})
-                rate, longest, step = swept(db) if half_ended else (0, 0, 0)
+                if not half_ended:
+                    continue
+                files = [str(file) for file in db.data_files()[:1]]  # type: ignore[attr-defined]
+                with probing(files[0]) if files else nullcontext(list[str]()) as locked:
+                    sweep = swept(db)
     title = f"{backend.title}, {count:,} rows"
     lines = []
     for case, without in found[0].items():
@@ -95,8 +113,11 @@ def measured(name: str, count: int) -> list[str]:
         cell = f"**{shown}**" if target and ratio > MOST_RATIO else shown
         lines.append(f"| {title} | {case} | {without:.3g} ms | {found[1][case]:.3g} ms | {cell} |")
     is_sql = name in SQL
-    slow = is_sql and (rate < LEAST_RATE or longest > LONGEST_STEP)
-    cell = f"{rate:,.0f} rows/s, the longest step {longest:.0f} ms ({step:,} rows)"
+    slow = is_sql and (sweep.rate < LEAST_RATE or sweep.high > LONGEST_STEP)
+    cell = f"{sweep.rate:,.0f} rows/s, steps of {median(sweep.steps):.0f} ms, {sweep.high:.0f} ms "
+    cell += f"at the 95th percentile, {max(sweep.steps):.0f} ms at most"
+    if locked:
+        cell += f"; another process finds the file locked for {locked[0]}"
     lines.append(f"| {title} | sweep | | | {f'**{cell}**' if slow else cell} |")
     return lines
 

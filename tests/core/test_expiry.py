@@ -13,7 +13,7 @@ from buddy.memory import KEEP, NEVER, Memory, MemoryRow, UserMemory, open_memory
 from buddy.memory.agent import AgentMemory
 from buddy.memory.errors import ConfigError, InvalidMemoryError, UnsupportedError
 from buddy.memory.search.embedder import Embedder
-from buddy.memory.storage.expiry import End, parse_ttl
+from buddy.memory.storage.expiry import End, next_step, parse_ttl
 from buddy.memory.testing.assertions import clock
 from buddy.memory.v2.db.threaded import ThreadedMemoryDb
 from tests.core.eight_methods import EightMethodMemoryDb
@@ -147,3 +147,21 @@ def test_a_memory_with_a_ttl_of_its_own() -> None:
     assert memory.db.read_memory(id, user_id="ann").expires_at is None
     with pytest.raises(ConfigError, match="ttl"):
         Memory("memory://", ttl=-1)
+
+
+@pytest.mark.parametrize(
+    ("step", "seconds", "following"),
+    [
+        (1_000, 0.035, 1_000),
+        (1_000, 0.05, 700),
+        (1_000, 9.0, 500),  # One slow step may be an accident.
+        (400, 0.028, 500),
+        (400, 0.001, 800),
+        (800, 0.0, 1_000),
+        (150, 1.0, 100),
+    ],
+)
+def test_steps_of_a_sweep(step: int, seconds: float, following: int) -> None:
+    """A step that took long is followed by a smaller one, down to a hundred rows, and a short one
+    by a larger one, up to the store's own."""
+    assert next_step(step, seconds, 1_000) == following

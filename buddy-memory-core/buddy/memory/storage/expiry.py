@@ -50,6 +50,18 @@ OWN = End(own=True)
 """The end of rows where neither the call nor the store says anything."""
 
 
+SWEEP_SECONDS = 0.035
+"""How long one step of a sweep is to take: a lock may be held for so long."""
+
+_LEAST_STEP = 100
+
+
+def next_step(step: int, seconds: float, most: int) -> int:
+    """Return how many rows the next step of a sweep removes, after one of ``step`` took so long."""
+    fitting = step * min(2.0, SWEEP_SECONDS / max(seconds, 1e-6))
+    return max(_LEAST_STEP, min(most, int(max(fitting, step / 2))))
+
+
 def parse_ttl(ttl: Any, default: timedelta | None, now: datetime) -> End:
     """Return the end that ``ttl`` asks for in a store with this default. Raises ConfigError."""
     if ttl is None:

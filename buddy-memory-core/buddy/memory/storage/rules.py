@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from datetime import timedelta
+from time import monotonic
 from typing import Any
 
 from buddy.memory import payload
 from buddy.memory.errors import ConfigError, ConflictError
 from buddy.memory.storage import clock
-from buddy.memory.storage.expiry import KEEP, parse_ttl
+from buddy.memory.storage.expiry import KEEP, next_step, parse_ttl
 from buddy.memory.storage.found_rows import one_of_each, only_one
 from buddy.memory.storage.reading_rules import ReadingRules
 from buddy.memory.storage.record import (
@@ -153,12 +154,18 @@ class Rules(ReadingRules):
 
     async def sweep(self) -> AsyncIterator[int]:
         """Remove what has expired, some rows at a time; yield how many each step removed."""
-        step = self.store.sweep_step
+        store = self.store
+        most = step = store.sweep_step
         for kind in Kind:
-            while removed := await self.store.sweep(kind, step):
-                yield removed
-                if removed < step:
-                    break
+            is_at_end = False
+            while not is_at_end:
+                begun = monotonic()
+                removed = await store.sweep(kind, step)
+                took = monotonic() - begun
+                if removed:
+                    yield removed
+                is_at_end = removed < step
+                step = next_step(step, took, most) if not is_at_end else step
 
     # --- deleting
 

@@ -46,7 +46,7 @@ class Store(ABC):
     """Whether ``mark`` is ``count:sum``, of the user's records and their stamps."""
 
     sweep_step: int = 1_000
-    """Rows that one step of a sweep removes: few enough to hold no lock for long."""
+    """Rows that one step of a sweep removes at most. Steps that take long are made smaller."""
 
     position_type: type[int] | type[str] = int
     """What positions are; texts are ASCII letters and digits. Cursors with others are refused."""

@@ -27,7 +27,7 @@ class SqlStore(ReadingStore, WritingStore):
     """One table of memories and one of summaries (see ``tables``)."""
 
     sums_stamps = True
-    sweep_step = 3_000
+    sweep_step = 4_000
 
     # --- deleting
 
