@@ -323,3 +323,20 @@ def test_progress_is_told(db: MemoryDb, other_url: str) -> None:
             )
     first = [("writing", 0, 7), ("writing", 7, 7), ("verifying", 0, 7), ("verifying", 7, 7)]
     assert seen == [*first, ("comparing", 0, 7), ("comparing", 7, 7), *first]
+
+
+class MatchesById(InMemoryStore):
+    """Restores no row whose id another user has."""
+
+    async def restore(self, writes: Sequence[Write]) -> list[Key]:
+        ids = {key.id for key in self._of(writes[0].record.kind)}
+        return await super().restore([w for w in writes if w.record.id not in ids])
+
+
+def test_a_destination_that_leaves_rows_out(db: MemoryDb) -> None:
+    """Rows that a destination neither stores nor refuses are told: the copy is not complete."""
+    other = StoreBackedMemoryDb(MatchesById())
+    other.upsert_memory(MemoryRow({}, "m0", "somebody else"))
+    result = copy(db, other, merge=True)
+    assert (result.new, result.refused, result.complete) == (6, 0, False)
+    assert [found["user_id"] for found in result.mismatches] == ["ann"]

@@ -291,3 +291,16 @@ def forgets_expire(_: Path) -> BackendUnderTest:
 
 
 BROKEN["ForgetsExpire", "R14-a-store-may-end-its-rows-memory"] = forgets_expire
+
+
+@on_store("R14-a-row-that-has-ended-is-in-no-read-memory")
+class LimitsUsersBeforeItLooksAtTheirRows(InMemoryStore):
+    """A user of whom nothing is left takes the place of another one under a limit."""
+
+    async def users(
+        self, kind: Kind, *, prefix: str, after: str | None, limit: int | None
+    ) -> list[str]:
+        living = await super().users(kind, prefix=prefix, after=after, limit=None)
+        named = {key.user_id for key in self._of(kind) if key.user_id is not None}
+        behind = sorted(u for u in named if u.startswith(prefix) and (after is None or u > after))
+        return [user for user in behind[:limit] if user in living]

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from base64 import urlsafe_b64encode
-from typing import Any
+from itertools import count
+from pathlib import Path
+from typing import Any, cast
 
 from buddy.memory.errors import ConfigError
 from buddy.memory.storage.inmemory import InMemoryStore
 from buddy.memory.storage.memory_methods import Page
 from buddy.memory.storage.record import Corrupt, Kind, Record, Scope
+from buddy.memory.testing import BackendUnderTest
 from buddy.memory.v2.db.store_backed import StoreBackedMemoryDb
-from tests.conformance_kit.broken_backends.declare import on_db, on_store
+from tests.conformance_kit.broken_backends.declare import BROKEN, on_db, on_store
 
 
 @on_db("R3-cursors-lead-through-a-listing-memory")
@@ -76,3 +79,40 @@ class RepeatsRowsOfNobody(InMemoryStore):
         if scope == Scope.of_user(None) and after is not None:
             after -= 1
         return await super().page(kind, scope, after=after, **options)
+
+
+class CountsPositionsAnew(InMemoryStore):
+    async def drop(self) -> None:
+        await super().drop()
+        self._positions = count(1)
+
+
+class Stale:
+    """A store as one object sees it, that asks for the generation once."""
+
+    kept: str | None = None
+
+    def __init__(self, store: InMemoryStore) -> None:
+        self.store = store
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.store, name)
+
+    async def generation(self, kind: Kind) -> str:
+        self.kept = self.kept or await self.store.generation(kind)
+        return self.kept
+
+    async def drop(self) -> None:
+        await self.store.drop()
+        self.kept = None
+
+
+def remembers_its_generation(_: Path) -> BackendUnderTest:
+    """Another object's drop is not noticed, and positions begin anew."""
+    store: Any = CountsPositionsAnew()
+    return BackendUnderTest(open=lambda: StoreBackedMemoryDb(cast(Any, Stale(store))), waits=False)
+
+
+BROKEN["RemembersItsGeneration", "R3-a-cursor-does-not-outlive-its-store-memory"] = (
+    remembers_its_generation
+)

@@ -97,3 +97,15 @@ class JoinsUserAndId(InMemoryStore):
             if other != write.record.key and f"{other.user_id}#{other.id}" == f"{user_id}#{id}":
                 del self._of(write.record.kind)[other]
         return await super().put(write)
+
+
+@on_store("R1-a-user-and-an-id-are-not-joined-memory")
+class EscapesTheSeparatorAlone(Folding):
+    """A backslash stands before a separator, and before no backslash."""
+
+    def name(self, kind: Kind, user: Any, id: str) -> tuple[Any, str]:
+        def joined(user: Any, id: str) -> str:
+            return f"{user}".replace(":", "\\:") + f":{id}"
+
+        taken = (key for key in self._of(kind) if joined(*key) == joined(user, id))
+        return next(((key.user_id, key.id) for key in taken), (user, id))

@@ -13,7 +13,7 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 from buddy.memory.errors import InvalidMemoryError
-from buddy.memory.storage.record import Kind, Record
+from buddy.memory.storage.record import Key, Kind, Record
 from buddy.memory.transfer.batches import ahead, batches
 from buddy.memory.transfer.checksums import Print, fingerprint
 from buddy.memory.transfer.destination_index import DestinationIndex, State
@@ -98,6 +98,7 @@ class _Loading:
         self.progress, self.result = progress, Loaded()
         self.destination = DestinationIndex(self._there())
         self.expected = self.destination.expected
+        self._refused: set[tuple[Kind, Key]] = set()
 
     def source_rows(self) -> Iterator[Record]:
         """Yield the rows of the source, as the destination can hold them."""
@@ -196,7 +197,9 @@ class _Loading:
         """Count a row that somebody else stored since the destination was read, as it stands."""
         found = read_record(self.db, row)
         if found is None:
-            return  # Refused, or deleted again: verifying tells.
+            if (row.kind, row.key) not in self._refused:  # Deleted again, or never stored.
+                self.expected.add(row, print)  # Verifying tells.
+            return
         stored = fingerprint(found)
         self.expected.add(found, stored)
         if stored.content == print.content:
@@ -224,6 +227,7 @@ class _Loading:
                 for item in batch:
                     yield from self._stored([item], over=over)
                 return
+            self._refused.add((rows[0].kind, rows[0].key))
             self.result.refused += 1
             _note(self.result.refused_rows, {**_named(rows[0]), "reason": str(error)})
 

@@ -42,6 +42,7 @@ def is_about(end: datetime | None, seconds: float) -> bool:
 def a_row_that_has_ended_is_in_no_read(rows: Rows) -> None:
     """A row that has ended is in no read, no count and no list of users."""
     add_ended(rows, "gone", user_id="bob")
+    add_ended(rows, "gone", user_id="a")
     add_ended(rows, "gone")
     rows.add("stays")
     assert rows.get("gone", user_id="ann") is None
@@ -56,7 +57,7 @@ def a_row_that_has_ended_is_in_no_read(rows: Rows) -> None:
     counts = rows.count(), rows.count("ann"), rows.count("bob"), rows.count(user_prefix="b")
     assert counts == (1, 1, 0, 0)
     assert rows.db.list_users() == ["ann"]
-    assert rows.db.list_users(limit=1) == ["ann"]
+    assert rows.db.list_users(limit=1) == rows.db.list_users(prefix="a", limit=1) == ["ann"]
 
 
 @check("R14")

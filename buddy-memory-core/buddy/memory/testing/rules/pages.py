@@ -5,6 +5,7 @@ from __future__ import annotations
 import string
 from base64 import urlsafe_b64decode
 from collections.abc import Iterator
+from itertools import product
 from typing import Any
 
 from buddy.memory.errors import ConfigError
@@ -115,12 +116,14 @@ def cursors_do_not_move_while_rows_are_deleted(rows: Rows) -> None:
 
 @check_rows("R3")
 def a_cursor_does_not_outlive_its_store(rows: Rows) -> None:
-    """After a drop, a cursor is a ConfigError, or what was written since is behind it."""
-    for sort in ("asc", "desc"):
+    """After a drop, by whichever object, a cursor is a ConfigError, or what was written since is
+    behind it."""
+    other = rows.trial.rows(rows.trial.open(), rows.kind)
+    for sort, dropping in product(("asc", "desc"), (rows, other)):
         fill(rows, 5)
         cursor = rows.page("ann", limit=2, sort=sort).next
-        rows.trial.db.drop_table()
-        written = fill(rows, 4)
+        dropping.db.drop_table()
+        written = fill(dropping, 4)
         try:
             page = rows.page("ann", limit=9, sort=sort, after=cursor)
         except ConfigError:

@@ -105,12 +105,14 @@ def a_deleted_user_is_no_pattern(rows: Rows) -> None:
 @check_rows("R1")
 def a_user_and_an_id_are_not_joined(rows: Rows) -> None:
     """A user and an id whose texts joined are those of another user and id are another row."""
-    for separator in SEPARATORS:
-        one = rows.add(f"b{separator}c", {"is": "one"}, "a")
+    # A user that ends in what escapes the separator, where that itself is not escaped.
+    escaped = [(separator, f"a{escape}") for separator in ":/#" for escape in ("\\", "%", "~")]
+    for separator, user in [*((separator, "a") for separator in SEPARATORS), *escaped]:
+        one = rows.add(f"b{separator}c", {"is": "one"}, user)
         other = rows.add("c", {"is": "other"}, f"a{separator}b")
         assert (one.version, other.version) == (1, 1), repr(separator)
         assert rows.get(one.id, user_id=one.user_id) == one, repr(separator)
         assert rows.get(other.id, user_id=other.user_id) == other, repr(separator)
         assert rows.delete(other.id, user_id=other.user_id) is True
-        assert rows.ids("a") == [one.id], repr(separator)
+        assert rows.ids(user) == [one.id], repr(separator)
         assert rows.delete(one.id, user_id=one.user_id) is True
