@@ -50,14 +50,20 @@ local function position_of(name)
   return string.match(name, '^%d+')
 end
 
--- Rows that have expired are passed over, of which a script looks at some only.
+local function has_due()
+  if not expiring then return false end
+  return (user and count_due(user) or call('ZCOUNT', deadlines, '-inf', now)) > 0
+end
+
+-- Rows that have expired are passed over, of which a script looks at some only: at twice as many rows
+-- as are wanted where there are any, and at more each time.
 local replies, looked_at = {''}, 0
+local asked = has_due() and 2 * wanted or wanted
 while wanted > 0 do
   if looked_at >= LOOKED_AT then
     replies[1] = after
     break
   end
-  local asked = expiring and math.max(wanted, 100) or wanted
   local names, fields = (user and of_one or of_all)(asked)
   if #fields == 0 then break end
   local deadline_of = expiring and call('ZMSCORE', deadlines, unpack(fields)) or {}
@@ -75,5 +81,6 @@ while wanted > 0 do
   after, looked_at = position_of(names[seen]), looked_at + seen
   if wanted == 0 then replies[1] = after end
   if #fields < asked then break end
+  asked = math.min(2 * asked, LOOKED_AT)
 end
 return replies

@@ -268,7 +268,7 @@ class WritingStore(EndingStore):
             raise CorruptMemoryError(record.id, f"the version {version!r:.80} is none")
         stamp = record.stamp
         if not self._dialect.stamp_column:
-            stamp, *others = others
+            stamp, others = others[0], others[1:]
         if others:
             record = self._with_end(record, others[0])
         if created_at is None and version == record.version and stamp == record.stamp:

@@ -92,10 +92,12 @@ class Calls:
 
     def _named(self) -> dict[str, Any]:
         """Return the user of a call by id, which may also be left out."""
-        return self._one_of({}, *[{"user_id": user} for user in self._few])
+        options: list[dict[str, Any]] = [{}, *[{"user_id": user} for user in self._few]]
+        return self._random.choice(options)
 
     def _options(self) -> dict[str, Any]:
-        return self._one_of({}, {}, {"ttl": LONG}, {"ttl": KEEP}, {"ttl": NEVER})
+        options: list[dict[str, Any]] = [{}, {}, {"ttl": LONG}, {"ttl": KEEP}, {"ttl": NEVER}]
+        return self._random.choice(options)
 
     def _filtered(self) -> dict[str, Any]:
         if not self._are_memories or self._random.random() < 0.5:
@@ -164,7 +166,8 @@ class Calls:
     def _listed(self) -> dict[str, Any]:
         """Return whose rows are listed, in an order that the backend keeps."""
         if self._across_users and self._random.random() < 0.5:
-            return self._one_of({}, {"user_prefix": self._one_of(*PREFIXES)})
+            prefix = self._one_of(*PREFIXES)
+            return {"user_prefix": prefix} if self._random.random() < 0.5 else {}
         return {"user_id": self._one_of(*self._few)}
 
     def _read(self) -> Call:
