@@ -11,7 +11,7 @@ from typing import Any, cast
 from buddy.memory.errors import ConfigError
 from buddy.memory.storage.inmemory import InMemoryStore
 from buddy.memory.storage.memory_methods import Page
-from buddy.memory.storage.record import Corrupt, Kind, Record, Scope
+from buddy.memory.storage.record import Corrupt, Kind, Record, Scope, Write
 from buddy.memory.testing import BackendUnderTest
 from buddy.memory.v2.db.store_backed import StoreBackedMemoryDb
 from tests.conformance_kit.broken_backends.declare import BROKEN, on_db, on_store
@@ -116,3 +116,13 @@ def remembers_its_generation(_: Path) -> BackendUnderTest:
 BROKEN["RemembersItsGeneration", "R3-a-cursor-does-not-outlive-its-store-memory"] = (
     remembers_its_generation
 )
+
+
+@on_store("R3-a-place-is-given-once-memory")
+class GivesPlacesAgain(InMemoryStore):
+    """The place of a new row is the one behind the last row that is there."""
+
+    async def put(self, write: Write) -> Record:
+        rows = self._of(write.record.kind).values()
+        self._positions = count(max((row.position for row in rows), default=0) + 1)
+        return await super().put(write)

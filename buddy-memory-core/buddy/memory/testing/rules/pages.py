@@ -132,6 +132,19 @@ def a_cursor_does_not_outlive_its_store(rows: Rows) -> None:
 
 
 @check_rows("R3")
+def a_place_is_given_once(rows: Rows) -> None:
+    """A row that is written after the newest ones were deleted is behind every cursor."""
+    for sort in ("asc", "desc"):
+        first, *newest = fill(rows, 3)
+        cursor = rows.page("ann", limit=1, sort=sort).next
+        rows.delete_many(newest, user_id="ann")
+        rows.add("new")
+        page = rows.page("ann", limit=9, sort=sort, after=cursor)
+        assert [row.id for row in page.rows] == ["new" if sort == "asc" else first]
+        rows.delete_many([first, "new"], user_id="ann")
+
+
+@check_rows("R3")
 def a_page_has_at_least_one_row(rows: Rows) -> None:
     """The limit of a page is an int that is at least 1, and its sort one of the three."""
     rows.add("a")
