@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from buddy.memory import payload
-from buddy.memory.storage.record import Corrupt, Kind, Record, check_stored
+from buddy.memory.storage.record import Corrupt, Kind, Record, checked
 
 
 def encode(record: Record) -> bytes:
@@ -28,12 +28,14 @@ def encode(record: Record) -> bytes:
 
 def head(kind: Kind, position: int, value: bytes) -> Record:
     """Return a stored row without its payload. Raises ValueError when it is not one of ours."""
-    row: Any = json.loads(value.partition(b"\n")[0])
+    try:
+        row: Any = json.loads(value.partition(b"\n")[0])
+    except RecursionError:
+        raise ValueError("not a row of ours") from None
     if not isinstance(row, list) or len(row) != 8:
         raise ValueError("not a row of ours")
     user_id, id, created, updated, version, expires, vector, stamp = row
-    check_stored(id, version)
-    return Record(
+    record = Record(
         kind,
         user_id,
         id,
@@ -46,6 +48,7 @@ def head(kind: Kind, position: int, value: bytes) -> Record:
         stamp,
         position,
     )
+    return checked(record)
 
 
 def decode(kind: Kind, position: int, value: bytes) -> Record | Corrupt:

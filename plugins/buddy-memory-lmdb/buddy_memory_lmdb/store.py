@@ -183,18 +183,21 @@ class LmdbStore(Store):
             found = [self._index.place(transaction, kind, *key) for key in keys]
             places = [b"" if at in gone else at for at in found]
             rows = iter(self._rows(transaction, kind, [at for at in places if at]))
-            return [next(rows) if at else None for at in places]
+            found_rows = [next(rows) if at else None for at in places]
+            return [_named(row, *key) for row, key in zip(found_rows, keys, strict=True)]
 
         return self._read(work, [None] * len(keys))
 
     async def find(self, kind: Kind, ids: Sequence[str]) -> list[Record | Corrupt]:
         def work(transaction: Transaction) -> list[Record | Corrupt]:
-            gone, found = {*self._index.ended(transaction, kind)}, list[bytes]()
+            gone, found = {*self._index.ended(transaction, kind)}, list[Record | Corrupt]()
             for id in ids:
                 keys = keys_of(transaction, self._keys.ids(kind, id))
                 places = (get(transaction, key) for key in keys)
-                found += islice((at for at in places if at not in gone), 2)
-            return self._rows(transaction, kind, found)
+                first = [*islice((at for at in places if at not in gone), 2)]
+                rows = self._rows(transaction, kind, first)
+                found += [row._replace(id=id) if isinstance(row, Corrupt) else row for row in rows]
+            return found
 
         return self._read(work, [])
 
@@ -290,8 +293,11 @@ class LmdbStore(Store):
             end, count = None if ttl is None else clock.utc_now() + ttl, 0
             for id in ids:
                 at = self._index.place(transaction, kind, user_id, id)
-                if self._living(transaction, kind, user_id, id) is None:
-                    continue
+                try:
+                    if self._living(transaction, kind, user_id, id) is None:
+                        continue
+                except CorruptMemoryError:
+                    continue  # Nothing is known of its end.
                 (found,) = self._rows(transaction, kind, [at])
                 if isinstance(found, Record):
                     new = found._replace(expires_at=end, stamp=new_stamp())
@@ -303,6 +309,11 @@ class LmdbStore(Store):
 
     async def sweep(self, kind: Kind, limit: int) -> int:
         return self._change(lambda t: self._index.sweep(t, kind, limit), 0)
+
+
+def _named(row: Record | Corrupt | None, user_id: str | None, id: str) -> Record | Corrupt | None:
+    """Return a row that was found by its name: one that is damaged may not tell it."""
+    return row._replace(user_id=user_id, id=id) if isinstance(row, Corrupt) else row
 
 
 def _check_version(id: str, expected: int | None, actual: int) -> None:

@@ -7,7 +7,7 @@ from enum import Enum
 from random import getrandbits
 from typing import Any, NamedTuple
 
-from buddy.memory.errors import ConflictError
+from buddy.memory.errors import ConflictError, CorruptMemoryError
 
 TICK = timedelta(microseconds=1)
 
@@ -174,9 +174,35 @@ def new_stamp() -> int:
     return getrandbits(STAMP_BITS)
 
 
+def checked(record: Record) -> Record:
+    """Return a record that was read, if each field but the payload has its type.
+
+    For stores that would take any value for any field. Raises ValueError.
+    """
+    kind, user_id, id, _, created, updated, version, end, vector, stamp, _ = record
+    times = [created, updated] if end is None else [created, updated, end]
+    are_times = all(isinstance(time, datetime) and time.tzinfo for time in times)
+    if not (are_times and type(id) is str and type(version) is type(stamp) is int):
+        raise ValueError(f"a field of this {kind.value} has the wrong type")
+    if not ((user_id is None or type(user_id) is str) and isinstance(vector, (bytes, type(None)))):
+        raise ValueError("the user or the vector has the wrong type")
+    check_stored(id, version)
+    if user_id and "\0" in user_id:
+        raise ValueError("the user has U+0000 in it")
+    return record
+
+
 def has_ended(record: Record, clock: datetime) -> bool:
     """Tell whether the row does not exist any more when it is ``clock`` (rule R14)."""
     return record.expires_at is not None and record.expires_at <= clock
+
+
+def later(id: str, time: datetime) -> datetime:
+    """Return the next time. Raises CorruptMemoryError for the last one, which no write leaves."""
+    try:
+        return time + TICK
+    except OverflowError as error:
+        raise CorruptMemoryError(id, f"updated_at: {error}") from None
 
 
 def merge(stored: Record | None, write: Write, clock: datetime) -> Record:
@@ -185,7 +211,7 @@ def merge(stored: Record | None, write: Write, clock: datetime) -> Record:
     The reference for every backend, and directly usable by those that write in a loop of
     read, decide and compare-and-set. ``stored`` is the row with the write's own key, ``clock`` the
     current time. Where ``stored`` has expired the result is a new row, without a position.
-    Raises ConflictError.
+    Raises ConflictError, and CorruptMemoryError where no time is later than that of ``stored``.
     """
     if stored is not None and has_ended(stored, clock):
         stored = None
@@ -198,7 +224,7 @@ def merge(stored: Record | None, write: Write, clock: datetime) -> Record:
         return new._replace(expires_at=write.end(clock), stamp=stamp)
     return stored._replace(
         payload=new.payload,
-        updated_at=max(write.now, stored.updated_at + TICK),
+        updated_at=max(write.now, later(new.id, stored.updated_at)),
         version=actual + 1,
         expires_at=stored.expires_at if write.keep else write.end(clock),
         vector=new.vector,

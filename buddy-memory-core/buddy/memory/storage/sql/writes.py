@@ -8,7 +8,7 @@ from operator import itemgetter
 from typing import Any
 
 from buddy.memory.errors import ConflictError, CorruptMemoryError, TooLargeError
-from buddy.memory.storage.record import TICK, Corrupt, Key, Kind, Record, Write, new_stamp
+from buddy.memory.storage.record import Corrupt, Key, Kind, Record, Write, later, new_stamp
 from buddy.memory.storage.sql.base import DamagedRow
 from buddy.memory.storage.sql.connector import EMPTY, Query, Work, execute
 from buddy.memory.storage.sql.ending import SWEPT, EndedRows, EndingStore
@@ -194,7 +194,7 @@ class WritingStore(EndingStore):
             stored_at = self._dialect.load_time(updated_at)
         except (TypeError, ValueError) as error:
             raise CorruptMemoryError(id, f"updated_at: {error}") from None
-        return self._dialect.dump_time(max(stored_at + TICK, write.now))
+        return self._dialect.dump_time(max(later(id, stored_at), write.now))
 
     async def rewrite(
         self,

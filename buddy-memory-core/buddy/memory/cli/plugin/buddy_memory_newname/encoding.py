@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from buddy.memory import payload
-from buddy.memory.storage.record import Corrupt, Key, Kind, Record, check_stored
+from buddy.memory.storage.record import Corrupt, Key, Kind, Record, checked
 from buddy.memory.storage.users import decode_user, encode_user
 
 Row = dict[str, Any]
@@ -46,12 +46,9 @@ def encode(record: Record) -> Row:
 def head(kind: Kind, key: str, row: Row) -> Record:
     """Return a record without its payload, which may be damaged."""
     expires_at, vector = row["expires_at"], row["vector"]
-    user_id, id = from_key(key)
-    check_stored(id, row["version"])
-    return Record(
+    record = Record(
         kind,
-        user_id,
-        id,
+        *from_key(key),
         {},
         datetime.fromisoformat(row["created_at"]),
         datetime.fromisoformat(row["updated_at"]),
@@ -61,6 +58,7 @@ def head(kind: Kind, key: str, row: Row) -> Record:
         row["stamp"],
         row["position"],
     )
+    return checked(record)
 
 
 def decode(kind: Kind, key: str, row: Row) -> Record | Corrupt:

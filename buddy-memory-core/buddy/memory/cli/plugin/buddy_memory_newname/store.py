@@ -9,7 +9,7 @@ from secrets import token_hex
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from buddy.memory.errors import ConflictError, SchemaError
+from buddy.memory.errors import ConflictError, CorruptMemoryError, SchemaError
 from buddy.memory.storage import clock
 from buddy.memory.storage.record import Corrupt, Key, Kind, Record, Scope, Write, merge, new_stamp
 from buddy.memory.storage.store import Store
@@ -254,7 +254,10 @@ def _keys(rows: dict[str, Row], scope: Scope) -> list[str]:
 def _put(content: Content, write: Write) -> Record:
     kind, user_id, id = write.record[:3]
     rows, key = content[kind.value], to_key(user_id, id)
-    stored = head(kind, key, rows[key]) if key in rows else None
+    try:
+        stored = head(kind, key, rows[key]) if key in rows else None
+    except (KeyError, TypeError, ValueError) as error:
+        raise CorruptMemoryError(id, repr(error)) from None
     merged = merge(stored, write, clock.utc_now())  # Raises ConflictError.
     if merged.position is None:
         rows.pop(key, None)  # A row that has ended gives its place up.
