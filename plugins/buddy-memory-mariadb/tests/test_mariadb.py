@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import pymysql
@@ -32,6 +33,7 @@ from buddy_memory_mariadb.url import parse
 from buddy_memory_mariadb.v1 import MariaDbMemoryDb as MariaDbMemoryDbV1
 from buddy_memory_mariadb.v2 import AsyncMariaDbMemoryDb, MariaDbMemoryDb
 from tests.client_checks import ClientConformance
+from tests.damage_checks import BAD, check_damaged, fill
 from tests.servers.mariadb import PASSWORD, MariaDbServer
 from tests.servers.postgres import free_port
 
@@ -260,3 +262,31 @@ def test_a_session_without_strict_mode(url: str, table: str) -> None:
                 f"VALUES (repeat('x', {MAX_KEY + 1}), 'ann', '', now(), now(), 1)"
             )
         release()
+
+
+TIMES = ["'0001-01-01'", "'9999-12-31 23:59:59.999999'"]
+DAMAGES = {
+    "id": ["''", "x'ff'", "x'00'"],
+    "user_id": ["x'ff'", "x'01'", "'zed'"],
+    "memory": ["''", "'['", "'[]'", "'null'", """'{"x": 1e400}'""", "repeat('[', 5000)"],
+    "created_at": TIMES,
+    "updated_at": TIMES,
+    "expires_at": TIMES,
+    "version": ["0", "-1", "9223372036854775807", "9007199254740993"],
+    "vector": ["''", "x'ff'", "repeat('x', 2000)"],
+    "stamp": ["0", "-1", "9223372036854775807", "-9223372036854775808"],
+}
+
+
+@pytest.mark.parametrize(
+    ("column", "value"), [(column, value) for column in DAMAGES for value in DAMAGES[column]]
+)
+def test_a_damaged_row_harms_no_other(
+    column: str, value: str, url: str, table: str, admin: pymysql.cursors.Cursor, tmp_path: Path
+) -> None:
+    """Whatever stands in one column of one row, the others are read, written, found, exported and
+    deleted, and every error is one of ours."""
+    with MariaDbMemoryDb(table, url) as db:
+        fill(db)
+        admin.execute(f"UPDATE {table} SET {column} = {value} WHERE id = '{BAD}'")  # noqa: S608
+        check_damaged(db, tmp_path)

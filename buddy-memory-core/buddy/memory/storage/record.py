@@ -179,7 +179,8 @@ def checked(record: Record) -> Record:
 
     For stores that would take any value for any field. Raises ValueError.
     """
-    kind, user_id, id, _, created, updated, version, end, vector, stamp, _ = record
+    fields: tuple[Any, ...] = record
+    kind, user_id, id, _, created, updated, version, end, vector, stamp, _ = fields
     times = [created, updated] if end is None else [created, updated, end]
     are_times = all(isinstance(time, datetime) and time.tzinfo for time in times)
     if not (are_times and type(id) is str and type(version) is type(stamp) is int):
