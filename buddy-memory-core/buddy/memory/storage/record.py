@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from enum import Enum
 from random import getrandbits
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from buddy.memory.errors import ConflictError, CorruptMemoryError
 
@@ -179,8 +179,8 @@ def checked(record: Record) -> Record:
 
     For stores that would take any value for any field. Raises ValueError.
     """
-    fields: tuple[Any, ...] = record
-    kind, user_id, id, _, created, updated, version, end, vector, stamp, _ = fields
+    read = cast("tuple[Any, ...]", record)
+    kind, user_id, id, _, created, updated, version, end, vector, stamp, _ = read
     times = [created, updated] if end is None else [created, updated, end]
     are_times = all(isinstance(time, datetime) and time.tzinfo for time in times)
     if not (are_times and type(id) is str and type(version) is type(stamp) is int):
