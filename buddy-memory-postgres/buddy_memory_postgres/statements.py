@@ -35,6 +35,13 @@ class PostgresStatements(Statements):
         # The transaction that wrote this state of the row, which edits by hand change, too; the
         # version tells apart what one transaction wrote, the position rows with equal others.
         writer = sa.cast(sa.cast(sa.literal_column("xmin"), sa.Text()), sa.BigInteger())
+        return self._stamp_by(writer)
+
+    def written_stamp(self) -> Any:
+        # A partitioned table returns no xmin; it is this transaction's own number, without epoch.
+        return self._stamp_by(sa.func.txid_current().bitwise_and(sa.literal_column("4294967295")))
+
+    def _stamp_by(self, writer: Any) -> Any:
         version = self._c.version.bitwise_and(sa.literal_column("4095"))
         state = writer * sa.literal_column("4096") + version
         return sa.func.hashint8extended(self._c.seq, state)

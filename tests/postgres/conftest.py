@@ -43,4 +43,10 @@ def schema(admin: psycopg.Connection) -> Iterator[str]:
     """The name of a schema that does not exist yet; whatever is in it is dropped at the end."""
     name = f"test_{os.getpid()}_{next(_numbers)}"
     yield name
-    admin.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(name)))
+    drop = sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(name))
+    while True:
+        try:
+            admin.execute(drop)
+            return
+        except psycopg.errors.DeadlockDetected:
+            continue  # A session that was given up is about to make a table there.

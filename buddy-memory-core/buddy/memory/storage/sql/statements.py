@@ -84,9 +84,13 @@ class Statements(ReadStatements):
         times = [
             sa.case((is_old, self._as_returned(time))) for time in (c.created_at, c.updated_at)
         ]
-        stamp = [] if self._dialect.stamp_column else [self.stamp()]
+        stamp = [] if self._dialect.stamp_column else [self.written_stamp()]
         end = [] if shape.plain else [self._as_returned(c.expires_at)]
         return [c.id, c.user_id, c.version, *times, *stamp, *end]
+
+    def written_stamp(self) -> Any:
+        """Return how a write returns the stamp that ``stamp`` selects afterwards."""
+        return self.stamp()
 
     def _as_returned(self, time: Any) -> Any:
         """Return a time of a row that was there, so that a damaged one makes no driver fail."""
