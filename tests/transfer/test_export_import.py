@@ -15,6 +15,7 @@ import pytest
 
 from buddy.memory import open_memory_db
 from buddy.memory.cli import exit_codes
+from buddy.memory.transfer import export_file, import_file
 from buddy.memory.v2.db.base import MemoryDb
 from buddy.memory.v2.db.schema import MemoryRow
 from tests.cli.conftest import Ran, Run, everything
@@ -263,3 +264,16 @@ def _wait_for_rows(url: str) -> None:
                 return
         sleep(0.01)
     raise AssertionError("nothing was imported")
+
+
+def test_a_row_that_is_longer_once_it_is_escaped(tmp_path: Path) -> None:
+    """A row whose line takes over 64 MiB, though its text does not, is exported and imported."""
+    text = "\x01" * 12_000_000  # Six bytes each in JSON.
+    with open_memory_db("memory://") as one, open_memory_db("memory://") as two:
+        one.upsert_memory(MemoryRow({"memory": text}, "a", "ann"))
+        export_file(one, tmp_path / "a.jsonl")
+        assert (tmp_path / "a.jsonl").stat().st_size > 64 * 1024**2
+        assert import_file(two, tmp_path / "a.jsonl").complete
+        row = two.read_memory("a", user_id="ann")
+        assert row is not None
+        assert row.memory == {"memory": text}
