@@ -30,7 +30,7 @@ def test_a_cancelled_write_is_done_or_not_when_its_caller_goes_on(tmp_path: Path
             await db.create()
             found: list[tuple[int, int]] = []
             for step in range(8):
-                call = asyncio.ensure_future(db.upsert_memories(rows(2_000)))
+                call = asyncio.ensure_future(db.upsert_memories(rows(1_000)))
                 for _ in range(3 + step):  # Until the write is under way in a thread.
                     await asyncio.sleep(0.003)
                 call.cancel()
