@@ -70,7 +70,7 @@ def _from_url(url: sa.URL) -> EngineHandle:
     if is_in_memory(url):
         # One connection that any thread may use, one at a time: one database for all of them.
         engine = _make(url, pool_size=1)
-        return EngineHandle(engine, engine.dispose, None, True)
+        return EngineHandle(engine, lambda: _close(engine), None, True)
     assert url.database is not None
     file = None
     if not url.database.startswith("file:"):
@@ -81,9 +81,15 @@ def _from_url(url: sa.URL) -> EngineHandle:
 
     def release() -> None:
         if give_back():
-            engine.dispose()
+            _close(engine)
 
     return EngineHandle(engine, release, file, False)
+
+
+def _close(engine: sa.Engine) -> None:
+    """Close the connections of an engine: idle ones at once, others when they come back."""
+    event.listen(engine.pool, "checkin", lambda connection, _: connection and connection.close())
+    engine.dispose()
 
 
 def _make(url: sa.URL, **pool: Any) -> sa.Engine:

@@ -57,11 +57,29 @@ def test_a_file_that_another_holds_keeps_no_cancelled_caller(tmp_path: Path) -> 
                     await asyncio.wait_for(db.upsert_memory(MemoryRow({}, "a", "ann")), 0.1)
                 assert other.in_transaction
                 other.execute("ROLLBACK")
-            # What was given up is done after all, as soon as it may be.
-            while await db.read_memory("a", user_id="ann") is None:
-                pass
 
     asyncio.run(main())
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="tells open files on Linux only")
+def test_a_connection_that_is_in_use_at_the_end_is_closed_later(tmp_path: Path) -> None:
+    """What a thread still works with when its database is closed is closed as it comes back."""
+    file = tmp_path / "a.db"
+
+    def is_open() -> bool:
+        return file in [link.resolve() for link in Path("/proc/self/fd").iterdir()]
+
+    async def main() -> None:
+        with closing(sqlite3.connect(file, isolation_level=None)) as other:
+            async with AsyncSqliteMemoryDb(db_file=file) as db:
+                await db.create()
+                other.execute("BEGIN IMMEDIATE")
+                with pytest.raises(asyncio.TimeoutError):
+                    await asyncio.wait_for(db.upsert_memory(MemoryRow({}, "a", "ann")), 0.1)
+            other.execute("ROLLBACK")
+
+    asyncio.run(main())  # Ends when its threads have.
+    assert not is_open()
 
 
 def test_calls_that_are_cancelled_before_they_begin_leave_nothing(tmp_path: Path) -> None:

@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 from buddy.memory.errors import MemoryDbError, UnavailableError
 from buddy.memory.storage.batching import Batcher, result_of
 from buddy.memory.storage.record import Kind, Record, Write
-from buddy.memory.storage.sql.base import DamagedRow
 from buddy.memory.storage.sql.connector import EMPTY, Query, Result, execute
 from buddy.memory.storage.sql.statements import NewRow
 from buddy.memory.storage.sql.store import SqlStore
@@ -99,5 +98,5 @@ async def result_unless_refused(work: Awaitable[T], otherwise: T) -> T:
         return await work
     except UnavailableError:
         raise
-    except (MemoryDbError, DamagedRow):
+    except MemoryDbError:
         return otherwise
